@@ -1,0 +1,1 @@
+//! Offline analysis: difficulty fitting and evaluation, reports.

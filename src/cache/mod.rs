@@ -1,0 +1,1 @@
+//! Exact cache with coalesced fill.

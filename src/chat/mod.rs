@@ -1,0 +1,19 @@
+//! The provider-neutral vocabulary: request, parts with provenance, reply, usage, money, ids.
+//!
+//! Nothing here does I/O, reads a clock, or depends on another module of the crate.
+
+pub mod id;
+pub mod json;
+pub mod money;
+pub mod part;
+pub mod reply;
+pub mod request;
+pub mod text;
+
+pub use id::RequestId;
+pub use json::Json;
+pub use money::MicroUsd;
+pub use part::{Part, Source};
+pub use reply::{Choice, Delta, FinishReason, Reply, Usage};
+pub use request::{ChatRequest, Content, Message, ResponseFormat, Role, Sampling, Streaming};
+pub use text::Text;

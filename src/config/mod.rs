@@ -1,0 +1,1 @@
+//! `config/ajar.yaml`, the environment and flags, checked into one `Config`.

@@ -1,0 +1,1 @@
+//! Providers behind an API.

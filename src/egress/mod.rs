@@ -1,0 +1,1 @@
+//! The one module with an HTTP client: nothing leaves the process anywhere else.

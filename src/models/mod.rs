@@ -1,0 +1,1 @@
+//! The catalogue of open models: list, pull, verify.

@@ -1,0 +1,3 @@
+//! HTTP: listeners, client dialects, authentication, errors.
+
+pub mod openai;
