@@ -1,1 +1,0 @@
-//! Strict YAML with the place of every value.
