@@ -1,0 +1,422 @@
+//! Facts in, decision out.
+//!
+//! Permission is a meet over everything that restricts (ceilings, guards, budget steps), so the order of rules cannot
+//! matter; only routes are ordered, and a route chooses among what is permitted.
+
+use std::cmp::Ordering;
+use std::time::Duration;
+
+use super::decision::{Barrier, Candidate, Choice, Decision, Outcome, Plan, Refusal, RefusalKind, RuleSet};
+use super::expr::DestinationCondition;
+use super::set::{
+    Basis, Boundary, Class, DestinationId, DestinationSet, Goal, Objective, PolicySet, Route, Scope, Step, Transform,
+    TransformSet,
+};
+use super::vocabulary::{Fact, Facts};
+use crate::chat::MicroUsd;
+use crate::classify::Truth;
+
+/// What is known about a destination at this moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct DestinationState {
+    /// Why it cannot be reached, if so.
+    pub unavailable: Option<&'static str>,
+    /// What the request uses that it cannot do, if anything.
+    pub lacks: Option<&'static str>,
+    /// What the request can cost there at most; `None` is unknown, and then it is not called.
+    pub worst_case: Option<MicroUsd>,
+    /// Calibrated chance that its answer is good enough.
+    pub p_ok: Option<f64>,
+    /// Its recent 95th percentile time to first token.
+    pub ttft: Option<Duration>,
+}
+
+/// Everything a decision depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Inputs<'a> {
+    /// The request's facts.
+    pub facts: &'a Facts,
+    /// One per destination, in the set's order.
+    pub states: &'a [DestinationState],
+    /// The destination that the client named.
+    pub preference: Option<DestinationId>,
+    /// The transforms this installation can do.
+    pub able: TransformSet,
+}
+
+/// Decides. Pure, total, and without allocation unless it refuses.
+pub fn decide(set: &PolicySet, inputs: &Inputs<'_>) -> Decision {
+    let mut decider = Decider::new(set, inputs);
+    decider.classify();
+    decider.ceilings();
+    let blocked = decider.guards().or_else(|| decider.budgets());
+    decider.decision.permitted = decider.permitted();
+    decider.constraints();
+    decider.choose(blocked);
+    decider.decision
+}
+
+struct Decider<'a> {
+    set: &'a PolicySet,
+    inputs: &'a Inputs<'a>,
+    decision: Decision,
+    /// Factor by which budgets make remote look dearer.
+    reprice: f64,
+}
+
+impl<'a> Decider<'a> {
+    fn new(set: &'a PolicySet, inputs: &'a Inputs<'a>) -> Self {
+        let decision = Decision {
+            class: set.default_class,
+            basis: Basis::Declared,
+            baseline: None,
+            classified_by: RuleSet::default(),
+            guards: RuleSet::default(),
+            permitted: DestinationSet::EMPTY,
+            barriers: [Barrier::None; DestinationSet::MAX],
+            transforms: [TransformSet::default(); DestinationSet::MAX],
+            route: None,
+            max_output: None,
+            max_cost: None,
+            outcome: Outcome::Go(Choice::Listed),
+            plan: Plan::new(),
+        };
+        Self { set, inputs, decision, reprice: 1.0 }
+    }
+
+    // === class
+
+    /// Baselines lower the start, the lowest that certainly applies wins; classify rules raise it, the highest wins.
+    /// Both directions make *unknown* restrict: an unknown baseline does not lower, an unknown classify rule raises.
+    fn classify(&mut self) {
+        let mut class = self.set.default_class;
+        for (i, baseline) in self.set.baselines.iter().enumerate() {
+            if baseline.class < class && baseline.when.eval(self.inputs.facts, 0).is_true() {
+                class = baseline.class;
+                self.decision.baseline = Some(i as u16);
+            }
+        }
+        let start = class;
+        for (i, rule) in self.set.classify.iter().enumerate() {
+            if rule.when.eval(self.inputs.facts, 0).is_possible() {
+                self.decision.classified_by.insert(i);
+                class = class.max(rule.raise);
+            }
+        }
+        self.decision.class = class;
+        if class > start {
+            self.decision.basis = self.basis(class);
+        }
+    }
+
+    /// The strongest guarantee among the rules that lead to `class`.
+    fn basis(&self, class: Class) -> Basis {
+        let rules = self.set.classify.iter().enumerate();
+        rules
+            .filter(|(i, rule)| rule.raise == class && self.decision.classified_by.contains(*i))
+            .map(|(_, rule)| match rule.when.eval(self.inputs.facts, 0) {
+                Truth::True => rule.basis,
+                Truth::False | Truth::Unknown => Basis::Unknown,
+            })
+            .min()
+            .unwrap_or(Basis::Unknown)
+    }
+
+    // === permission
+
+    fn ceilings(&mut self) {
+        for (i, destination) in self.set.destinations.iter().enumerate() {
+            if self.decision.class <= destination.accepts {
+                continue;
+            }
+            match self.way_down(destination.accepts) {
+                Some(transforms) => self.decision.transforms[i] = transforms,
+                None => self.bar(i, Barrier::Class),
+            }
+        }
+    }
+
+    /// The transforms after which the request counts as at most `ceiling`, by a rule that certainly applies.
+    fn way_down(&self, ceiling: Class) -> Option<TransformSet> {
+        let class = self.decision.class;
+        if self.set.sealed.contains(&class) {
+            return None;
+        }
+        let unscannable = self.set.slots.unknown_any.is_some_and(|slot| self.inputs.facts.get(slot) != Fact::Bool(false));
+        let open = self.set.declassify.iter().filter(|rule| {
+            class <= rule.up_to
+                && rule.to <= ceiling
+                && !(unscannable && rule.requires.contains(Transform::RescanClean))
+                && rule.when.eval(self.inputs.facts, class.0).is_true()
+        });
+        // Of several ways the one that asks least, whatever the order of the rules.
+        let rule = open.min_by_key(|rule| (rule.requires.0.count_ones(), rule.requires.0))?;
+        Some(rule.requires)
+    }
+
+    /// Applies every guard that is not certainly off; returns the reason of one that blocks altogether.
+    fn guards(&mut self) -> Option<Refusal> {
+        let (facts, class) = (self.inputs.facts, self.decision.class.0);
+        let mut blocked = None;
+        for (i, guard) in self.set.guards.iter().enumerate() {
+            if !guard.when.eval(facts, class).is_possible() {
+                continue;
+            }
+            self.decision.guards.insert(i);
+            self.restrict(guard.only.as_ref(), guard.deny.as_ref(), Barrier::Guard(i as u16));
+            self.require(guard.require);
+            self.decision.max_output = least(self.decision.max_output, guard.max_output);
+            self.decision.max_cost = least(self.decision.max_cost, guard.max_cost);
+            if let (Some(reason), None) = (&guard.block, &blocked) {
+                blocked = Some(Refusal { kind: RefusalKind::Policy, reason: reason.clone() });
+            }
+        }
+        blocked
+    }
+
+    fn require(&mut self, transforms: TransformSet) {
+        for (i, destination) in self.set.destinations.iter().enumerate() {
+            if destination.boundary == Boundary::External {
+                self.decision.transforms[i] = self.decision.transforms[i].union(transforms);
+            }
+        }
+    }
+
+    /// Climbs every budget's ladder; returns the reason of a step that refuses altogether.
+    fn budgets(&mut self) -> Option<Refusal> {
+        let mut refused = None;
+        for (i, budget) in self.set.budgets.iter().enumerate() {
+            if budget.per == Scope::Request {
+                self.request_budget(i, budget.limit, &budget.ladder);
+                continue;
+            }
+            let used = self.inputs.facts.number(self.set.slots.budgets[i]);
+            for step in budget.ladder.iter().filter(|step| used.is_none_or(|used| used >= step.at)) {
+                self.restrict(step.only.as_ref(), step.deny.as_ref(), Barrier::Budget(i as u16));
+                self.reprice = self.reprice.max(step.reprice.unwrap_or(1.0));
+                if let (Some(reason), None) = (&step.refuse, &refused) {
+                    refused = Some(Refusal { kind: RefusalKind::Budget, reason: reason.clone() });
+                }
+            }
+        }
+        refused
+    }
+
+    /// A budget for one request is about what the request would cost at each destination.
+    fn request_budget(&mut self, budget: usize, limit: MicroUsd, ladder: &[Step]) {
+        for (i, state) in self.inputs.states.iter().enumerate() {
+            let Some(cost) = state.worst_case else { continue };
+            let share = cost.as_usd() / limit.as_usd();
+            if ladder.iter().any(|step| share > step.at) {
+                self.bar(i, Barrier::Budget(budget as u16));
+            }
+        }
+    }
+
+    fn restrict(&mut self, only: Option<&DestinationCondition>, deny: Option<&DestinationCondition>, barrier: Barrier) {
+        let (facts, class) = (self.inputs.facts, self.decision.class.0);
+        let kept = only.map_or(DestinationSet(u64::MAX), |only| only.certain(facts, class));
+        let denied = deny.map_or(DestinationSet::EMPTY, |deny| deny.possible(facts, class));
+        for i in 0..self.set.destinations.len() {
+            let id = DestinationId(i as u8);
+            if !kept.contains(id) || denied.contains(id) {
+                self.bar(i, barrier);
+            }
+        }
+    }
+
+    fn permitted(&mut self) -> DestinationSet {
+        for i in 0..self.set.destinations.len() {
+            if self.decision.transforms[i].0 & !self.inputs.able.0 != 0 {
+                self.bar(i, Barrier::Transform);
+            }
+        }
+        let barriers = &self.decision.barriers[..self.set.destinations.len()];
+        barriers.iter().map(|barrier| !barrier.is_permission()).collect()
+    }
+
+    // === ability
+
+    fn constraints(&mut self) {
+        for (i, state) in self.inputs.states.iter().enumerate() {
+            if let Some(lacking) = state.lacks {
+                self.bar(i, Barrier::Lacks(lacking));
+            }
+            match (state.worst_case, self.decision.max_cost) {
+                (None, _) => self.bar(i, Barrier::Price),
+                (Some(cost), Some(cap)) if cost > cap => self.bar(i, Barrier::Cost),
+                _ => {}
+            }
+            if let Some(why) = state.unavailable {
+                self.bar(i, Barrier::Unavailable(why));
+            }
+        }
+    }
+
+    fn bar(&mut self, index: usize, barrier: Barrier) {
+        let first = &mut self.decision.barriers[index];
+        if *first == Barrier::None {
+            *first = barrier;
+        }
+    }
+
+    // === choice
+
+    fn choose(&mut self, blocked: Option<Refusal>) {
+        let facts = self.inputs.facts;
+        let class = self.decision.class.0;
+        let matched = self.set.routes.iter().enumerate().find(|(_, route)| {
+            route.when.as_ref().is_none_or(|when| when.eval(facts, class).is_true())
+        });
+        // The loader demands a last route without a condition, so one always matches.
+        let Some((index, route)) = matched else { return };
+        self.decision.route = Some(index as u16);
+        if let Some(refusal) = blocked {
+            self.decision.outcome = Outcome::Refuse(refusal);
+            return;
+        }
+        self.outrun(route);
+        let mut order: Plan = self.open_candidates(route);
+        let choice = match &route.objective {
+            None => Choice::Listed,
+            Some(objective) => self.rank(route, objective, &mut order),
+        };
+        let refuse = choice == Choice::BestAvailable && route.objective.as_ref().is_some_and(|o| o.refuse_below);
+        let choice = if self.prefer(route, &mut order) { Choice::Preferred } else { choice };
+        self.decision.outcome = if order.as_slice().is_empty() || (refuse && choice != Choice::Preferred) {
+            Outcome::Refuse(self.refusal(route))
+        } else {
+            self.decision.plan = order;
+            Outcome::Go(choice)
+        };
+    }
+
+    fn outrun(&mut self, route: &Route) {
+        let Some(limit) = route.ttft else { return };
+        for id in &route.candidates {
+            let i = usize::from(id.0);
+            if self.inputs.states[i].ttft.is_some_and(|ttft| ttft > limit) {
+                self.bar(i, Barrier::Slow);
+            }
+        }
+    }
+
+    fn open_candidates(&self, route: &Route) -> Plan {
+        let mut plan = Plan::new();
+        for id in route.candidates.iter().filter(|id| self.is_open(**id)) {
+            plan.push(self.candidate(*id));
+        }
+        plan
+    }
+
+    fn is_open(&self, id: DestinationId) -> bool {
+        self.decision.barriers[usize::from(id.0)] == Barrier::None
+    }
+
+    fn candidate(&self, id: DestinationId) -> Candidate {
+        let state = &self.inputs.states[usize::from(id.0)];
+        Candidate { id, p_ok: state.p_ok, worst_case: state.worst_case.unwrap_or_default() }
+    }
+
+    /// Puts the plan in the objective's order and says why its first is first.
+    fn rank(&self, route: &Route, objective: &Objective, plan: &mut Plan) -> Choice {
+        if self.quality_unknown(route, objective) {
+            let place = |id: DestinationId| objective.if_unknown.iter().position(|d| *d == id).unwrap_or(usize::MAX);
+            sort(plan, |a, b| place(a.id).cmp(&place(b.id)));
+            return Choice::QualityUnknown;
+        }
+        let listed = |id: DestinationId| route.candidates.iter().position(|d| *d == id);
+        sort(plan, |a, b| {
+            let (a_meets, b_meets) = (meets(objective, a), meets(objective, b));
+            let by_goal = match (objective.goal, a_meets && b_meets) {
+                (Goal::MinimizeCost, true) => self.shadow_price(a).total_cmp(&self.shadow_price(b)),
+                (Goal::MaximizeQuality, _) | (Goal::MinimizeCost, false) => better(a, b),
+            };
+            b_meets.cmp(&a_meets).then(by_goal).then_with(|| listed(a.id).cmp(&listed(b.id)))
+        });
+        match plan.as_slice().first() {
+            Some(first) if meets(objective, first) => Choice::Objective,
+            _ => Choice::BestAvailable,
+        }
+    }
+
+    /// `if_unknown` speaks when the chance of the first local candidate is not known.
+    fn quality_unknown(&self, route: &Route, objective: &Objective) -> bool {
+        objective.min_p_ok.is_some()
+            && route
+                .candidates
+                .iter()
+                .find(|id| self.set.destination(**id).boundary == Boundary::Host)
+                .is_some_and(|id| self.inputs.states[usize::from(id.0)].p_ok.is_none())
+    }
+
+    /// The cost in dollars as objectives see it: remote is dearer while budgets run ahead.
+    fn shadow_price(&self, candidate: &Candidate) -> f64 {
+        let factor = match self.set.destination(candidate.id).boundary {
+            Boundary::Host => 1.0,
+            Boundary::External => self.reprice,
+        };
+        candidate.worst_case.as_usd() * factor
+    }
+
+    /// Moves the destination that the client named to the front, if it may and can answer.
+    fn prefer(&self, route: &Route, plan: &mut Plan) -> bool {
+        let Some(id) = self.inputs.preference.filter(|id| route.honour_preference && self.is_open(*id)) else {
+            return false;
+        };
+        if !self.set.destination(id).is_model() {
+            return false;
+        }
+        if !plan.as_slice().iter().any(|c| c.id == id) {
+            plan.push(self.candidate(id));
+        }
+        let at = plan.as_slice().iter().position(|c| c.id == id).unwrap_or_default();
+        plan.as_mut_slice()[..=at].rotate_right(1);
+        true
+    }
+
+    /// The kind says what would have to change: policy, money, the request, or the hour.
+    fn refusal(&self, route: &Route) -> Refusal {
+        let barriers = || route.candidates.iter().map(|id| self.decision.barriers[usize::from(id.0)]);
+        let kind = if barriers().any(|b| matches!(b, Barrier::Unavailable(_) | Barrier::Slow)) {
+            RefusalKind::Unavailable
+        } else if barriers().any(|b| matches!(b, Barrier::Lacks(_))) {
+            RefusalKind::Capability
+        } else if barriers().any(|b| matches!(b, Barrier::Budget(_) | Barrier::Cost)) {
+            RefusalKind::Budget
+        } else {
+            RefusalKind::Policy
+        };
+        let reason = if route.on_empty.is_empty() { kind.code().to_owned() } else { route.on_empty.clone() };
+        Refusal { kind, reason }
+    }
+}
+
+fn meets(objective: &Objective, candidate: &Candidate) -> bool {
+    objective.min_p_ok.is_none_or(|min| candidate.p_ok.is_some_and(|p| p >= min))
+        && objective.max_cost.is_none_or(|max| candidate.worst_case <= max)
+}
+
+/// Higher chance first; unknown counts as none.
+fn better(a: &Candidate, b: &Candidate) -> Ordering {
+    b.p_ok.unwrap_or(0.0).total_cmp(&a.p_ok.unwrap_or(0.0))
+}
+
+/// Insertion sort: stable, allocates nothing, and there are few candidates.
+fn sort(plan: &mut Plan, compare: impl Fn(&Candidate, &Candidate) -> Ordering) {
+    let candidates = plan.as_mut_slice();
+    for i in 1..candidates.len() {
+        let mut at = i;
+        while at > 0 && compare(&candidates[at - 1], &candidates[at]) == Ordering::Greater {
+            candidates.swap(at - 1, at);
+            at -= 1;
+        }
+    }
+}
+
+fn least<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}

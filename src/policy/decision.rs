@@ -1,0 +1,223 @@
+//! What was decided about one request, and why. Fixed size: deciding allocates nothing.
+
+use super::set::{Basis, Class, DestinationId, DestinationSet, TransformSet};
+use super::{Grant, PolicySet};
+use crate::chat::MicroUsd;
+
+/// Indices of rules of one kind, at most 1,024.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RuleSet([u64; 16]);
+
+impl RuleSet {
+    /// The most rules of one kind that a policy set can have.
+    pub const MAX: usize = 1024;
+
+    /// With rule `index`.
+    pub fn insert(&mut self, index: usize) {
+        self.0[index / 64] |= 1 << (index % 64);
+    }
+
+    /// Whether rule `index` is in it.
+    pub fn contains(&self, index: usize) -> bool {
+        self.0.get(index / 64).is_some_and(|word| word & (1 << (index % 64)) != 0)
+    }
+}
+
+/// The first thing that keeps a destination from being chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Barrier {
+    /// Nothing.
+    #[default]
+    None,
+    /// The class is above its ceiling, and nothing lowers it.
+    Class,
+    /// The guard with this index.
+    Guard(u16),
+    /// A step of the budget with this index.
+    Budget(u16),
+    /// A required transform that this installation cannot do.
+    Transform,
+    /// It has no known price.
+    Price,
+    /// Its worst case is above a cap for one request.
+    Cost,
+    /// It cannot do what the request uses: tools, images, a format.
+    Lacks(&'static str),
+    /// It is not to be reached: no credentials, not loaded, failed.
+    Unavailable(&'static str),
+    /// It is known to be slower than the route allows.
+    Slow,
+}
+
+impl Barrier {
+    /// Whether it is a matter of permission: these only grow when detectors fail.
+    pub fn is_permission(self) -> bool {
+        matches!(self, Self::Class | Self::Guard(_) | Self::Budget(_) | Self::Transform)
+    }
+}
+
+/// One destination of the plan.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Candidate {
+    /// Whom.
+    pub id: DestinationId,
+    /// The chance that its answer is good enough, where known.
+    pub p_ok: Option<f64>,
+    /// What the request can cost there at most.
+    pub worst_case: MicroUsd,
+}
+
+/// Why the plan's first candidate is first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// The route lists it first.
+    Listed,
+    /// The client named it.
+    Preferred,
+    /// It meets the objective best.
+    Objective,
+    /// `p_ok` is unknown, and the route says whom to ask then.
+    QualityUnknown,
+    /// Nobody meets the objective; it comes nearest.
+    BestAvailable,
+}
+
+impl Choice {
+    /// The code shown to clients and kept in records.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Listed => "listed_first",
+            Self::Preferred => "client_preference",
+            Self::Objective => "meets_objective",
+            Self::QualityUnknown => "quality_unknown",
+            Self::BestAvailable => "below_quality_target",
+        }
+    }
+}
+
+/// Why nobody may or can answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What kind of refusal.
+    pub kind: RefusalKind,
+    /// The policy's own word for it, or the kind's code.
+    pub reason: String,
+}
+
+/// The kinds of refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusalKind {
+    /// The policy permits no candidate.
+    Policy,
+    /// Money is what is missing.
+    Budget,
+    /// No permitted candidate can do what the request uses.
+    Capability,
+    /// Those who could are not there now.
+    Unavailable,
+}
+
+impl RefusalKind {
+    /// The code used where a policy gives no word of its own.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Policy => "policy_unsatisfiable",
+            Self::Budget => "budget_exhausted",
+            Self::Capability => "capability_missing",
+            Self::Unavailable => "local_unavailable",
+        }
+    }
+}
+
+/// Where it goes first, or why it goes nowhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The plan's first candidate, for this reason.
+    Go(Choice),
+    /// Nowhere.
+    Refuse(Refusal),
+}
+
+/// The decision about one request.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    /// How sensitive the request is.
+    pub class: Class,
+    /// What that relies on.
+    pub basis: Basis,
+    /// Index of the baseline it started from.
+    pub baseline: Option<u16>,
+    /// Which classify rules applied.
+    pub classified_by: RuleSet,
+    /// Which guards applied.
+    pub guards: RuleSet,
+    /// Which destinations may receive it, ceilings, guards and budgets considered.
+    pub permitted: DestinationSet,
+    /// What keeps each destination out, by index.
+    pub barriers: [Barrier; DestinationSet::MAX],
+    /// What must be done to the body for each destination, by index.
+    pub transforms: [TransformSet; DestinationSet::MAX],
+    /// Index of the route taken.
+    pub route: Option<u16>,
+    /// The lowest output cap of the guards that applied.
+    pub max_output: Option<u32>,
+    /// The lowest cost cap of the guards that applied.
+    pub max_cost: Option<MicroUsd>,
+    /// Go or refuse.
+    pub outcome: Outcome,
+    pub(super) plan: Plan,
+}
+
+impl Decision {
+    /// Who is tried, in this order; empty when refused.
+    pub fn plan(&self) -> &[Candidate] {
+        self.plan.as_slice()
+    }
+
+    /// What operators should know about the choice: `below_quality_target`.
+    pub fn flags(&self) -> impl Iterator<Item = &'static str> {
+        let below = self.outcome == Outcome::Go(Choice::BestAvailable);
+        below.then_some(Choice::BestAvailable.code()).into_iter()
+    }
+
+    /// The right to build a body for `id`; only for destinations that are permitted, whatever the plan says.
+    pub fn grant(&self, set: &PolicySet, id: DestinationId) -> Option<Grant> {
+        self.permitted.contains(id).then(|| {
+            Grant::new(id, self.class, self.transforms[usize::from(id.0)], set.digest.as_str().into())
+        })
+    }
+}
+
+/// The candidates in order, without allocating.
+#[derive(Clone, Copy)]
+pub(super) struct Plan {
+    candidates: [Candidate; DestinationSet::MAX],
+    len: usize,
+}
+
+impl Plan {
+    pub(super) fn new() -> Self {
+        let none = Candidate { id: DestinationId(0), p_ok: None, worst_case: MicroUsd::ZERO };
+        Self { candidates: [none; DestinationSet::MAX], len: 0 }
+    }
+
+    pub(super) fn push(&mut self, candidate: Candidate) {
+        // A route lists each destination once, so there are never more than MAX.
+        self.candidates[self.len] = candidate;
+        self.len += 1;
+    }
+
+    pub(super) fn as_slice(&self) -> &[Candidate] {
+        &self.candidates[..self.len]
+    }
+
+    pub(super) fn as_mut_slice(&mut self) -> &mut [Candidate] {
+        &mut self.candidates[..self.len]
+    }
+}
+
+impl std::fmt::Debug for Plan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.as_slice().fmt(f)
+    }
+}

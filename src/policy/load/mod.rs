@@ -1,0 +1,111 @@
+//! Files to a checked [`PolicySet`]: every mistake at once, each with its place, a code and the way out.
+
+mod budgets;
+mod destinations;
+mod expressions;
+mod header;
+mod routes;
+mod rules;
+mod sections;
+mod tests;
+
+use sha2::{Digest, Sha256};
+
+use self::header::Header;
+use self::sections::Sections;
+use super::cases;
+use super::set::PolicySet;
+use crate::chat::Price;
+use crate::yaml::{Problems, parse};
+
+/// One policy file.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Its name in messages.
+    pub file: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// Looks up what a model costs; `None` is unknown.
+pub type Prices<'a> = &'a dyn Fn(&str) -> Option<Price>;
+
+/// Loads the files of one set. Their order has no meaning.
+///
+/// Errors: every mistake in every file, those of the in-file tests included.
+pub fn load(sources: &[Source], prices: Prices<'_>) -> Result<PolicySet, Problems> {
+    let mut problems = Problems::new();
+    let mut roots = Vec::new();
+    for source in sources {
+        match parse(&source.file, &source.text) {
+            Ok(root) => roots.push(root),
+            Err(found) => problems.extend(found),
+        }
+    }
+    let sections = Sections::collect(&roots, &mut problems);
+    let header = Header::read(&sections, &mut problems);
+    let Some(mut loader) = Loader::new(header, &mut problems, digest(sources)) else {
+        return problems.or_ok(()).and_then(|()| Err(Problems::new()));
+    };
+    loader.read(&sections, prices);
+    let set = loader.set;
+    if problems.is_empty() {
+        cases::run(&set, &mut problems);
+    }
+    problems.or_ok(set)
+}
+
+/// SHA-256 over names and texts, in the order of names.
+fn digest(sources: &[Source]) -> String {
+    let mut sorted: Vec<&Source> = sources.iter().collect();
+    sorted.sort_by(|a, b| a.file.cmp(&b.file));
+    let mut hasher = Sha256::new();
+    for source in sorted {
+        let name = source.file.rsplit('/').next().unwrap_or_default();
+        for field in [name, source.text.as_str()] {
+            hasher.update((field.len() as u64).to_le_bytes());
+            hasher.update(field.as_bytes());
+        }
+    }
+    hex::encode(hasher.finalize())
+}
+
+/// The set while it is being read, section by section.
+struct Loader<'p> {
+    set: PolicySet,
+    problems: &'p mut Problems,
+}
+
+impl<'p> Loader<'p> {
+    /// `None` when there are no classes, without which nothing else can be checked.
+    fn new(header: Header, problems: &'p mut Problems, digest: String) -> Option<Self> {
+        let default_class = header.default_class?;
+        let set = PolicySet {
+            digest,
+            name: header.name,
+            classes: header.classes,
+            sealed: header.sealed,
+            default_class,
+            vocabulary: header.vocabulary,
+            slots: header.slots,
+            detectors: header.detectors,
+            baselines: Vec::new(),
+            classify: Vec::new(),
+            destinations: Vec::new(),
+            declassify: Vec::new(),
+            guards: Vec::new(),
+            budgets: Vec::new(),
+            routes: Vec::new(),
+            cases: Vec::new(),
+        };
+        Some(Self { set, problems })
+    }
+
+    fn read(&mut self, sections: &Sections<'_>, prices: Prices<'_>) {
+        self.destinations(sections, prices);
+        self.budgets(sections);
+        self.rules(sections);
+        self.routes(sections);
+        self.tests(sections);
+    }
+}

@@ -1,0 +1,138 @@
+//! Section `routes`.
+
+use super::Loader;
+use super::expressions::Rule;
+use super::sections::Sections;
+use crate::chat::MicroUsd;
+use crate::policy::set::{DestinationId, Goal, Objective, Route};
+use crate::yaml::{Fields, Node, Place, did_you_mean};
+
+impl Loader<'_> {
+    pub(super) fn routes(&mut self, sections: &Sections<'_>) {
+        let mut routes = self.each(&sections.routes, "a route", Self::route);
+        routes.sort_by_key(|(route, _)| route.order);
+        for pair in routes.windows(2) {
+            let [(first, _), (second, place)] = pair else { continue };
+            if first.order == second.order {
+                let message = format!("`order: {}` is also that of the route `{}`", second.order, first.id);
+                self.problems.add_coded(place, "E002", message);
+            }
+        }
+        match routes.last() {
+            Some((last, place)) if last.when.is_some() => self.problems.add(
+                place,
+                format!("the last route `{}` has a `when`: a request that it does not match would have no answer", last.id),
+            ),
+            Some(_) => {}
+            None => self.problems.add(&Place::whole("policy set"), "no file defines `routes`"),
+        }
+        self.set.routes = routes.into_iter().map(|(route, _)| route).collect();
+    }
+
+    fn route(&mut self, fields: &mut Fields<'_>, id: String) -> Option<(Route, Place)> {
+        let place = fields.place().clone();
+        let order = fields.required("order", self.problems).and_then(|n| n.whole(self.problems));
+        let when = fields.optional("when").map(|n| self.condition(n, Rule::Route));
+        let candidates = fields.required("candidates", self.problems).map(|n| self.models(n)).unwrap_or_default();
+        let ttft = fields.optional("needs").and_then(|n| self.needs(n));
+        let objective = fields.optional("objective").map(|n| self.objective(n));
+        let honour_preference = fields
+            .optional("preference")
+            .and_then(|n| n.one_of(&[("honour", true), ("ignore", false)], self.problems))
+            .unwrap_or(true);
+        let on_empty = fields.optional("on_empty").and_then(|n| self.on_empty(n)).unwrap_or_default();
+        let route = Route {
+            id,
+            order: u32::try_from(order?).unwrap_or(u32::MAX),
+            when: when.map_or(Some(None), |w| w.map(Some))?,
+            candidates,
+            objective: objective.map_or(Some(None), |o| o.map(Some))?,
+            ttft: ttft.flatten(),
+            honour_preference,
+            on_empty,
+        };
+        Some((route, place))
+    }
+
+    /// A list of destinations that answer requests, none twice.
+    fn models(&mut self, node: &Node) -> Vec<DestinationId> {
+        let mut ids = Vec::new();
+        for item in node.list(self.problems).unwrap_or_default() {
+            let Some(id) = self.model(item) else { continue };
+            if ids.contains(&id) {
+                self.problems.add(&item.place, "this destination is already in the list");
+            } else {
+                ids.push(id);
+            }
+        }
+        ids
+    }
+
+    fn model(&mut self, node: &Node) -> Option<DestinationId> {
+        let name = node.text(self.problems)?;
+        let found = self.set.destination_named(name).filter(|id| self.set.destination(*id).is_model());
+        if found.is_none() {
+            let models = self.set.destinations.iter().filter(|d| d.is_model()).map(|d| d.name.as_str());
+            let hint = did_you_mean(name, models);
+            self.problems.add_coded(&node.place, "E001", format!("unknown destination `{name}`{hint}"));
+        }
+        found
+    }
+
+    /// Context, tools and formats are always looked at; they may be named for the reader. Returns the time limit.
+    fn needs(&mut self, node: &Node) -> Option<Option<std::time::Duration>> {
+        let mut fields = Fields::of(node, "`needs`", self.problems)?;
+        if let Some(n) = fields.optional("context") {
+            n.one_of(&[("fits", ())], self.problems);
+        }
+        for key in ["tools", "json_schema", "vision", "logprobs"] {
+            if let Some(n) = fields.optional(key) {
+                n.one_of(&[("if_used", ())], self.problems);
+            }
+        }
+        let ttft = fields.optional("ttft_p95").and_then(|n| n.duration(self.problems));
+        fields.finish(self.problems);
+        Some(ttft)
+    }
+
+    fn objective(&mut self, node: &Node) -> Option<Objective> {
+        let mut fields = Fields::of(node, "an objective", self.problems)?;
+        let minimize = fields.optional("minimize").and_then(|n| n.one_of(&[("cost", Goal::MinimizeCost)], self.problems));
+        let maximize =
+            fields.optional("maximize").and_then(|n| n.one_of(&[("p_ok", Goal::MaximizeQuality)], self.problems));
+        let (min_p_ok, max_cost) = fields.optional("where").map_or((None, None), |n| self.conditions(n));
+        let if_unknown = fields.optional("if_unknown").map(|n| self.models(n));
+        let refuse_below = fields
+            .optional("when_none_meets")
+            .and_then(|n| n.one_of(&[("best", false), ("refuse", true)], self.problems))
+            .unwrap_or(false);
+        fields.finish(self.problems);
+        if min_p_ok.is_some() && if_unknown.is_none() {
+            let message = "an objective with `p_ok` needs `if_unknown`: whom to ask when nobody knows how good they are";
+            self.problems.add_coded(&node.place, "E007", message);
+        }
+        let goal = match (minimize, maximize) {
+            (Some(goal), None) | (None, Some(goal)) => goal,
+            _ => {
+                self.problems.add(&node.place, "an objective is either `minimize: cost` or `maximize: p_ok`");
+                return None;
+            }
+        };
+        Some(Objective { goal, min_p_ok, max_cost, if_unknown: if_unknown.unwrap_or_default(), refuse_below })
+    }
+
+    fn conditions(&mut self, node: &Node) -> (Option<f64>, Option<MicroUsd>) {
+        let Some(mut fields) = Fields::of(node, "`where`", self.problems) else { return (None, None) };
+        let p_ok = fields.optional("p_ok").and_then(|n| n.number(self.problems));
+        let usd = fields.optional("usd").and_then(|n| n.number(self.problems));
+        fields.finish(self.problems);
+        (p_ok, usd.map(MicroUsd::from_usd_ceil))
+    }
+
+    fn on_empty(&mut self, node: &Node) -> Option<String> {
+        let mut fields = Fields::of(node, "`on_empty`", self.problems)?;
+        let reason = fields.required("refuse", self.problems).and_then(|n| n.text(self.problems)).map(str::to_owned);
+        fields.finish(self.problems);
+        reason
+    }
+}

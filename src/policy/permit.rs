@@ -1,0 +1,190 @@
+//! The right to send one body to one destination.
+//!
+//! A [`Grant`] comes only out of a decision that permits the destination; a [`Permit`] comes only out of a grant, for
+//! exact bytes. Neither can be made elsewhere, copied, or used twice, and the egress module accepts nothing else.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::set::{Class, DestinationId, TransformSet};
+use crate::chat::MicroUsd;
+
+/// A destination may receive this request, once its transforms are done. One grant serves one attempt.
+pub struct Grant {
+    destination: DestinationId,
+    class: Class,
+    transforms: TransformSet,
+    policy: Arc<str>,
+}
+
+/// What is about to be sent.
+pub struct Outbound<'a> {
+    /// Where to, in full.
+    pub url: &'a str,
+    /// The header names and values that will be sent, credentials included, in order.
+    pub headers: &'a [(&'static str, &'a str)],
+    /// The exact bytes.
+    pub body: &'a [u8],
+    /// What the call can cost at most.
+    pub max_cost: MicroUsd,
+    /// When the permission lapses.
+    pub expires: Instant,
+}
+
+impl Grant {
+    pub(super) fn new(destination: DestinationId, class: Class, transforms: TransformSet, policy: Arc<str>) -> Self {
+        Self { destination, class, transforms, policy }
+    }
+
+    /// To whom.
+    pub fn destination(&self) -> DestinationId {
+        self.destination
+    }
+
+    /// What must have been done to the body.
+    pub fn transforms(&self) -> TransformSet {
+        self.transforms
+    }
+
+    /// Uses the grant up for these bytes.
+    pub fn permit(self, outbound: &Outbound<'_>) -> Permit {
+        Permit {
+            destination: self.destination,
+            class: self.class,
+            policy: self.policy,
+            url: outbound.url.to_owned(),
+            headers: hash_headers(outbound.headers),
+            body: blake3::hash(outbound.body),
+            max_cost: outbound.max_cost,
+            expires: outbound.expires,
+        }
+    }
+}
+
+/// The right to send exactly these bytes there, once. Has no public constructor and no `Clone`.
+pub struct Permit {
+    destination: DestinationId,
+    class: Class,
+    policy: Arc<str>,
+    url: String,
+    headers: blake3::Hash,
+    body: blake3::Hash,
+    max_cost: MicroUsd,
+    expires: Instant,
+}
+
+/// Why a permit does not cover what is about to be sent. Any of these is a bug in ajar, and nothing leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PermitError {
+    /// Another URL.
+    #[error("the permit is for another URL")]
+    Url,
+    /// Other headers.
+    #[error("the permit is for other headers")]
+    Headers,
+    /// Other bytes.
+    #[error("the permit is for other bytes")]
+    Body,
+    /// Too late.
+    #[error("the permit has lapsed")]
+    Expired,
+}
+
+impl Permit {
+    /// To whom.
+    pub fn destination(&self) -> DestinationId {
+        self.destination
+    }
+
+    /// The class of what is sent.
+    pub fn class(&self) -> Class {
+        self.class
+    }
+
+    /// Digest of the policy set that granted it.
+    pub fn policy(&self) -> &str {
+        &self.policy
+    }
+
+    /// BLAKE3 of the bytes, for the ledger.
+    pub fn body_hash(&self) -> blake3::Hash {
+        self.body
+    }
+
+    /// What the call can cost at most.
+    pub fn max_cost(&self) -> MicroUsd {
+        self.max_cost
+    }
+
+    /// Checks that it covers this URL, these headers and these bytes, at this time.
+    pub fn covers(
+        &self,
+        url: &str,
+        headers: &[(&'static str, &str)],
+        body: &[u8],
+        now: Instant,
+    ) -> Result<(), PermitError> {
+        if now > self.expires {
+            return Err(PermitError::Expired);
+        }
+        if self.url != url {
+            return Err(PermitError::Url);
+        }
+        if self.headers != hash_headers(headers) {
+            return Err(PermitError::Headers);
+        }
+        if self.body != blake3::hash(body) {
+            return Err(PermitError::Body);
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Permit(destination {}, class {}, body {})", self.destination.0, self.class.0, self.body.to_hex())
+    }
+}
+
+/// Lengths are hashed too, so that no two different lists hash alike.
+fn hash_headers(headers: &[(&'static str, &str)]) -> blake3::Hash {
+    let mut hasher = blake3::Hasher::new();
+    for (name, value) in headers {
+        hasher.update(&(name.len() as u64).to_le_bytes()).update(name.as_bytes());
+        hasher.update(&(value.len() as u64).to_le_bytes()).update(value.as_bytes());
+    }
+    hasher.finalize()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn permit(body: &[u8], expires: Instant) -> Permit {
+        let grant = Grant::new(DestinationId(3), Class(1), TransformSet::default(), "d".into());
+        let headers = [("authorization", "Bearer k")];
+        grant.permit(&Outbound { url: "https://a/v1", headers: &headers, body, max_cost: MicroUsd(5), expires })
+    }
+
+    #[test]
+    fn covers_only_the_url_headers_bytes_and_time_it_was_made_for() {
+        let now = Instant::now();
+        let later = now + Duration::from_secs(1);
+        let permit = permit(b"abc", later);
+        let headers = [("authorization", "Bearer k")];
+        assert_eq!(permit.covers("https://a/v1", &headers, b"abc", now), Ok(()));
+        assert_eq!(permit.covers("https://b/v1", &headers, b"abc", now), Err(PermitError::Url));
+        assert_eq!(permit.covers("https://a/v1", &[], b"abc", now), Err(PermitError::Headers));
+        assert_eq!(permit.covers("https://a/v1", &headers, b"abd", now), Err(PermitError::Body));
+        let expired = permit.covers("https://a/v1", &headers, b"abc", later + Duration::from_secs(1));
+        assert_eq!(expired, Err(PermitError::Expired));
+    }
+
+    #[test]
+    fn headers_that_only_look_alike_when_joined_hash_differently() {
+        assert_ne!(hash_headers(&[("a", "bc")]), hash_headers(&[("a", "b"), ("c", "")]));
+    }
+}
