@@ -1,1 +1,8 @@
-//! Offline analysis: difficulty fitting and evaluation, reports.
+//! Offline analysis: how well the detectors find, fitting and evaluation of the difficulty estimate, reports.
+
+pub mod data;
+pub mod detectors;
+pub mod report;
+
+pub use data::DataError;
+pub use report::{Report, Table};

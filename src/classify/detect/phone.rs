@@ -1,0 +1,96 @@
+//! Telephone numbers: E.164 and the common national ways to write them. Plain integers, dates, versions and sums are
+//! not taken for one unless a word beside them says so.
+
+use super::{Cluster, Hit, mentioned_before, word_at, word_before};
+
+const CONTEXT: [&str; 18] = [
+    "phone", "telephone", "tel", "mobile", "cell", "cellphone", "fax", "whatsapp", "sms", "call me", "call us",
+    "reach me", "text me", "phone number", "telefon", "handy", "ring me", "contact number",
+];
+
+/// The telephone number that the digits are, if they are one.
+pub fn phone(text: &[u8], cluster: &Cluster) -> Option<Hit> {
+    let digits = cluster.digit_count();
+    let span = cluster.span();
+    if !(7..=17).contains(&digits) || is_bounded_badly(text, cluster) {
+        return None;
+    }
+    let plus = international_start(text, span.start);
+    let found = plus.is_some() && (8..=15).contains(&digits)
+        || is_dialled_abroad(text, cluster)
+        || is_north_american(text, cluster)
+        || is_trunk(text, cluster)
+        || is_named(text, cluster);
+    found.then(|| Hit::new("phone", plus.unwrap_or(opening(text, span.start))..span.end))
+}
+
+/// The `+` before the digits, where no word or number runs into it.
+fn international_start(text: &[u8], start: usize) -> Option<usize> {
+    let open = opening(text, start);
+    let plus = open.checked_sub(1).filter(|at| text[*at] == b'+')?;
+    (!word_before(text, plus) && !matches!(text.get(plus.wrapping_sub(1)), Some(b')' | b'+' | b'='))).then_some(plus)
+}
+
+/// Before an opening parenthesis, if one stands right before the digits.
+fn opening(text: &[u8], start: usize) -> usize {
+    if start > 0 && text[start - 1] == b'(' { start - 1 } else { start }
+}
+
+/// Runs into a word (an extension `x123` aside), a decimal point or a sum.
+fn is_bounded_badly(text: &[u8], cluster: &Cluster) -> bool {
+    let span = cluster.span();
+    let extension = text.get(span.end) == Some(&b'x') && text.get(span.end + 1).is_some_and(u8::is_ascii_digit);
+    let slashes = cluster.groups.windows(2).any(|g| text[g[0].end..g[1].start].contains(&b'/'));
+    let before = span.start.checked_sub(1).map(|at| text[at]);
+    let follows = matches!(before, Some(b'.' | b'#' | b'$' | b'/' | b'_' | b'-' | b'*' | b'='));
+    word_before(text, span.start) || word_at(text, span.end) && !extension || slashes || follows && !named(text, span.start)
+}
+
+fn lengths(cluster: &Cluster) -> Vec<usize> {
+    cluster.groups.iter().map(ExactSizeIterator::len).collect()
+}
+
+fn is_separated_by(text: &[u8], cluster: &Cluster, allowed: &[u8]) -> bool {
+    cluster.groups.windows(2).all(|g| text[g[0].end..g[1].start].iter().all(|b| allowed.contains(b)))
+}
+
+/// `001-846-853-9089`, `0044 20 7946 0958`.
+fn is_dialled_abroad(text: &[u8], cluster: &Cluster) -> bool {
+    let first = &text[cluster.groups[0].clone()];
+    first.starts_with(b"00") && first.get(2).is_some_and(|d| *d != b'0') && cluster.groups.len() >= 3
+        && (10..=17).contains(&cluster.digit_count())
+}
+
+/// `(650) 555-0100`, `650-555-0100`, `650.555.0100`, `1-650-555-0100`; with spaces only where a word names it.
+fn is_north_american(text: &[u8], cluster: &Cluster) -> bool {
+    let lengths = lengths(cluster);
+    let (head, body) = match lengths.as_slice() {
+        [1, rest @ ..] if text[cluster.groups[0].start] == b'1' => (1, rest),
+        [3, ..] => (0, lengths.as_slice()),
+        _ => return false,
+    };
+    let start = cluster.groups[head].start;
+    let area = start > 0 && text[start - 1] == b'(';
+    let spaces_only = cluster.groups.windows(2).all(|g| text[g[0].end] == b' ');
+    body == [3, 3, 4] && text[start] != b'0' && (area || !spaces_only || named(text, cluster.groups[0].start))
+}
+
+/// National form with the trunk prefix 0: `079 4650 2145`, `(027) 0336-972`, `06-10446904`.
+fn is_trunk(text: &[u8], cluster: &Cluster) -> bool {
+    let lengths = lengths(cluster);
+    text[cluster.span().start] == b'0'
+        && text[cluster.span().start + 1..].first().is_some_and(|d| *d != b'0')
+        && (9..=11).contains(&cluster.digit_count())
+        && (2..=5).contains(&lengths.len())
+        && lengths.iter().all(|l| *l >= 2)
+        && is_separated_by(text, cluster, b" -()")
+}
+
+/// Seven digits or more beside a word that names a telephone.
+fn is_named(text: &[u8], cluster: &Cluster) -> bool {
+    named(text, cluster.span().start)
+}
+
+fn named(text: &[u8], start: usize) -> bool {
+    mentioned_before(text, start, 32, &CONTEXT)
+}

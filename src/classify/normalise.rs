@@ -1,0 +1,275 @@
+//! Folds text to the form detectors look at: what a reader or a model would take for the same characters becomes the
+//! same ASCII, and every position leads back to the text as it was sent.
+//!
+//! The fold is Unicode's compatibility decomposition (NFKD, UAX #15) with combining marks dropped, so that "４１１１",
+//! "٤١١١" and "4\u{336}111" all read `4111`; invisible characters are removed, digits of every script become ASCII,
+//! and dashes, spaces, quotes and middle dots become their plain forms. Tag characters (U+E0020–U+E007E), which
+//! show nothing but spell ASCII to a model, are decoded and appended after a line break.
+//!
+//! ASCII text is borrowed: nothing is copied.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+
+/// Longest text, before and after folding, that is looked at; bytes.
+pub const MAX_BYTES: usize = 8 << 20;
+
+/// Folded text and the way back to the original.
+#[derive(Debug)]
+pub struct Normalised<'a> {
+    text: Cow<'a, str>,
+    /// Ordered by `folded`; empty when the text is its own fold.
+    segments: Vec<Segment>,
+}
+
+/// A stretch of the folded text.
+#[derive(Clone, Copy, Debug)]
+struct Segment {
+    folded: usize,
+    original: usize,
+    /// Length in the original of what became one folded piece; 0 for text copied as it is.
+    replaced: usize,
+}
+
+impl<'a> Normalised<'a> {
+    /// Folds `text`; `None` if it is too long to look at.
+    pub fn new(text: &'a str) -> Option<Self> {
+        if text.len() > MAX_BYTES {
+            return None;
+        }
+        if text.is_ascii() {
+            return Some(Self { text: Cow::Borrowed(text), segments: Vec::new() });
+        }
+        Folder::with_capacity(text.len()).fold(text)
+    }
+
+    /// The folded text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The range of the original text that a range of the folded text came from, on character boundaries.
+    pub fn original(&self, folded: Range<usize>) -> Range<usize> {
+        if self.segments.is_empty() || folded.is_empty() {
+            return folded;
+        }
+        let (first, last) = (self.locate(folded.start), self.locate(folded.end - 1));
+        first.start.min(last.start)..first.end.max(last.end)
+    }
+
+    /// Where the byte at `folded` came from: one byte of a copied stretch, or the whole replaced character.
+    fn locate(&self, folded: usize) -> Range<usize> {
+        // The first segment starts at 0, so there is always one at or before `folded`.
+        let segment = self.segments[self.segments.partition_point(|s| s.folded <= folded).saturating_sub(1)];
+        match segment.replaced {
+            0 => {
+                let at = segment.original + (folded - segment.folded);
+                at..at + 1
+            }
+            length => segment.original..segment.original + length,
+        }
+    }
+}
+
+/// Folds a text that takes part in comparisons but has no position to report, such as a configured label.
+pub fn fold(text: &str) -> String {
+    Normalised::new(text).map(|n| n.text.into_owned()).unwrap_or_default()
+}
+
+struct Folder {
+    text: String,
+    segments: Vec<Segment>,
+    /// Decoded tag characters with where they stood.
+    tags: Vec<(char, usize)>,
+}
+
+impl Folder {
+    fn with_capacity(bytes: usize) -> Self {
+        Self { text: String::with_capacity(bytes), segments: Vec::new(), tags: Vec::new() }
+    }
+
+    fn fold<'a>(mut self, text: &str) -> Option<Normalised<'a>> {
+        let mut at = 0;
+        while at < text.len() {
+            let rest = &text[at..];
+            let ascii = rest.bytes().position(|b| !b.is_ascii()).unwrap_or(rest.len());
+            self.copy(&rest[..ascii], at);
+            at += ascii;
+            if let Some(c) = text[at..].chars().next() {
+                self.push(c, at);
+                at += c.len_utf8();
+            }
+            if self.text.len() > MAX_BYTES {
+                return None;
+            }
+        }
+        self.append_tags();
+        Some(Normalised { text: Cow::Owned(self.text), segments: self.segments })
+    }
+
+    fn copy(&mut self, text: &str, original: usize) {
+        if text.is_empty() {
+            return;
+        }
+        let continues = self.segments.last().is_some_and(|last| {
+            last.replaced == 0 && last.original + (self.text.len() - last.folded) == original
+        });
+        if !continues {
+            self.segments.push(Segment { folded: self.text.len(), original, replaced: 0 });
+        }
+        self.text.push_str(text);
+    }
+
+    fn replace(&mut self, by: impl IntoIterator<Item = char>, original: usize, length: usize) {
+        let folded = self.text.len();
+        self.text.extend(by);
+        if self.text.len() > folded {
+            self.segments.push(Segment { folded, original, replaced: length });
+        }
+    }
+
+    fn push(&mut self, c: char, original: usize) {
+        let length = c.len_utf8();
+        if let '\u{E0020}'..='\u{E007E}' = c {
+            self.tags.extend(char::from_u32(c as u32 - 0xE0000).map(|tag| (tag, original)));
+        } else if is_invisible(c) || is_combining_mark(c) {
+            // Dropped: what stands before and after it is read as one.
+        } else if let Some(plain) = plain_form(c) {
+            self.replace([plain], original, length);
+        } else if is_stable(c) {
+            self.copy(c.encode_utf8(&mut [0; 4]), original);
+        } else {
+            self.replace(decompose(c), original, length);
+        }
+    }
+
+    fn append_tags(&mut self) {
+        let tags = std::mem::take(&mut self.tags);
+        if let Some(&(_, first)) = tags.first() {
+            self.replace(['\n'], first, '\u{E0020}'.len_utf8());
+        }
+        for (tag, original) in tags {
+            self.replace([tag], original, '\u{E0020}'.len_utf8());
+        }
+    }
+}
+
+fn decompose(c: char) -> impl Iterator<Item = char> {
+    std::iter::once(c).nfkd().filter(|c| !is_combining_mark(*c)).map(|c| plain_form(c).unwrap_or(c))
+}
+
+/// Large blocks without decompositions, so that Chinese, Japanese kana and emoji skip the tables.
+fn is_stable(c: char) -> bool {
+    matches!(c, '\u{3041}'..='\u{304A}' | '\u{4E00}'..='\u{9FFF}' | '\u{1F300}'..='\u{1FAFF}' | '\u{0430}'..='\u{0438}' | '\u{043A}'..='\u{044F}')
+}
+
+/// Characters that show nothing (Unicode's `Default_Ignorable_Code_Point`) and the soft hyphen.
+fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}'..='\u{1160}' | '\u{17B4}'..='\u{17B5}'
+        | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}'
+        | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFF8}'
+        | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
+}
+
+/// The ASCII character that does the same work, where decomposition does not already find it.
+fn plain_form(c: char) -> Option<char> {
+    Some(match c {
+        '\u{2010}'..='\u{2015}' | '\u{2043}' | '\u{2212}' | '\u{30FC}' | '\u{FE58}' => '-',
+        '\u{1680}' => ' ',
+        '\u{0085}' | '\u{2028}' | '\u{2029}' => '\n',
+        '\u{00B7}' | '\u{2022}' | '\u{2027}' | '\u{2219}' | '\u{22C5}' | '\u{30FB}' | '\u{3002}' => '.',
+        '\u{2018}'..='\u{201B}' => '\'',
+        '\u{201C}'..='\u{201F}' => '"',
+        '\u{2044}' | '\u{2215}' => '/',
+        _ => return decimal_digit(c),
+    })
+}
+
+/// A decimal digit of another script as ASCII.
+fn decimal_digit(c: char) -> Option<char> {
+    let at = DIGIT_ZEROS.partition_point(|zero| *zero <= c as u32);
+    let zero = *DIGIT_ZEROS.get(at.checked_sub(1)?)?;
+    char::from_digit((c as u32 - zero).min(10), 10)
+}
+
+/// Code points of the digit zero of each script (general category `Nd`) that does not decompose to ASCII, ascending.
+const DIGIT_ZEROS: [u32; 42] = [
+    0x0660, 0x06F0, 0x07C0, 0x0966, 0x09E6, 0x0A66, 0x0AE6, 0x0B66, 0x0BE6, 0x0C66, 0x0CE6, 0x0D66, 0x0DE6, 0x0E50,
+    0x0ED0, 0x0F20, 0x1040, 0x1090, 0x17E0, 0x1810, 0x1946, 0x19D0, 0x1A80, 0x1A90, 0x1B50, 0x1BB0, 0x1C40, 0x1C50,
+    0xA620, 0xA8D0, 0xA900, 0xA9D0, 0xA9F0, 0xAA50, 0xABF0, 0x104A0, 0x10D30, 0x11066, 0x110F0, 0x11136, 0x111D0,
+    0x112F0,
+];
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use proptest::prelude::*;
+
+    use super::{Normalised, fold};
+
+    #[test]
+    fn ascii_is_borrowed() {
+        let folded = Normalised::new("plain text").unwrap();
+        assert!(matches!(folded.text, Cow::Borrowed(_)) && folded.segments.is_empty());
+    }
+
+    #[test]
+    fn look_alikes_fold_to_ascii() {
+        for (text, expected, what) in [
+            ("４１１１", "4111", "full width"),
+            ("٤١١١", "4111", "Arabic-Indic"),
+            ("४१११", "4111", "Devanagari"),
+            ("𝟒𝟏𝟏𝟏", "4111", "mathematical bold"),
+            ("41\u{200B}1\u{AD}1", "4111", "zero width and soft hyphen"),
+            ("4\u{336}1\u{336}11", "4111", "struck through"),
+            ("4111–1111−1111", "4111-1111-1111", "dashes"),
+            ("41\u{A0}11\u{2009}11", "41 11 11", "spaces"),
+            ("“key”", "\"key\"", "quotes"),
+            ("a＠b．com", "a@b.com", "full-width punctuation"),
+            ("naïve Ŝtring", "naive String", "accents"),
+            ("中文 and 絵文字 🙂", "中文 and 絵文字 🙂", "nothing to fold"),
+        ] {
+            assert_eq!(fold(text), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn tag_characters_are_read_as_the_text_they_smuggle() {
+        let hidden: String = "key".chars().filter_map(|c| char::from_u32(c as u32 + 0xE0000)).collect();
+        let text = format!("hello{hidden} you");
+        let folded = Normalised::new(&text).unwrap();
+        assert_eq!(folded.text(), "hello you\nkey");
+        assert_eq!(&text[folded.original(10..13)], hidden);
+    }
+
+    #[test]
+    fn spans_lead_back_to_the_original() {
+        let text = "é ４\u{200B}２ x";
+        let folded = Normalised::new(text).unwrap();
+        assert_eq!(folded.text(), "e 42 x");
+        assert_eq!(&text[folded.original(2..4)], "４\u{200B}２");
+        assert_eq!(&text[folded.original(5..6)], "x");
+    }
+
+    proptest! {
+        #[test]
+        fn every_folded_range_maps_to_whole_characters(text in "\\PC{0,40}") {
+            let folded = Normalised::new(&text).unwrap();
+            let bounds: Vec<usize> = folded.text().char_indices().map(|(i, _)| i).chain([folded.text().len()]).collect();
+            for pair in bounds.windows(2) {
+                let original = folded.original(pair[0]..pair[1]);
+                prop_assert!(text.get(original).is_some());
+            }
+        }
+
+        #[test]
+        fn folding_twice_changes_nothing(text in "\\PC{0,40}") {
+            prop_assert_eq!(fold(&fold(&text)), fold(&text));
+        }
+    }
+}

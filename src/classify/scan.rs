@@ -1,0 +1,312 @@
+//! Runs the detectors of a policy set over the parts of a request.
+
+use super::detect::{
+    Cluster, DEFAULT_WORDS, Family, Hit, Labels, Secrets, Ssn, card, cluster_at, email_around, iban_at, ipv4_in,
+    ipv6_around, phone, ssn, ssn_context,
+};
+pub use super::detect::{PatternSet, Recognizer};
+use super::normalise::Normalised;
+use super::{DetectorResult, Finding, Strength, Truth};
+use crate::chat::{Part, Source};
+
+/// Most findings a scan lists; the verdicts count all.
+pub const MAX_FINDINGS: usize = 256;
+
+/// A detector as a policy declares it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DetectorSpec {
+    /// Its name in the policy: what `finding.<name>` refers to.
+    pub name: String,
+    /// What it looks for.
+    pub kind: DetectorKind,
+}
+
+/// What a detector looks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DetectorKind {
+    /// Identifiers that a checksum or an issuing rule confirms.
+    Checksum(Vec<Recognizer>),
+    /// A set of exact patterns.
+    Pattern(PatternSet),
+    /// Words that mark a document. One with a capital matches as written, one in small letters in any case, and any of
+    /// them in any case where it is all of its line.
+    Label {
+        /// The words.
+        words: Vec<String>,
+    },
+}
+
+/// What the detectors said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scan {
+    /// One verdict a detector, in the order of the specs.
+    pub results: Vec<DetectorResult>,
+    /// What was found, by part and place; at most [`MAX_FINDINGS`].
+    pub findings: Vec<Finding>,
+    /// Whether findings beyond the limit were left out.
+    pub truncated: bool,
+}
+
+/// The detectors of a policy set, compiled.
+#[derive(Debug)]
+pub struct Scanner {
+    detectors: usize,
+    /// For each family, the detectors that look for it.
+    families: [Vec<u16>; Family::COUNT],
+    labels: Vec<(u16, Labels)>,
+    secrets: Option<Secrets>,
+    ssn_context: Option<Labels>,
+}
+
+impl Scanner {
+    /// Compiles the detectors.
+    pub fn new(specs: &[DetectorSpec]) -> Self {
+        let mut scanner = Self {
+            detectors: specs.len(),
+            families: Default::default(),
+            labels: Vec::new(),
+            secrets: None,
+            ssn_context: None,
+        };
+        for (index, spec) in (0..=u16::MAX).zip(specs) {
+            match &spec.kind {
+                DetectorKind::Checksum(recognizers) => recognizers.iter().for_each(|r| scanner.add(r.family(), index)),
+                DetectorKind::Pattern(PatternSet::Contact) => scanner.add(Family::Contact, index),
+                DetectorKind::Pattern(PatternSet::Secrets) => scanner.add(Family::Secret, index),
+                DetectorKind::Pattern(PatternSet::DocumentLabels) => {
+                    scanner.labels.push((index, Labels::new(&DEFAULT_WORDS)));
+                }
+                DetectorKind::Label { words } => scanner.labels.push((index, Labels::new(words))),
+            }
+        }
+        scanner.secrets = scanner.wants(Family::Secret).then(Secrets::default);
+        scanner.ssn_context = scanner.wants(Family::Ssn).then(ssn_context);
+        scanner
+    }
+
+    /// Looks at every part.
+    ///
+    /// A part too long to look at makes every detector that found nothing *unknown*. Inline base64 data of media is not
+    /// looked into and changes no verdict: what it may hold is for guards on `uses.image` and its like to judge.
+    pub fn scan(&self, parts: &[Part<'_>]) -> Scan {
+        let mut collector = Collector::new(self.detectors);
+        for (index, part) in (0..=u32::MAX).zip(parts) {
+            if !(part.source == Source::Media && is_inline_data(&part.text)) {
+                self.scan_part(index, part, &mut collector);
+            }
+        }
+        if !collector.in_context.is_empty() && self.speaks_of_ssn(parts) {
+            collector.accept_context();
+        }
+        collector.finish()
+    }
+
+    fn speaks_of_ssn(&self, parts: &[Part<'_>]) -> bool {
+        let mut spoken_of = false;
+        for (labels, part) in self.ssn_context.iter().flat_map(|labels| parts.iter().map(move |part| (labels, part))) {
+            if let Some(text) = Normalised::new(&part.text) {
+                labels.find(text.text(), |_| spoken_of = true);
+            }
+        }
+        spoken_of
+    }
+
+    fn add(&mut self, family: Family, detector: u16) {
+        let detectors = &mut self.families[family as usize];
+        if !detectors.contains(&detector) {
+            detectors.push(detector);
+        }
+    }
+
+    fn wants(&self, family: Family) -> bool {
+        !self.families[family as usize].is_empty()
+    }
+
+    fn scan_part(&self, index: u32, part: &Part<'_>, collector: &mut Collector) {
+        let Some(text) = Normalised::new(&part.text) else {
+            collector.blind = true;
+            return;
+        };
+        let mut sink = Sink { scanner: self, part: index, text: &text, collector };
+        self.scan_bytes(text.text().as_bytes(), &mut sink);
+        if let Some(secrets) = &self.secrets {
+            sink.collector.blind |= !secrets.is_ready();
+            secrets.find(text.text(), |hit| sink.found(Family::Secret, hit));
+        }
+        for (detector, labels) in &self.labels {
+            sink.collector.blind |= !labels.is_ready();
+            labels.find(text.text(), |hit| sink.found_by(*detector, hit));
+        }
+    }
+
+    /// One pass that stops only at digits, `@` and `:`.
+    fn scan_bytes(&self, text: &[u8], sink: &mut Sink<'_, '_>) {
+        let contact = self.wants(Family::Contact);
+        if !contact && !self.wants(Family::Card) && !self.wants(Family::Iban) && !self.wants(Family::Ssn) {
+            return;
+        }
+        let (mut at, mut after_ipv6) = (0, 0);
+        while let Some(next) = text[at..].iter().position(|b| IS_ANCHOR[usize::from(*b)]) {
+            at += next;
+            match text[at] {
+                b'@' if contact => sink.found_maybe(Family::Contact, email_around(text, at)),
+                b':' if contact && at >= after_ipv6 => {
+                    let (hit, end) = ipv6_around(text, at);
+                    after_ipv6 = end;
+                    sink.found_maybe(Family::Contact, hit);
+                }
+                b'0'..=b'9' => {
+                    at = self.scan_digits(text, at, sink);
+                    continue;
+                }
+                _ => {}
+            }
+            at += 1;
+        }
+    }
+
+    /// Looks at the digits from `start` on; returns where to go on.
+    fn scan_digits(&self, text: &[u8], start: usize, sink: &mut Sink<'_, '_>) -> usize {
+        let (cluster, end) = cluster_at(text, start);
+        if self.wants(Family::Iban) {
+            for group in &cluster.groups {
+                let country = group.start.checked_sub(2);
+                sink.found_maybe(Family::Iban, country.and_then(|at| iban_at(text, at)));
+            }
+        }
+        if self.wants(Family::Card) && cluster.digit_count() >= 13 {
+            card(text, &cluster).into_iter().for_each(|hit| sink.found(Family::Card, hit));
+        }
+        if self.wants(Family::Ssn) && cluster.digit_count() >= 9 {
+            ssn(text, &cluster).into_iter().for_each(|found| sink.found_ssn(found));
+        }
+        if self.wants(Family::Contact) {
+            contact_number(text, &cluster, sink);
+        }
+        end
+    }
+}
+
+fn contact_number(text: &[u8], cluster: &Cluster, sink: &mut Sink<'_, '_>) {
+    let addresses: Vec<Hit> = cluster.groups.iter().filter_map(|group| ipv4_in(text, group.start)).collect();
+    if addresses.is_empty() {
+        sink.found_maybe(Family::Contact, phone(text, cluster));
+    }
+    addresses.into_iter().for_each(|hit| sink.found(Family::Contact, hit));
+}
+
+/// Bytes at which [`Scanner::scan_bytes`] stops.
+const IS_ANCHOR: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = b'0';
+    while byte <= b'9' {
+        table[byte as usize] = true;
+        byte += 1;
+    }
+    table[b'@' as usize] = true;
+    table[b':' as usize] = true;
+    table
+};
+
+/// Whether the text is nothing but base64, with or without the head of a `data:` URL.
+fn is_inline_data(text: &str) -> bool {
+    let data = match text.strip_prefix("data:").and_then(|rest| rest.split_once(',')) {
+        Some((head, data)) if head.ends_with(";base64") && head.len() < 128 => data,
+        Some(_) => return false,
+        None => text,
+    };
+    let in_base64 = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=' | b'-' | b'_' | b'\r' | b'\n');
+    data.len() >= 256 && data.bytes().all(in_base64)
+}
+
+/// Takes hits of one part to the collector, with their places in the original text.
+struct Sink<'s, 'c> {
+    scanner: &'s Scanner,
+    part: u32,
+    text: &'s Normalised<'s>,
+    collector: &'c mut Collector,
+}
+
+impl Sink<'_, '_> {
+    fn found_maybe(&mut self, family: Family, hit: Option<Hit>) {
+        hit.into_iter().for_each(|hit| self.found(family, hit));
+    }
+
+    fn found(&mut self, family: Family, hit: Hit) {
+        for detector in &self.scanner.families[family as usize] {
+            self.found_by(*detector, hit.clone());
+        }
+    }
+
+    fn found_by(&mut self, detector: u16, hit: Hit) {
+        let finding = self.finding(detector, hit);
+        self.collector.add(finding);
+    }
+
+    fn found_ssn(&mut self, found: Ssn) {
+        match found {
+            Ssn::Certain(hit) => self.found(Family::Ssn, hit),
+            Ssn::InContext(hit) => {
+                for detector in &self.scanner.families[Family::Ssn as usize] {
+                    let finding = self.finding(*detector, hit.clone());
+                    self.collector.keep_for_context(finding);
+                }
+            }
+        }
+    }
+
+    fn finding(&self, detector: u16, hit: Hit) -> Finding {
+        let span = self.text.original(hit.span);
+        Finding { detector, entity: hit.entity, part: self.part, span, strength: Strength::Deterministic }
+    }
+}
+
+struct Collector {
+    found: Vec<bool>,
+    findings: Vec<Finding>,
+    truncated: bool,
+    /// Something could not be looked at.
+    blind: bool,
+    /// Findings that hold only if the request speaks of social security numbers.
+    in_context: Vec<Finding>,
+}
+
+impl Collector {
+    fn new(detectors: usize) -> Self {
+        Self { found: vec![false; detectors], findings: Vec::new(), truncated: false, blind: false, in_context: Vec::new() }
+    }
+
+    fn add(&mut self, finding: Finding) {
+        self.found[usize::from(finding.detector)] = true;
+        if self.findings.len() < MAX_FINDINGS {
+            self.findings.push(finding);
+        } else {
+            self.truncated = true;
+        }
+    }
+
+    fn keep_for_context(&mut self, finding: Finding) {
+        if self.in_context.len() < MAX_FINDINGS {
+            self.in_context.push(finding);
+        }
+    }
+
+    fn accept_context(&mut self) {
+        for finding in std::mem::take(&mut self.in_context) {
+            self.add(finding);
+        }
+    }
+
+    fn finish(mut self) -> Scan {
+        self.findings.sort_by(|a, b| order(a).cmp(&order(b)));
+        self.findings.dedup();
+        let unseen = if self.blind { Truth::Unknown } else { Truth::False };
+        let verdict = |found: bool| DetectorResult { truth: if found { Truth::True } else { unseen } };
+        let results = self.found.into_iter().map(verdict).collect();
+        Scan { results, findings: self.findings, truncated: self.truncated }
+    }
+}
+
+fn order(finding: &Finding) -> (u32, usize, usize, u16, &str) {
+    (finding.part, finding.span.start, finding.span.end, finding.detector, finding.entity)
+}
