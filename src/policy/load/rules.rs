@@ -32,7 +32,11 @@ impl Loader<'_> {
     ) -> Vec<T> {
         let mut rules = Vec::new();
         let mut ids: Vec<String> = Vec::new();
-        for item in nodes.iter().flat_map(|node| node.list(self.problems).unwrap_or_default()) {
+        let mut items = Vec::new();
+        for node in nodes {
+            items.extend(node.list(self.problems).unwrap_or_default());
+        }
+        for item in items {
             let Some(mut fields) = Fields::of(item, what, self.problems) else { continue };
             let id = fields.required("id", self.problems).and_then(|n| n.text(self.problems)).unwrap_or_default();
             if ids.iter().any(|known| known == id) {

@@ -12,9 +12,11 @@ use crate::yaml::{Fields, Node, did_you_mean};
 
 impl Loader<'_> {
     pub(super) fn tests(&mut self, sections: &Sections<'_>) {
-        for item in sections.tests.iter().flat_map(|node| node.list(self.problems).unwrap_or_default()) {
-            let case = self.case(item);
-            self.set.cases.extend(case);
+        for node in &sections.tests {
+            for item in node.list(self.problems).unwrap_or_default() {
+                let case = self.case(item);
+                self.set.cases.extend(case);
+            }
         }
     }
 

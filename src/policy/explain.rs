@@ -1,0 +1,230 @@
+//! A decision in words and numbers, for records and for people. Features only: no text of the request.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use super::decision::{Barrier, Decision, Outcome, RuleSet};
+use super::set::{DestinationId, PolicySet};
+use super::{DestinationState, Inputs};
+use crate::classify::{Finding, Gain, Truth};
+
+/// Everything needed to answer *why*: the decision record of `docs/record.md`.
+#[derive(Debug, Serialize)]
+pub struct Explanation<'a> {
+    /// The policy set.
+    pub policy: PolicyName<'a>,
+    /// What detectors said.
+    pub detectors: Vec<DetectorVerdict<'a>>,
+    /// The class.
+    pub class: ClassExplanation<'a>,
+    /// Ids of the guards that applied.
+    pub guards: Vec<&'a str>,
+    /// Each model destination, and what keeps it out.
+    pub destinations: Vec<DestinationExplanation<'a>>,
+    /// Expected advantage of the closed model, and what that rests on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gain: Option<GainExplanation>,
+    /// The route taken.
+    pub route: &'a str,
+    /// Who is tried, in this order.
+    pub plan: Vec<&'a str>,
+    /// Why the first is first, or why nobody is.
+    pub reason: &'a str,
+    /// What operators should know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<&'static str>,
+}
+
+/// Name and digest of a set.
+#[derive(Debug, Serialize)]
+pub struct PolicyName<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// SHA-256 over its files.
+    pub digest: &'a str,
+}
+
+/// One detector's verdict.
+#[derive(Debug, Serialize)]
+pub struct DetectorVerdict<'a> {
+    /// The detector.
+    pub detector: &'a str,
+    /// `true`, `false` or `unknown`.
+    pub result: &'static str,
+    /// How many of each entity, most frequent names first in order of appearance.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub entities: Vec<(&'static str, usize)>,
+}
+
+/// The class and why.
+#[derive(Debug, Serialize)]
+pub struct ClassExplanation<'a> {
+    /// Its name.
+    pub value: &'a str,
+    /// `declared`, `deterministic`, `statistical` or `unknown`.
+    pub basis: &'static str,
+    /// Ids of the rules that applied.
+    pub by: Vec<String>,
+}
+
+/// One destination's standing.
+#[derive(Debug, Serialize)]
+pub struct DestinationExplanation<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Whether it may receive the request.
+    pub permitted: bool,
+    /// What keeps it from being chosen, if anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
+    /// What must be done to the body.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub transforms: Vec<&'static str>,
+    /// Chance of a good answer, if known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub p_ok: Option<f64>,
+    /// The most it can cost, in dollars.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worst_case_usd: Option<f64>,
+}
+
+/// The estimated gain.
+#[derive(Debug, Serialize)]
+pub struct GainExplanation {
+    /// Expected difference of the scores.
+    pub value: f64,
+    /// `generic` or `calibrated`.
+    pub basis: &'static str,
+}
+
+/// What the classifier said, for the explanation.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Seen<'a> {
+    /// One verdict per detector.
+    pub verdicts: &'a [Truth],
+    /// The findings.
+    pub findings: &'a [Finding],
+    /// The estimated gain.
+    pub gain: Option<Gain>,
+}
+
+/// Explains `decision`, which `decide` made of `inputs`.
+pub fn explain<'a>(set: &'a PolicySet, inputs: &Inputs<'_>, decision: &'a Decision, seen: Seen<'_>) -> Explanation<'a> {
+    Explanation {
+        policy: PolicyName { name: &set.name, digest: &set.digest },
+        detectors: detectors(set, seen),
+        class: class(set, decision),
+        guards: ids(&decision.guards, set.guards.iter().map(|g| g.id.as_str())),
+        destinations: destinations(set, inputs.states, decision),
+        gain: seen.gain.map(|g| GainExplanation { value: (g.value * 1e4).round() / 1e4, basis: g.basis }),
+        route: decision.route.map_or("none", |i| set.routes[usize::from(i)].id.as_str()),
+        plan: decision.plan().iter().map(|c| set.destination(c.id).name.as_str()).collect(),
+        reason: match &decision.outcome {
+            Outcome::Go(choice) => choice.code(),
+            Outcome::Refuse(refusal) => &refusal.reason,
+        },
+        flags: decision.flags().collect(),
+    }
+}
+
+fn detectors<'a>(set: &'a PolicySet, seen: Seen<'_>) -> Vec<DetectorVerdict<'a>> {
+    let mut verdicts = Vec::with_capacity(set.detectors.len());
+    for (i, spec) in set.detectors.iter().enumerate() {
+        let mut entities: Vec<(&'static str, usize)> = Vec::new();
+        for finding in seen.findings.iter().filter(|f| usize::from(f.detector) == i) {
+            match entities.iter_mut().find(|(name, _)| *name == finding.entity) {
+                Some((_, count)) => *count += 1,
+                None => entities.push((finding.entity, 1)),
+            }
+        }
+        let result = seen.verdicts.get(i).copied().unwrap_or_default().name();
+        verdicts.push(DetectorVerdict { detector: &spec.name, result, entities });
+    }
+    verdicts
+}
+
+fn class<'a>(set: &'a PolicySet, decision: &Decision) -> ClassExplanation<'a> {
+    let mut by: Vec<String> = Vec::new();
+    if let Some(baseline) = decision.baseline {
+        by.push(format!("baseline/{}", set.baselines[usize::from(baseline)].id));
+    }
+    let applied = ids(&decision.classified_by, set.classify.iter().map(|r| r.id.as_str()));
+    by.extend(applied.iter().map(|id| format!("classify/{id}")));
+    if by.is_empty() {
+        by.push("default_class".to_owned());
+    }
+    ClassExplanation { value: set.class_name(decision.class), basis: decision.basis.name(), by }
+}
+
+fn ids<'a>(rules: &RuleSet, ids: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    ids.enumerate().filter(|(i, _)| rules.contains(*i)).map(|(_, id)| id).collect()
+}
+
+fn destinations<'a>(
+    set: &'a PolicySet,
+    states: &[DestinationState],
+    decision: &Decision,
+) -> Vec<DestinationExplanation<'a>> {
+    let models = set.destinations.iter().enumerate().filter(|(_, d)| d.is_model());
+    models
+        .map(|(i, destination)| DestinationExplanation {
+            name: &destination.name,
+            permitted: decision.permitted.contains(DestinationId(i as u8)),
+            because: barrier(set, decision.barriers[i]),
+            transforms: decision.transforms[i].names().collect(),
+            p_ok: states[i].p_ok,
+            worst_case_usd: states[i].worst_case.map(|cost| cost.as_usd()),
+        })
+        .collect()
+}
+
+/// What a barrier is, in a code and the name of what raised it.
+pub fn barrier(set: &PolicySet, barrier: Barrier) -> Option<String> {
+    Some(match barrier {
+        Barrier::None => return None,
+        Barrier::Class => "class".to_owned(),
+        Barrier::Guard(i) => format!("guard/{}", set.guards[usize::from(i)].id),
+        Barrier::Budget(i) => format!("budget/{}", set.budgets[usize::from(i)].id),
+        Barrier::Transform => "transform_unavailable".to_owned(),
+        Barrier::Price => "price_unknown".to_owned(),
+        Barrier::Cost => "too_expensive".to_owned(),
+        Barrier::Lacks(what) => format!("lacks/{what}"),
+        Barrier::Unavailable(why) => format!("unavailable/{why}"),
+        Barrier::Slow => "too_slow".to_owned(),
+    })
+}
+
+impl Explanation<'_> {
+    /// A short tree for a terminal.
+    pub fn to_text(&self) -> String {
+        let mut out = String::new();
+        // Writing to a String cannot fail.
+        let _ = self.write_text(&mut out);
+        out
+    }
+
+    fn write_text(&self, out: &mut String) -> std::fmt::Result {
+        writeln!(out, "policy       {} ({})", self.policy.name, &self.policy.digest[..12])?;
+        for verdict in &self.detectors {
+            let found: Vec<String> = verdict.entities.iter().map(|(name, n)| format!("{n} × {name}")).collect();
+            writeln!(out, "detector     {:<12} {:<8} {}", verdict.detector, verdict.result, found.join(", "))?;
+        }
+        writeln!(out, "class        {} ({}), by {}", self.class.value, self.class.basis, self.class.by.join(", "))?;
+        if let Some(gain) = &self.gain {
+            writeln!(out, "gain         {:.3} ({})", gain.value, gain.basis)?;
+        }
+        for guard in &self.guards {
+            writeln!(out, "guard        {guard} applies")?;
+        }
+        for destination in &self.destinations {
+            let mark = if destination.because.is_none() { "open" } else { "shut" };
+            let why = destination.because.as_deref().unwrap_or_default();
+            let cost = destination.worst_case_usd.map_or("price unknown".into(), |usd| format!("≤ ${usd:.6}"));
+            writeln!(out, "destination  {:<16} {mark}  {cost}  {why}", destination.name)?;
+        }
+        writeln!(out, "route        {} ({})", self.route, self.reason)?;
+        let plan = if self.plan.is_empty() { "nobody".to_owned() } else { self.plan.join(", then ") };
+        writeln!(out, "plan         {plan}")
+    }
+}
