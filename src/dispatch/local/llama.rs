@@ -26,8 +26,8 @@ use crate::chat::request::{ChatRequest, Sampling};
 /// Most sequences that llama.cpp decodes together (`LLAMA_MAX_SEQ`).
 const MAX_SEQUENCES: u32 = 256;
 
-/// On a CPU a prompt gains little from pieces longer than this, and others wait for it.
-const CPU: Limits = Limits { piece: 64, budget: 128 };
+/// On a CPU a prompt gains nothing from pieces longer than this, and all others wait for it.
+const CPU: Limits = Limits { piece: 32, budget: 64 };
 
 /// A GPU needs long pieces to be busy.
 const GPU: Limits = Limits { piece: 512, budget: 1024 };
