@@ -1,1 +1,72 @@
 //! The embedded llama.cpp engine. llama.cpp types stay in this folder.
+//!
+//! One OS thread owns model and context and runs the step loop of `worker`: admit waiting jobs into free slots, decode
+//! one batch of prompt pieces and next tokens, sample per sequence, send. Everybody else holds an [`Engine`], a cheap
+//! handle, and reads a [`Generation`]. What a step contains is decided in `schedule`, which knows no llama.cpp; so
+//! does `worker`, which tests drive with a scripted model.
+
+mod engine;
+mod error;
+mod gauges;
+#[cfg(any(feature = "llama", test))]
+mod gguf;
+#[cfg(feature = "llama")]
+mod llama;
+#[cfg(any(feature = "llama", test))]
+mod model;
+#[cfg(feature = "llama")]
+mod prompt;
+mod queue;
+#[cfg(feature = "llama")]
+mod sampler;
+#[cfg(any(feature = "llama", test))]
+mod schedule;
+#[cfg(any(feature = "llama", test))]
+mod text;
+#[cfg(any(feature = "llama", test))]
+mod threads;
+#[cfg(any(feature = "llama", test))]
+mod worker;
+
+#[cfg(all(test, feature = "llama"))]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+pub use engine::{Engine, Generation};
+pub use error::EngineError;
+pub use gauges::{EngineFacts, EngineState};
+
+use crate::chat::request::ChatRequest;
+
+/// What one engine loads and how much it may use.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// The destination's name: in log lines, errors and the thread's name.
+    pub name: String,
+    /// The GGUF file.
+    pub model: PathBuf,
+    /// Tokens of context per sequence, prompt and answer together; capped at what the model was trained on.
+    pub context: u32,
+    /// How many sequences decode together, 1 to 256. Context memory is reserved for all of them.
+    pub sequences: u32,
+    /// Compute threads; `None` leaves one physical core to the gateway.
+    pub threads: Option<u32>,
+    /// Layers on the GPU; `None` means all, where the build and the machine have one.
+    pub gpu_layers: Option<u32>,
+    /// How many jobs may wait for a free sequence.
+    pub queue: usize,
+}
+
+/// One answer to generate.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The conversation and how to sample. Tools, media, answer formats and log-probabilities are not looked at.
+    pub request: Arc<ChatRequest>,
+    /// Cap on the answer in tokens; the context's end is another.
+    pub max_output: u32,
+    /// When to give up, waiting included.
+    pub deadline: Instant,
+}

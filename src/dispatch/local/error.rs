@@ -1,0 +1,43 @@
+//! What can go wrong in the engine.
+
+use std::time::Duration;
+
+/// Why there is no answer, or no more of it. No variant carries prompt text.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// All sequences are busy and the queue is full: come back later, or go elsewhere.
+    #[error("the queue of the local engine is full; retry in {} s", retry_after.as_secs())]
+    QueueFull {
+        /// When a place is likely to be free.
+        retry_after: Duration,
+    },
+    /// The prompt leaves no room for an answer.
+    #[error("the prompt has {tokens} tokens or more, the local model takes {limit}")]
+    PromptTooLong {
+        /// Tokens of the prompt; a lower bound where it was too long to be worth counting.
+        tokens: u64,
+        /// The most that fit.
+        limit: u64,
+    },
+    /// The job's deadline passed, in the queue or while generating.
+    #[error("the deadline passed before the local model was done")]
+    Deadline,
+    /// The engine failed to start and takes no jobs.
+    #[error("the local engine is unavailable: {reason}")]
+    Unavailable {
+        /// What went wrong at start-up.
+        reason: String,
+    },
+    /// The model could not be loaded: names the file and the way out.
+    #[error("{0}")]
+    Model(String),
+    /// llama.cpp could not compute a step.
+    #[error("the local model failed: {0}")]
+    Decode(String),
+    /// The request asks for something this engine does not do.
+    #[error("the local engine does not support {0}")]
+    Unsupported(&'static str),
+    /// The engine was shut down.
+    #[error("the local engine has stopped")]
+    Stopped,
+}

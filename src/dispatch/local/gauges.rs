@@ -1,0 +1,112 @@
+//! What the engine reports about itself: the `local.*` facts of policies, read without stopping it.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+/// How fresh measurements weigh against the past: about the last ten count.
+#[cfg(any(feature = "llama", test))]
+const WEIGHT: f64 = 0.2;
+
+/// A reading of all gauges.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EngineFacts {
+    /// Whether it takes jobs.
+    pub state: EngineState,
+    /// Jobs that wait for a sequence.
+    pub queue: usize,
+    /// Sequences that nobody uses.
+    pub free_slots: usize,
+    /// Sequences altogether.
+    pub sequences: usize,
+    /// Generated tokens per second over all sequences, while generating; 0 before the first.
+    pub tokens_per_second: f64,
+    /// Time from a job's arrival to its first token, in milliseconds; 0 before the first.
+    pub ttft_ms: f64,
+}
+
+/// The engine's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EngineState {
+    /// The model is being read; jobs queue up.
+    Loading,
+    /// Generating, or able to.
+    Ready,
+    /// The model could not be loaded.
+    Failed,
+    /// Shut down.
+    Stopped,
+}
+
+impl EngineState {
+    /// The name used in policies, records and health reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Loading => "loading",
+            Self::Ready => "ready",
+            Self::Failed => "failed",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// Written by the engine's thread, read by anyone.
+#[derive(Default)]
+pub(super) struct Gauges {
+    pub(super) busy_slots: AtomicUsize,
+    pub(super) tokens_per_second: Average,
+    pub(super) ttft_ms: Average,
+    /// How long a job holds its sequence.
+    pub(super) job_ms: Average,
+}
+
+impl Gauges {
+    /// When a queue of `waiting` jobs is likely to have moved by one, 1 to 60 s.
+    pub(super) fn retry_after(&self, sequences: usize) -> Duration {
+        let turn_ms = self.job_ms.get() / sequences.max(1) as f64;
+        Duration::from_secs((turn_ms / 1000.0).ceil().clamp(1.0, 60.0) as u64)
+    }
+}
+
+/// An exponentially weighted moving average with one writer.
+#[derive(Default)]
+pub(super) struct Average(AtomicU64);
+
+impl Average {
+    /// Adds a measurement.
+    #[cfg(any(feature = "llama", test))]
+    pub(super) fn add(&self, value: f64) {
+        let old = self.get();
+        let new = if old == 0.0 { value } else { old + WEIGHT * (value - old) };
+        self.0.store(new.to_bits(), Relaxed);
+    }
+
+    /// The average; 0 before the first measurement.
+    pub(super) fn get(&self) -> f64 {
+        f64::from_bits(self.0.load(Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Average, Gauges};
+
+    #[test]
+    fn an_average_starts_at_the_first_value_and_moves_towards_later_ones() {
+        let average = Average::default();
+        assert_eq!(average.get(), 0.0);
+        average.add(10.0);
+        assert_eq!(average.get(), 10.0);
+        average.add(20.0);
+        assert_eq!(average.get(), 12.0);
+    }
+
+    #[test]
+    fn retry_after_is_at_least_a_second_and_at_most_a_minute() {
+        let gauges = Gauges::default();
+        assert_eq!(gauges.retry_after(4).as_secs(), 1);
+        gauges.job_ms.add(20_000.0);
+        assert_eq!(gauges.retry_after(4).as_secs(), 5);
+        gauges.job_ms.add(1e9);
+        assert_eq!(gauges.retry_after(0).as_secs(), 60);
+    }
+}

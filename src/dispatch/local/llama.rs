@@ -1,0 +1,180 @@
+//! The model of `model` as llama.cpp runs it.
+
+use std::num::NonZeroU32;
+use std::path::Path;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use llama_cpp_2::context::LlamaContext;
+use llama_cpp_2::context::params::LlamaContextParams;
+use llama_cpp_2::llama_backend::LlamaBackend;
+use llama_cpp_2::llama_batch::LlamaBatch;
+use llama_cpp_2::model::LlamaModel;
+use llama_cpp_2::model::params::LlamaModelParams;
+use llama_cpp_2::sampling::LlamaSampler;
+use llama_cpp_2::token::LlamaToken;
+use llama_cpp_2::{LogOptions, send_logs_to_tracing};
+
+use super::engine::Shared;
+use super::model::{Input, Model, Token};
+use super::prompt::PromptWriter;
+use super::sampler::sampler;
+use super::schedule::Limits;
+use super::threads::default_threads;
+use super::{EngineConfig, EngineError, gguf, worker};
+use crate::chat::request::{ChatRequest, Sampling};
+
+/// Most sequences that llama.cpp decodes together (`LLAMA_MAX_SEQ`).
+const MAX_SEQUENCES: u32 = 256;
+
+/// On a CPU a prompt gains nothing from pieces longer than this, and all others wait for it.
+const CPU: Limits = Limits { piece: 32, budget: 64 };
+
+/// A GPU needs long pieces to be busy.
+const GPU: Limits = Limits { piece: 512, budget: 1024 };
+
+/// Held while computing: several engines share the cores by taking turns, since llama.cpp's threads spin while they
+/// wait for each other and would starve a second engine's.
+static COMPUTE: Mutex<()> = Mutex::new(());
+
+/// Loads the model and serves `shared` until it is closed. To be called on the engine's own thread.
+pub(super) fn run(config: &EngineConfig, shared: &Shared) -> Result<(), EngineError> {
+    let explain = |what: String| EngineError::Model(explanation(&config.model, &what));
+    let backend = backend().map_err(explain)?;
+    let model = load(backend, config).map_err(explain)?;
+    let offloads = backend.supports_gpu_offload() && config.gpu_layers != Some(0);
+    let limits = if offloads { GPU } else { CPU };
+    let llama = Llama::new(backend, &model, config, limits).map_err(explain)?;
+    tracing::info!(
+        engine = config.name,
+        parameters = model.n_params(),
+        bytes = model.size(),
+        context = llama.context_length,
+        sequences = config.sequences,
+        "The local engine is ready."
+    );
+    worker::run(llama, shared, config.sequences as usize, limits);
+    Ok(())
+}
+
+fn explanation(file: &Path, what: &str) -> String {
+    format!(
+        "the model file `{}` {what}: run `ajar models pull`, or point the destination at another file",
+        file.display()
+    )
+}
+
+/// llama.cpp's process-wide state: set up once, with its log lines going to `tracing`.
+pub(super) fn backend() -> Result<&'static LlamaBackend, String> {
+    static BACKEND: OnceLock<Result<LlamaBackend, String>> = OnceLock::new();
+    let backend = BACKEND.get_or_init(|| {
+        send_logs_to_tracing(LogOptions::default());
+        LlamaBackend::init().map_err(|error| format!("cannot be loaded ({error})"))
+    });
+    backend.as_ref().map_err(Clone::clone)
+}
+
+/// # Errors
+/// What is wrong with the file, to be read after its name.
+pub(super) fn load(backend: &LlamaBackend, config: &EngineConfig) -> Result<LlamaModel, String> {
+    if !(1..=MAX_SEQUENCES).contains(&config.sequences) {
+        return Err(format!("cannot serve {} sequences (1 to {MAX_SEQUENCES} are possible)", config.sequences));
+    }
+    gguf::check(&config.model)?;
+    let mut params = LlamaModelParams::default();
+    if let Some(layers) = config.gpu_layers {
+        params = params.with_n_gpu_layers(layers);
+    }
+    LlamaModel::load_from_file(backend, &config.model, &params)
+        .map_err(|_| "is incomplete, damaged or of a kind that llama.cpp does not know".to_owned())
+}
+
+/// A model with its context and a batch to fill.
+struct Llama<'m> {
+    model: &'m LlamaModel,
+    context: LlamaContext<'m>,
+    batch: LlamaBatch<'static>,
+    prompts: PromptWriter<'m>,
+    context_length: usize,
+}
+
+impl<'m> Llama<'m> {
+    fn new(
+        backend: &LlamaBackend,
+        model: &'m LlamaModel,
+        config: &EngineConfig,
+        limits: Limits,
+    ) -> Result<Self, String> {
+        let length = config.context.clamp(1, model.n_ctx_train().max(1));
+        if length < config.context {
+            tracing::warn!(engine = config.name, length, "The model was trained on a shorter context; using that.");
+        }
+        let batch = limits.budget + config.sequences as usize;
+        let threads = config.threads.unwrap_or_else(default_threads).max(1);
+        let threads = i32::try_from(threads).unwrap_or(i32::MAX);
+        let batch_size = u32::try_from(batch).unwrap_or(u32::MAX);
+        let params = LlamaContextParams::default()
+            // llama.cpp divides this evenly among the sequences, each part a multiple of 256.
+            .with_n_ctx(NonZeroU32::new(length.next_multiple_of(256).saturating_mul(config.sequences)))
+            .with_n_seq_max(config.sequences)
+            .with_n_batch(batch_size)
+            .with_n_ubatch(batch_size)
+            .with_n_threads(threads)
+            .with_n_threads_batch(threads)
+            .with_no_perf(true);
+        let context = model
+            .new_context(backend, params)
+            .map_err(|_| format!("needs more memory than there is for {} × {length} tokens", config.sequences))?;
+        let prompts = PromptWriter::new(model, length as usize)?;
+        Ok(Self { model, context, batch: LlamaBatch::new(batch, 1), prompts, context_length: length as usize })
+    }
+
+    fn fill(&mut self, inputs: &[Input]) -> Result<(), EngineError> {
+        self.batch.clear();
+        for input in inputs {
+            // Both are far below the limits of i32: a slot is at most 256, a position at most the context.
+            let (position, slot) = (input.position as i32, input.slot as i32);
+            let added = self.batch.add(LlamaToken(input.token), position, &[slot], input.sampled);
+            added.map_err(|error| EngineError::Decode(error.to_string()))?;
+        }
+        Ok(())
+    }
+}
+
+impl Model for Llama<'_> {
+    type Sampler = LlamaSampler;
+
+    fn context(&self) -> usize {
+        self.context_length
+    }
+
+    fn prompt(&self, request: &ChatRequest) -> Result<Vec<Token>, EngineError> {
+        self.prompts.write(request)
+    }
+
+    fn sampler(&self, sampling: &Sampling, cap: usize) -> LlamaSampler {
+        sampler(sampling, cap, self.model.n_vocab())
+    }
+
+    fn decode(&mut self, inputs: &[Input]) -> Result<(), EngineError> {
+        self.fill(inputs)?;
+        let _turn = COMPUTE.lock().unwrap_or_else(PoisonError::into_inner);
+        self.context.decode(&mut self.batch).map_err(|error| EngineError::Decode(error.to_string()))
+    }
+
+    fn sample(&mut self, sampler: &mut LlamaSampler, input: usize) -> Token {
+        sampler.sample(&self.context, input as i32).0
+    }
+
+    fn is_end(&self, token: Token) -> bool {
+        self.model.vocab().is_eog(LlamaToken(token))
+    }
+
+    fn write(&self, token: Token, bytes: &mut Vec<u8>) {
+        self.model.vocab().token_to_piece_into(LlamaToken(token), bytes, false, None);
+    }
+
+    fn clear(&mut self, slot: usize) {
+        // Removing a whole sequence always succeeds, and a slot fits into its id.
+        let _ = self.context.clear_kv_cache_seq(Some(slot as u32), None, None);
+    }
+}

@@ -1,0 +1,49 @@
+//! What the step loop needs of a model: the seam between scheduling and llama.cpp.
+
+use super::EngineError;
+use crate::chat::request::{ChatRequest, Sampling};
+
+/// A token id of the model's vocabulary.
+pub(super) type Token = i32;
+
+/// One token of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Input {
+    pub(super) token: Token,
+    /// Place in its sequence, from 0.
+    pub(super) position: usize,
+    /// Which sequence.
+    pub(super) slot: usize,
+    /// Whether the next token will be sampled from here.
+    pub(super) sampled: bool,
+}
+
+/// A loaded model with its context of several sequences.
+pub(super) trait Model {
+    /// State of one sequence's sampling.
+    type Sampler;
+
+    /// Tokens per sequence.
+    fn context(&self) -> usize;
+
+    /// The conversation as the model's chat template writes it, ready for the answer.
+    fn prompt(&self, request: &ChatRequest) -> Result<Vec<Token>, EngineError>;
+
+    /// A sampler for an answer of at most `cap` tokens.
+    fn sampler(&self, sampling: &Sampling, cap: usize) -> Self::Sampler;
+
+    /// Computes one batch.
+    fn decode(&mut self, inputs: &[Input]) -> Result<(), EngineError>;
+
+    /// Draws the token that follows the last batch's `input`-th input.
+    fn sample(&mut self, sampler: &mut Self::Sampler, input: usize) -> Token;
+
+    /// Whether `token` ends the answer.
+    fn is_end(&self, token: Token) -> bool;
+
+    /// Appends the bytes of `token` to `bytes`: none for a control token, perhaps part of a character.
+    fn write(&self, token: Token, bytes: &mut Vec<u8>);
+
+    /// Forgets all that was computed for `slot`, so that the next sequence there shares nothing with the last.
+    fn clear(&mut self, slot: usize);
+}

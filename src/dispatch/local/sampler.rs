@@ -1,0 +1,61 @@
+//! The OpenAI API's sampling parameters as a chain of llama.cpp's samplers.
+
+use llama_cpp_2::sampling::LlamaSampler;
+use llama_cpp_2::token::LlamaToken;
+use llama_cpp_2::token::logit_bias::LlamaLogitBias;
+
+use crate::chat::request::Sampling;
+
+/// Where the client leaves it open: small quantised models wander at the API's usual 1.
+const DEFAULT_TEMPERATURE: f64 = 0.8;
+
+/// llama.cpp's sentinel for "take any seed".
+const ANY_SEED: u32 = u32::MAX;
+
+/// The sampler of one answer of at most `cap` tokens.
+///
+/// Penalties count what was generated, not the prompt. Temperature 0 is greedy. A client that gives no `top_p` gets
+/// llama.cpp's usual cuts (40 candidates, 0.95 of the mass, a twentieth of the best); one that does gets exactly that.
+pub(super) fn sampler(sampling: &Sampling, cap: usize, vocabulary: i32) -> LlamaSampler {
+    let mut chain = Vec::new();
+    let biases = biases(sampling, vocabulary);
+    if !biases.is_empty() {
+        chain.push(LlamaSampler::logit_bias(vocabulary, &biases));
+    }
+    let presence = sampling.presence_penalty.unwrap_or(0.0) as f32;
+    let frequency = sampling.frequency_penalty.unwrap_or(0.0) as f32;
+    if presence != 0.0 || frequency != 0.0 {
+        let window = i32::try_from(cap).unwrap_or(i32::MAX);
+        chain.push(LlamaSampler::penalties(vocabulary, window, 1.0, frequency, presence));
+    }
+    let temperature = sampling.temperature.unwrap_or(DEFAULT_TEMPERATURE);
+    if temperature <= 0.0 {
+        chain.push(LlamaSampler::greedy());
+    } else {
+        match sampling.top_p {
+            Some(mass) if mass < 1.0 => chain.push(LlamaSampler::top_p(mass as f32, 1)),
+            Some(_) => {}
+            None => chain.extend([LlamaSampler::top_k(40), LlamaSampler::top_p(0.95, 1), LlamaSampler::min_p(0.05, 1)]),
+        }
+        chain.extend([LlamaSampler::temp(temperature as f32), LlamaSampler::dist(seed(sampling.seed))]);
+    }
+    LlamaSampler::chain(chain, true)
+}
+
+fn biases(sampling: &Sampling, vocabulary: i32) -> Vec<LlamaLogitBias> {
+    let known = |&(token, bias): &(u32, f64)| {
+        let token = i32::try_from(token).ok().filter(|&token| token < vocabulary)?;
+        Some(LlamaLogitBias::new(LlamaToken(token), bias as f32))
+    };
+    sampling.logit_bias.iter().filter_map(known).collect()
+}
+
+/// The client's seed folded to 32 bits, or a random one.
+fn seed(given: Option<i64>) -> u32 {
+    let folded = match given {
+        Some(seed) => (seed as u32) ^ ((seed >> 32) as u32),
+        // Without a source of randomness llama.cpp finds its own.
+        None => getrandom::u32().unwrap_or(ANY_SEED),
+    };
+    if given.is_some() && folded == ANY_SEED { ANY_SEED - 1 } else { folded }
+}
