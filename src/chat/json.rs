@@ -161,20 +161,12 @@ impl<'a> Json<'a> {
             (Value::Bool(a), Value::Bool(b)) => a == b,
             (Value::Number(a), Value::Number(b)) => a == b,
             (Value::String(a), Value::String(b)) => a == b,
-            (Value::Array(a), Value::Array(b)) => {
-                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same_value(b))
-            }
+            (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same_value(b)),
             (Value::Object(a), Value::Object(b)) => {
-                a.len() == b.len()
-                    && a.iter().zip(b).all(|(a, b)| a.key == b.key && a.value.same_value(&b.value))
+                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.key == b.key && a.value.same_value(&b.value))
             }
             (
-                Value::Null
-                | Value::Bool(_)
-                | Value::Number(_)
-                | Value::String(_)
-                | Value::Array(_)
-                | Value::Object(_),
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_),
                 _,
             ) => false,
         }
@@ -201,9 +193,7 @@ impl<'a> Reader<'a> {
         let start = self.jiter.current_index();
         let value = match peek {
             Peek::Null => self.jiter.known_null().map(|()| Value::Null).map_err(|e| self.syntax(&e))?,
-            Peek::True | Peek::False => {
-                self.jiter.known_bool(peek).map(Value::Bool).map_err(|e| self.syntax(&e))?
-            }
+            Peek::True | Peek::False => self.jiter.known_bool(peek).map(Value::Bool).map_err(|e| self.syntax(&e))?,
             Peek::String => Value::String(self.string(start)?),
             Peek::Array => self.array(depth)?,
             Peek::Object => self.object(depth)?,
@@ -340,10 +330,7 @@ mod tests {
     fn refuses_a_duplicate_among_very_many_keys() {
         let many: Vec<String> = (0..5000).map(|i| format!("\"k{i}\":0")).collect();
         assert!(parse(&format!("{{{}}}", many.join(","))).is_ok());
-        assert_eq!(
-            parse(&format!("{{{},\"k4321\":0}}", many.join(","))),
-            Err(JsonError::DuplicateKey("k4321".into()))
-        );
+        assert_eq!(parse(&format!("{{{},\"k4321\":0}}", many.join(","))), Err(JsonError::DuplicateKey("k4321".into())));
     }
 
     #[test]
@@ -417,9 +404,9 @@ mod tests {
             serde_json::Value::Bool(b) => ours.as_bool() == Some(*b),
             serde_json::Value::Number(n) => ours.as_i64() == n.as_i64(),
             serde_json::Value::String(s) => ours.as_str() == Some(s),
-            serde_json::Value::Array(items) => ours
-                .as_array()
-                .is_some_and(|a| a.len() == items.len() && a.iter().zip(items).all(|(a, b)| same(a, b))),
+            serde_json::Value::Array(items) => {
+                ours.as_array().is_some_and(|a| a.len() == items.len() && a.iter().zip(items).all(|(a, b)| same(a, b)))
+            }
             serde_json::Value::Object(map) => ours
                 .as_object()
                 .is_some_and(|o| o.len() == map.len() && o.iter().all(|m| same(&m.value, &map[m.key.as_ref()]))),
