@@ -1,5 +1,6 @@
 # What can be done here; `make` lists it.
 MODEL := smollm2-135m
+PROFILE := --release
 NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
 
 .DEFAULT_GOAL := help
@@ -12,7 +13,7 @@ deps: ## install the Debian packages that the build needs, if missing
 	@scripts/install-deps.sh
 
 models: deps ## fetch the small default model, if missing
-	cargo run --release --quiet -- models pull $(MODEL)
+	cargo run $(PROFILE) --quiet -- models pull $(MODEL)
 
 demo: models ## show the gateway at work: a local model, a simulated closed one, a dozen prompts
 	cargo run --release --quiet --example demo
@@ -20,6 +21,8 @@ demo: models ## show the gateway at work: a local model, a simulated closed one,
 run: models ## serve with config/ajar.yaml
 	cargo run --release --quiet -- serve --config config/ajar.yaml
 
+# Tests build the crate unoptimised anyway: fetching the model must not build it a second time.
+test: PROFILE :=
 test: models ## run all tests, the official SDKs' included
 	scripts/sdk-venv.sh
 ifeq ($(NEXTEST),yes)
