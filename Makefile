@@ -1,0 +1,48 @@
+# What can be done here; `make` lists it.
+MODEL := smollm2-135m
+PROFILE := --release
+NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
+
+.DEFAULT_GOAL := help
+.PHONY: help deps models demo run test bench lint fmt image
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+deps: ## install the Debian packages that the build needs, if missing
+	@scripts/install-deps.sh
+
+models: deps ## fetch the small default model, if missing
+	cargo run $(PROFILE) --quiet -- models pull $(MODEL)
+
+demo: models ## show the gateway at work: a local model, a simulated closed one, a dozen prompts
+	cargo run --release --quiet --example demo
+
+run: models ## serve with config/ajar.yaml
+	cargo run --release --quiet -- serve --config config/ajar.yaml
+
+# Tests build the crate unoptimised anyway: fetching the model must not build it a second time.
+test: PROFILE :=
+test: models ## run all tests, the official SDKs' included
+	scripts/sdk-venv.sh
+ifeq ($(NEXTEST),yes)
+	cargo nextest run --locked --profile $(if $(CI),ci,default)
+	cargo test --locked --doc
+else
+	cargo test --locked
+endif
+
+bench: deps ## measure the gateway beside nginx
+	@scripts/install-deps.sh --bench
+	scripts/bench.sh
+
+lint: deps ## check formatting and lints, with and without the engine
+	cargo fmt --all --check
+	cargo clippy --locked --all-targets -- --deny warnings
+	cargo clippy --locked --all-targets --no-default-features -- --deny warnings
+
+fmt: ## format the code
+	cargo fmt --all
+
+image: ## build the container image
+	docker build --tag ajar .

@@ -1,0 +1,543 @@
+//! OpenAI's chat-completions wire format, from the provider's side: requests in, documents and events out.
+//!
+//! Key order, spacing and the always-present nulls are those of api.openai.com, so that clients that lean on them
+//! notice when a gateway changes them.
+
+use std::iter;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::script::{Answer, Canned};
+
+/// The parts of a chat request that shape its answer.
+pub struct Call {
+    pub model: String,
+    pub stream: bool,
+    pub include_usage: bool,
+    pub prompt: String,
+    prompt_tokens: usize,
+    max_tokens: Option<usize>,
+    stop: Vec<String>,
+    choices: usize,
+}
+
+/// An error in OpenAI's form.
+pub struct ApiError {
+    pub status: u16,
+    pub message: String,
+    pub kind: &'static str,
+    pub param: Option<&'static str>,
+    pub code: Option<&'static str>,
+}
+
+/// What identifies one answer.
+pub struct Envelope {
+    pub serial: u64,
+    pub created: u64,
+    pub usage: bool,
+}
+
+impl Call {
+    /// Reads and checks a request body.
+    pub fn parse(body: &[u8]) -> Result<Self, ApiError> {
+        let request: Value = serde_json::from_slice(body).map_err(|_| ApiError::not_json())?;
+        let model = request["model"].as_str().ok_or_else(|| ApiError::missing("model"))?;
+        let messages = request["messages"].as_array().ok_or_else(|| ApiError::missing("messages"))?;
+        check_temperature(&request)?;
+        let limit = ["max_completion_tokens", "max_tokens"].iter().find_map(|name| request[*name].as_u64());
+        Ok(Self {
+            model: model.to_owned(),
+            stream: request["stream"] == true,
+            include_usage: request["stream_options"]["include_usage"] == true,
+            prompt: last_user_text(messages),
+            prompt_tokens: messages.iter().map(|message| 4 + tokens(&text_of(message)).len()).sum::<usize>() + 3,
+            max_tokens: limit.and_then(|limit| usize::try_from(limit).ok()),
+            stop: strings(&request["stop"]),
+            choices: request["n"].as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(1).clamp(1, 128),
+        })
+    }
+
+    /// The answer as one document.
+    pub fn document(&self, answer: &Answer, envelope: &Envelope) -> Bytes {
+        let said = self.say(answer);
+        let id = envelope.id();
+        let choice = |index| DocumentChoice {
+            index,
+            message: Message {
+                role: "assistant",
+                content: said.text(),
+                tool_calls: said.tool.map(|(name, arguments)| [ToolCall::whole(&id, name, arguments)]),
+                refusal: None,
+                annotations: said.tool.is_none().then_some([]),
+            },
+            logprobs: None,
+            finish_reason: said.finish,
+        };
+        pretty(&Document {
+            id: format!("chatcmpl-{id}"),
+            object: "chat.completion",
+            created: envelope.created,
+            model: &self.model,
+            choices: (0..self.choices).map(choice).collect(),
+            usage: envelope.usage.then(|| self.usage(&said)),
+            service_tier: "default",
+            system_fingerprint: FINGERPRINT,
+        })
+    }
+
+    /// The answer as server-sent events, `[DONE]` included.
+    pub fn events(&self, answer: &Answer, envelope: &Envelope) -> Vec<Bytes> {
+        let said = self.say(answer);
+        let id = envelope.id();
+        let chunk = |choices: Vec<ChunkChoice<'_>>, usage: Option<Usage>| {
+            event(&Chunk {
+                id: format!("chatcmpl-{id}"),
+                object: "chat.completion.chunk",
+                created: envelope.created,
+                model: &self.model,
+                service_tier: "default",
+                system_fingerprint: FINGERPRINT,
+                choices,
+                usage: self.include_usage.then_some(usage),
+            })
+        };
+        let content = said.pieces.iter().map(|piece| (said.continuing(piece), None));
+        let deltas = iter::once((said.opening(&id), None)).chain(content);
+        let deltas = deltas.chain(iter::once((Delta::default(), Some(said.finish))));
+        let mut events = Vec::with_capacity(said.pieces.len() * self.choices + 4);
+        for (delta, finish_reason) in deltas {
+            events.extend((0..self.choices).map(|index| {
+                let choice = ChunkChoice { index, delta: delta.clone(), logprobs: None, finish_reason };
+                chunk(vec![choice], None)
+            }));
+        }
+        if self.include_usage && envelope.usage {
+            events.push(chunk(Vec::new(), Some(self.usage(&said))));
+        }
+        events.push(Bytes::from_static(DONE));
+        events
+    }
+
+    fn say<'a>(&self, answer: &'a Answer) -> Said<'a> {
+        let text = match answer {
+            Answer::ToolCall { name, arguments } => {
+                return Said { pieces: tokens(arguments), tool: Some((name, arguments)), finish: "tool_calls" };
+            }
+            Answer::Text(text) => text.clone(),
+            Answer::Echo => self.prompt.clone(),
+            Answer::Tokens(count) => prose(&self.prompt, *count),
+            Answer::Canned(_) => String::new(),
+        };
+        let stop = self.stop.iter().filter_map(|stop| text.find(stop.as_str())).min();
+        let mut pieces = tokens(&text[..stop.unwrap_or(text.len())]);
+        let limit = self.max_tokens.unwrap_or(usize::MAX);
+        let finish = if pieces.len() > limit { "length" } else { "stop" };
+        pieces.truncate(limit);
+        Said { pieces, tool: None, finish }
+    }
+
+    fn usage(&self, said: &Said<'_>) -> Usage {
+        Usage::new(self.prompt_tokens, said.pieces.len() * self.choices)
+    }
+}
+
+/// A precomputed answer: a document of `bytes` bytes and a stream of `chunks` content chunks with usage.
+pub fn canned(bytes: usize, chunks: usize) -> Canned {
+    let call = |stream| Call {
+        model: "gpt-4o-mini-2024-07-18".to_owned(),
+        stream,
+        include_usage: stream,
+        prompt: String::new(),
+        prompt_tokens: 57,
+        max_tokens: None,
+        stop: Vec::new(),
+        choices: 1,
+    };
+    let envelope = Envelope { serial: 0, created: 1_764_000_000, usage: true };
+    let document = |text: &str| call(false).document(&Answer::Text(text.to_owned()), &envelope);
+    let filler = prose("canned", bytes);
+    let mut length = bytes;
+    let mut whole = document(&filler[..length]);
+    // The counts of tokens lose digits as the text shrinks, so the length is approached in a few steps.
+    for _ in 0..4 {
+        length = (length + bytes).saturating_sub(whole.len());
+        whole = document(&filler[..length]);
+    }
+    let events = call(true).events(&Answer::Tokens(chunks), &envelope);
+    Canned { whole, events }
+}
+
+/// Whether a request asks for a stream, by the one field a canned answer needs.
+pub fn asks_for_stream(body: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Only {
+        #[serde(default)]
+        stream: bool,
+    }
+    serde_json::from_slice::<Only>(body).is_ok_and(|only| only.stream)
+}
+
+/// The list of models as one document.
+pub fn models(names: &[String]) -> Bytes {
+    let model = |id| Model { id, object: "model", created: 1_721_172_741, owned_by: "system" };
+    let known = names.iter().map(String::as_str);
+    let data = if names.is_empty() { vec![model("gpt-4o-mini")] } else { known.map(model).collect() };
+    pretty(&Models { object: "list", data })
+}
+
+/// A well-formed content event of about `bytes` bytes.
+pub fn oversized_event(bytes: usize) -> Bytes {
+    let choice = ChunkChoice {
+        index: 0,
+        delta: Delta { content: Some(Some(&"x".repeat(bytes))), ..Delta::default() },
+        logprobs: None,
+        finish_reason: None,
+    };
+    event(&Chunk {
+        id: "chatcmpl-oversized".to_owned(),
+        object: "chat.completion.chunk",
+        created: 0,
+        model: "oversized",
+        service_tier: "default",
+        system_fingerprint: FINGERPRINT,
+        choices: vec![choice],
+        usage: None,
+    })
+}
+
+/// The bytes that end a stream.
+pub const DONE: &[u8] = b"data: [DONE]\n\n";
+/// An event whose JSON breaks off.
+pub const MALFORMED: &[u8] =
+    b"data: {\"id\":\"chatcmpl-broken\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"ind\n\n";
+
+const FINGERPRINT: &str = "fp_5100ca7a2b";
+
+impl ApiError {
+    /// The error as a document.
+    pub fn document(&self) -> Bytes {
+        pretty(&self.envelope())
+    }
+
+    /// The error as an event in a stream.
+    pub fn event(&self) -> Bytes {
+        event(&self.envelope())
+    }
+
+    fn envelope(&self) -> ErrorEnvelope<'_> {
+        let Self { message, kind, param, code, .. } = self;
+        ErrorEnvelope { error: ErrorBody { message, kind, param: *param, code: *code } }
+    }
+
+    /// What OpenAI answers with `status` when nothing about the request explains it.
+    pub fn of_status(status: u16) -> Self {
+        let (message, kind, code) = match status {
+            401 => return Self::bad_key(),
+            429 => ("Rate limit reached for requests", "requests", Some("rate_limit_exceeded")),
+            400..=499 => ("The request was refused.", "invalid_request_error", None),
+            503 => ("The engine is currently overloaded, please try again later", "server_error", None),
+            _ => ("The server had an error while processing your request. Sorry about that!", "server_error", None),
+        };
+        Self { status, message: message.to_owned(), kind, param: None, code }
+    }
+
+    pub fn bad_key() -> Self {
+        Self::invalid(401, "Incorrect API key provided.".to_owned(), None, Some("invalid_api_key"))
+    }
+
+    pub fn unknown_model(model: &str) -> Self {
+        let message = format!("The model `{model}` does not exist or you do not have access to it.");
+        Self::invalid(404, message, None, Some("model_not_found"))
+    }
+
+    pub fn unknown_url(method: &str, path: &str) -> Self {
+        Self::invalid(404, format!("Invalid URL ({method} {path})"), None, None)
+    }
+
+    fn not_json() -> Self {
+        Self::invalid(400, "We could not parse the JSON body of your request.".to_owned(), None, None)
+    }
+
+    fn missing(param: &'static str) -> Self {
+        let message = format!("Missing required parameter: '{param}'.");
+        Self::invalid(400, message, Some(param), Some("missing_required_parameter"))
+    }
+
+    fn invalid(status: u16, message: String, param: Option<&'static str>, code: Option<&'static str>) -> Self {
+        Self { status, message, kind: "invalid_request_error", param, code }
+    }
+}
+
+impl Envelope {
+    /// 29 characters, as OpenAI's ids have; distinct per answer, the same in every run.
+    fn id(&self) -> String {
+        const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+        let mut state = self.serial;
+        let mut letter = || char::from(ALPHABET[usize::try_from(next_random(&mut state) % 62).unwrap_or(0)]);
+        (0..29).map(|_| letter()).collect()
+    }
+}
+
+/// An answer in pieces: the tokens of its text, or of its tool call's arguments.
+struct Said<'a> {
+    pieces: Vec<String>,
+    tool: Option<(&'a str, &'a str)>,
+    finish: &'static str,
+}
+
+impl Said<'_> {
+    fn text(&self) -> Option<String> {
+        self.tool.is_none().then(|| self.pieces.concat())
+    }
+
+    fn opening<'b>(&'b self, id: &str) -> Delta<'b> {
+        Delta {
+            role: Some("assistant"),
+            content: Some(self.tool.is_none().then_some("")),
+            tool_calls: self.tool.map(|(name, _)| [ToolCall { index: Some(0), ..ToolCall::whole(id, name, "") }]),
+            refusal: Some(None),
+        }
+    }
+
+    fn continuing<'b>(&self, piece: &'b str) -> Delta<'b> {
+        if self.tool.is_none() {
+            return Delta { content: Some(Some(piece)), ..Delta::default() };
+        }
+        let function = Function { name: None, arguments: piece };
+        Delta { tool_calls: Some([ToolCall { index: Some(0), id: None, kind: None, function }]), ..Delta::default() }
+    }
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    id: String,
+    object: &'static str,
+    created: u64,
+    model: &'a str,
+    choices: Vec<DocumentChoice<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<Usage>,
+    service_tier: &'static str,
+    system_fingerprint: &'static str,
+}
+
+#[derive(Serialize)]
+struct DocumentChoice<'a> {
+    index: usize,
+    message: Message<'a>,
+    logprobs: Option<()>,
+    finish_reason: &'static str,
+}
+
+#[derive(Serialize)]
+struct Message<'a> {
+    role: &'static str,
+    content: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_calls: Option<[ToolCall<'a>; 1]>,
+    refusal: Option<()>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    annotations: Option<[(); 0]>,
+}
+
+#[derive(Serialize)]
+struct Chunk<'a> {
+    id: String,
+    object: &'static str,
+    created: u64,
+    model: &'a str,
+    service_tier: &'static str,
+    system_fingerprint: &'static str,
+    choices: Vec<ChunkChoice<'a>>,
+    /// Absent unless asked for; asked for, null on every chunk but the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<Option<Usage>>,
+}
+
+#[derive(Serialize)]
+struct ChunkChoice<'a> {
+    index: usize,
+    delta: Delta<'a>,
+    logprobs: Option<()>,
+    finish_reason: Option<&'static str>,
+}
+
+#[derive(Clone, Default, Serialize)]
+struct Delta<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<Option<&'a str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_calls: Option<[ToolCall<'a>; 1]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refusal: Option<Option<()>>,
+}
+
+#[derive(Clone, Serialize)]
+struct ToolCall<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
+    function: Function<'a>,
+}
+
+impl<'a> ToolCall<'a> {
+    fn whole(id: &str, name: &'a str, arguments: &'a str) -> Self {
+        let id = Some(format!("call_{}", &id[..24]));
+        Self { index: None, id, kind: Some("function"), function: Function { name: Some(name), arguments } }
+    }
+}
+
+#[derive(Clone, Serialize)]
+struct Function<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    arguments: &'a str,
+}
+
+#[derive(Serialize)]
+struct Usage {
+    prompt_tokens: usize,
+    completion_tokens: usize,
+    total_tokens: usize,
+    prompt_tokens_details: PromptDetails,
+    completion_tokens_details: CompletionDetails,
+}
+
+impl Usage {
+    fn new(prompt_tokens: usize, completion_tokens: usize) -> Self {
+        Self {
+            prompt_tokens,
+            completion_tokens,
+            total_tokens: prompt_tokens + completion_tokens,
+            prompt_tokens_details: PromptDetails::default(),
+            completion_tokens_details: CompletionDetails::default(),
+        }
+    }
+}
+
+#[derive(Default, Serialize)]
+struct PromptDetails {
+    cached_tokens: usize,
+    audio_tokens: usize,
+}
+
+#[derive(Default, Serialize)]
+struct CompletionDetails {
+    reasoning_tokens: usize,
+    audio_tokens: usize,
+    accepted_prediction_tokens: usize,
+    rejected_prediction_tokens: usize,
+}
+
+#[derive(Serialize)]
+struct Models<'a> {
+    object: &'static str,
+    data: Vec<Model<'a>>,
+}
+
+#[derive(Serialize)]
+struct Model<'a> {
+    id: &'a str,
+    object: &'static str,
+    created: u64,
+    owned_by: &'static str,
+}
+
+#[derive(Serialize)]
+struct ErrorEnvelope<'a> {
+    error: ErrorBody<'a>,
+}
+
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    message: &'a str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    param: Option<&'static str>,
+    code: Option<&'static str>,
+}
+
+fn check_temperature(request: &Value) -> Result<(), ApiError> {
+    let Some(temperature) = request["temperature"].as_f64().filter(|value| !(0.0..=2.0).contains(value)) else {
+        return Ok(());
+    };
+    let (end, bound, code) = if temperature > 2.0 {
+        ("above maximum", "<= 2", "decimal_above_max_value")
+    } else {
+        ("below minimum", ">= 0", "decimal_below_min_value")
+    };
+    let message = format!(
+        "Invalid 'temperature': decimal {end} value. Expected a value {bound}, but got {temperature:?} instead."
+    );
+    Err(ApiError::invalid(400, message, Some("temperature"), Some(code)))
+}
+
+fn last_user_text(messages: &[Value]) -> String {
+    messages.iter().rev().find(|message| message["role"] == "user").map(text_of).unwrap_or_default()
+}
+
+/// The text of a message, whether its content is a string or a list of parts.
+fn text_of(message: &Value) -> String {
+    let parts = || message["content"].as_array().into_iter().flatten().filter_map(|part| part["text"].as_str());
+    message["content"].as_str().map_or_else(|| parts().collect::<Vec<_>>().join("\n"), str::to_owned)
+}
+
+fn strings(value: &Value) -> Vec<String> {
+    let list = value.as_array().into_iter().flatten();
+    list.chain(value.is_string().then_some(value)).filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// Text in pieces the way byte-pair encodings cut English: a space opens a piece, and long words are several.
+fn tokens(text: &str) -> Vec<String> {
+    let mut pieces: Vec<String> = Vec::new();
+    for letter in text.chars() {
+        let opens = letter.is_whitespace() || pieces.last().is_none_or(|piece| piece.chars().count() >= 10);
+        match pieces.last_mut() {
+            Some(piece) if !opens => piece.push(letter),
+            _ => pieces.push(letter.to_string()),
+        }
+    }
+    pieces
+}
+
+/// Prose of exactly `count` tokens that depends on `seed` alone.
+fn prose(seed: &str, count: usize) -> String {
+    const WORDS: [&str; 24] = [
+        "the", "answer", "follows", "from", "a", "simple", "rule", "and", "each", "step", "can", "be", "checked", "by",
+        "hand", "so", "we", "write", "it", "down", "first", "then", "compare", "results",
+    ];
+    let mut state = seed.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3) // FNV-1a
+    });
+    let word = |_| WORDS[usize::try_from(next_random(&mut state) % 24).unwrap_or(0)];
+    (0..count).map(word).collect::<Vec<_>>().join(" ")
+}
+
+/// SplitMix64 (Steele, Lea and Flood, 2014).
+fn next_random(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+fn pretty(value: &impl Serialize) -> Bytes {
+    let mut bytes = serde_json::to_vec_pretty(value).expect("plain structs with string keys serialise");
+    bytes.push(b'\n');
+    bytes.into()
+}
+
+fn event(value: &impl Serialize) -> Bytes {
+    let mut bytes = b"data: ".to_vec();
+    serde_json::to_writer(&mut bytes, value).expect("plain structs with string keys serialise");
+    bytes.extend_from_slice(b"\n\n");
+    bytes.into()
+}

@@ -1,0 +1,186 @@
+"""The official Python SDK against a running gateway: `openai_python.py BASE_URL API_KEY MODEL`.
+
+One line per check; exit status 1 if any failed. MODEL may be anything the gateway answers, also a small local model, so
+the checks are about the protocol and not about what is said. The gateway must reject unknown models (`unknown_model: reject`).
+"""
+
+import asyncio
+import sys
+
+from openai import (AsyncOpenAI, AuthenticationError, BadRequestError, LengthFinishReasonError, NotFoundError,
+                    OpenAI)
+
+BASE_URL, API_KEY, MODEL = sys.argv[1:4]
+PING = [{"role": "user", "content": "Say one word."}]
+CONVERSATION = [
+    {"role": "system", "content": "You are terse."},
+    {"role": "user", "content": "My cat is called Pixel."},
+    {"role": "assistant", "content": "Noted."},
+    {"role": "user", "content": [{"type": "text", "text": "What is my cat called?"}]},
+]
+CHECKS = []
+
+
+def check(function):
+    CHECKS.append(function)
+    return function
+
+
+def client(api_key=API_KEY):
+    return OpenAI(base_url=BASE_URL, api_key=api_key, max_retries=0, timeout=60)
+
+
+def ask(messages=PING, **options):
+    options = {"model": MODEL, "max_completion_tokens": 24, **options}
+    return client().chat.completions.create(messages=messages, **options)
+
+
+def collect(chunks):
+    """A stream's text, finish reason and usage."""
+    text, finish, usage = "", None, None
+    for chunk in chunks:
+        assert chunk.object == "chat.completion.chunk" and chunk.id, chunk
+        usage = chunk.usage or usage
+        for choice in chunk.choices:
+            text += choice.delta.content or ""
+            finish = choice.finish_reason or finish
+    return text, finish, usage
+
+
+def expect(error, attempt):
+    try:
+        attempt()
+    except error as caught:
+        assert caught.message and isinstance(caught.body, dict), caught
+        return f"{caught.status_code} {caught.code}"
+    raise AssertionError(f"no {error.__name__}")
+
+
+@check
+def a_whole_answer():
+    answer = ask()
+    choice = answer.choices[0]
+    assert answer.object == "chat.completion" and answer.id and answer.model and answer.created > 1_600_000_000
+    assert choice.message.role == "assistant" and choice.message.content, choice
+    assert choice.finish_reason in ("stop", "length"), choice
+    usage = answer.usage
+    assert usage.prompt_tokens > 0 and usage.total_tokens == usage.prompt_tokens + usage.completion_tokens, usage
+    return f"{usage.total_tokens} tokens"
+
+
+@check
+def the_raw_answer_has_a_request_id():
+    raw = client().chat.completions.with_raw_response.create(model=MODEL, messages=PING, max_completion_tokens=8)
+    assert raw.request_id, raw.headers
+    assert raw.headers["content-type"].startswith("application/json"), raw.headers
+    assert raw.parse().choices
+
+
+@check
+def a_stream():
+    text, finish, usage = collect(ask(stream=True))
+    assert text and finish in ("stop", "length"), (text, finish)
+    assert usage is None, "usage was not asked for"
+
+
+@check
+def a_stream_with_usage():
+    text, _, usage = collect(ask(stream=True, stream_options={"include_usage": True}))
+    assert text and usage.prompt_tokens > 0 and usage.completion_tokens > 0, usage
+    return f"{usage.total_tokens} tokens"
+
+
+@check
+def a_stream_by_the_helper():
+    with client().chat.completions.stream(model=MODEL, messages=PING, max_completion_tokens=24) as stream:
+        events = []
+        try:
+            events.extend(event.type for event in stream)
+        except LengthFinishReasonError as cut:  # the helper's own view of an answer that met its limit
+            assert cut.completion.choices[0].message.content
+            return "cut by its limit"
+        assert "content.done" in events and stream.get_final_completion().choices[0].message.content, events
+
+
+@check
+def a_stream_left_early():
+    stream = ask(stream=True)
+    next(iter(stream))
+    stream.close()
+
+
+@check
+def an_asynchronous_stream():
+    async def run():
+        async with AsyncOpenAI(base_url=BASE_URL, api_key=API_KEY, max_retries=0) as asynchronous:
+            stream = await asynchronous.chat.completions.create(
+                model=MODEL, messages=PING, stream=True, max_completion_tokens=8)
+            return [chunk async for chunk in stream]
+
+    assert collect(asyncio.run(run()))[0]
+
+
+@check
+def a_conversation_with_a_system_message():
+    assert ask(CONVERSATION).choices[0].message.content
+
+
+@check
+def a_limit_on_tokens():
+    answer = ask([{"role": "user", "content": "Count from one to fifty in words."}], max_completion_tokens=4)
+    assert answer.usage.completion_tokens <= 4 and answer.choices[0].finish_reason == "length", answer
+    older = ask([{"role": "user", "content": "Count from one to fifty in words."}],
+                max_completion_tokens=None, max_tokens=4)
+    assert older.usage.completion_tokens <= 4, older
+
+
+@check
+def a_stop_sequence():
+    whole = ask(temperature=0).choices[0].message.content
+    stop = whole[len(whole) // 2:][:3]
+    answer = ask(temperature=0, stop=[stop]).choices[0]
+    assert stop not in answer.message.content and len(answer.message.content) < len(whole), (stop, answer)
+    assert answer.finish_reason == "stop", answer
+
+
+@check
+def the_list_of_models():
+    models = list(client().models.list())
+    assert models and all(model.id and model.object == "model" for model in models), models
+    return ", ".join(model.id for model in models[:4])
+
+
+@check
+def a_wrong_key_is_an_authentication_error():
+    return expect(AuthenticationError, lambda: client("sk-wrong").chat.completions.create(model=MODEL, messages=PING))
+
+
+@check
+def an_unknown_model_is_not_found():
+    return expect(NotFoundError, lambda: ask(model="no-such-model-anywhere"))
+
+
+@check
+def a_bad_parameter_is_a_bad_request():
+    return expect(BadRequestError, lambda: ask(temperature=3))
+
+
+@check
+def no_messages_is_a_bad_request():
+    return expect(BadRequestError, lambda: ask(messages=None))
+
+
+def main():
+    failed = 0
+    for function in CHECKS:
+        name = function.__name__.replace("_", " ")
+        try:
+            print(f"ok      python: {name}" + (f" ({detail})" if (detail := function()) else ""))
+        except Exception as error:
+            failed += 1
+            print(f"FAILED  python: {name}: {type(error).__name__}: {error}")
+    print(f"{len(CHECKS) - failed} passed, {failed} failed")
+    sys.exit(failed > 0)
+
+
+main()
