@@ -2,6 +2,7 @@
 
 pub mod data;
 pub mod detectors;
+pub mod difficulty;
 pub mod report;
 
 pub use data::DataError;

@@ -1,6 +1,7 @@
 //! Request parts to signals: what detectors found, and how hard the request looks. Pure: no I/O, no clock.
 
 mod detect;
+pub mod difficulty;
 pub mod normalise;
 pub mod scan;
 pub mod signals;
