@@ -1,1 +1,232 @@
-//! `config/ajar.yaml`, the environment and flags, checked into one `Config`.
+//! `config/ajar.yaml`, the environment and flags, checked into one [`Config`].
+//!
+//! The configuration says what is about this installation: where to listen, how to reach providers, who holds keys.
+//! What may go where, and at what price, is the policy set's matter.
+
+mod layers;
+mod read;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use layers::Overrides;
+use secrecy::SecretString;
+
+use crate::yaml::{Place, Problems, parse};
+
+/// The whole configuration.
+#[derive(Debug)]
+pub struct Config {
+    /// Listeners and their limits.
+    pub server: Server,
+    /// The folder of the policy set in force.
+    pub policies: PathBuf,
+    /// What to do with the model names that applications send.
+    pub models: ModelNames,
+    /// The folder of model files.
+    pub models_dir: PathBuf,
+    /// Engines in this process.
+    pub local: Vec<LocalModel>,
+    /// What `via` in policies refers to.
+    pub providers: Vec<Provider>,
+    /// Virtual keys.
+    pub keys: Vec<Key>,
+    /// The secret that keys are hashed under.
+    pub pepper: PathBuf,
+    /// Whom requests without a key count as.
+    pub anonymous: Anonymous,
+    /// Client headers that become attributes: attribute name to header name, in lower case.
+    pub headers: BTreeMap<String, String>,
+    /// The record.
+    pub record: Record,
+    /// The cache.
+    pub cache: Cache,
+}
+
+/// Listeners and their limits.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Where applications connect.
+    pub listen: SocketAddr,
+    /// Where operators connect: health, metrics, explain. Never the same as `listen`.
+    pub operator: SocketAddr,
+    /// Largest request body in bytes.
+    pub body: usize,
+    /// How long a request's headers may take.
+    pub header_timeout: Duration,
+    /// How long a connection may be idle, and a body may pause.
+    pub idle_timeout: Duration,
+    /// How long requests in flight may take once a stop is asked for.
+    pub drain: Duration,
+    /// How long one request may take altogether.
+    pub deadline: Duration,
+    /// Most connections at a time.
+    pub connections: usize,
+}
+
+/// What to do with the model names that applications send.
+#[derive(Clone, Debug, Default)]
+pub struct ModelNames {
+    /// Patterns in the order written; `*` at the end stands for anything. The value is `auto` or a destination.
+    pub aliases: Vec<(String, String)>,
+    /// Whether a name that nothing knows is treated as `auto` rather than refused.
+    pub unknown_is_auto: bool,
+}
+
+impl ModelNames {
+    /// What `name` stands for, if a pattern matches.
+    pub fn alias(&self, name: &str) -> Option<&str> {
+        let matches = |pattern: &str| match pattern.strip_suffix('*') {
+            Some(prefix) => name.starts_with(prefix),
+            None => name == pattern,
+        };
+        self.aliases.iter().find(|(pattern, _)| matches(pattern)).map(|(_, target)| target.as_str())
+    }
+}
+
+/// An engine in this process.
+#[derive(Clone, Debug)]
+pub struct LocalModel {
+    /// Its name.
+    pub name: String,
+    /// A name of the catalogue, or the path of a GGUF file.
+    pub model: String,
+    /// Tokens of context per sequence.
+    pub context: u32,
+    /// How many sequences decode together.
+    pub sequences: u32,
+    /// Compute threads; `None` is one less than cores.
+    pub threads: Option<u32>,
+    /// Layers on the GPU; `None` is all where there is one.
+    pub gpu_layers: Option<u32>,
+    /// How many requests may wait.
+    pub queue: usize,
+}
+
+/// The wire format that a provider speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// OpenAI's chat completions, as most servers speak it.
+    OpenAi,
+}
+
+/// A provider behind an API.
+#[derive(Clone, Debug)]
+pub struct Provider {
+    /// What `via` in policies says.
+    pub name: String,
+    /// What it speaks.
+    pub dialect: Dialect,
+    /// Such as `https://api.openai.com/v1`, without a slash at the end.
+    pub base_url: String,
+    /// How to authenticate.
+    pub credential: Credential,
+    /// Its clocks.
+    pub timeouts: Timeouts,
+}
+
+/// How to authenticate to a provider.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    /// Not at all.
+    None,
+    /// With this token.
+    Token(SecretString),
+    /// With a token that was not found, for this reason: the provider is unavailable.
+    Missing(String),
+}
+
+/// A provider's clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Until connected, TLS included.
+    pub connect: Duration,
+    /// From then until the first byte of the answer.
+    pub first_byte: Duration,
+    /// Between bytes of a stream.
+    pub idle: Duration,
+}
+
+/// How much an answer tells a client about the decision.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Explain {
+    /// Only the id.
+    None,
+    /// Who served, at what cost, and a reason code.
+    #[default]
+    Reason,
+    /// Also the route and the policy's digest.
+    Full,
+}
+
+/// A virtual key.
+#[derive(Clone, Debug)]
+pub struct Key {
+    /// Its name.
+    pub name: String,
+    /// `hmac-sha256:` and 64 hex digits.
+    pub hash: String,
+    /// The policy's `key.*`, without the prefix.
+    pub attributes: BTreeMap<String, String>,
+    /// What answers tell.
+    pub explain: Explain,
+    /// Requests per minute; `None` is no limit.
+    pub requests_per_minute: Option<u32>,
+}
+
+/// Whom requests without a key count as.
+#[derive(Clone, Debug)]
+pub struct Anonymous {
+    /// Whether loopback clients need no key.
+    pub loopback: bool,
+    /// The policy's `key.*` for them, without the prefix.
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// The record.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// The SQLite file; `None` keeps no record.
+    pub path: Option<PathBuf>,
+    /// How long rows are kept.
+    pub retention: Duration,
+    /// How often rows are committed.
+    pub commit_interval: Duration,
+}
+
+/// The cache.
+#[derive(Clone, Copy, Debug)]
+pub struct Cache {
+    /// Most bytes; 0 switches it off.
+    pub memory: u64,
+    /// How long an entry lives.
+    pub ttl: Duration,
+}
+
+impl Config {
+    /// Reads `file`, then the environment (`AJAR__SERVER__LISTEN=…`), then `overrides`.
+    ///
+    /// # Errors
+    /// Every mistake at once, with its place.
+    pub fn load(file: &Path, overrides: &Overrides) -> Result<Self, Problems> {
+        let name = file.display().to_string();
+        let text = std::fs::read_to_string(file).map_err(|error| {
+            let mut problems = Problems::new();
+            problems.add(&Place::whole(name.as_str()), format!("cannot be read: {error}"));
+            problems
+        })?;
+        let mut root = parse(&name, &text)?;
+        let mut problems = Problems::new();
+        layers::apply(&mut root, overrides, &mut problems);
+        let config = read::config(&root, &mut problems);
+        match config {
+            Some(config) => problems.or_ok(config),
+            None => Err(problems),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

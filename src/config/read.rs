@@ -1,0 +1,327 @@
+//! The tree to the checked configuration.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::{
+    Anonymous, Cache, Config, Credential, Dialect, Explain, Key, LocalModel, ModelNames, Provider, Record, Server,
+    Timeouts,
+};
+use crate::yaml::{Fields, Node, Problems};
+
+pub(super) fn config(root: &Node, problems: &mut Problems) -> Option<Config> {
+    let mut fields = Fields::of(root, "the configuration", problems)?;
+    let server = fields.required("server", problems).and_then(|n| server(n, problems));
+    let policies = fields.required("policies", problems).and_then(|n| n.text(problems)).map(PathBuf::from);
+    let models = fields.optional("models").map(|n| model_names(n, problems)).unwrap_or_default();
+    let models_dir = path(&mut fields, "models_dir", "models", problems);
+    let local = fields.optional("local").map(|n| named(n, problems, local_model)).unwrap_or_default();
+    let providers = fields.optional("providers").map(|n| named(n, problems, provider)).unwrap_or_default();
+    let keys = fields.optional("keys").map(|n| keys(n, problems)).unwrap_or_default();
+    let pepper = path(&mut fields, "pepper", "data/pepper", problems);
+    let anonymous = fields.optional("anonymous").and_then(|n| anonymous(n, problems));
+    let headers = fields.optional("headers").map(|n| headers(n, problems)).unwrap_or_default();
+    let record = record(fields.optional("record"), problems);
+    let cache = cache(fields.optional("cache"), problems);
+    fields.finish(problems);
+    Some(Config {
+        server: server?,
+        policies: policies?,
+        models,
+        models_dir,
+        local,
+        providers,
+        keys,
+        pepper,
+        anonymous: anonymous.unwrap_or(Anonymous { loopback: false, attributes: BTreeMap::new() }),
+        headers,
+        record,
+        cache,
+    })
+}
+
+fn path(fields: &mut Fields<'_>, key: &'static str, default: &str, problems: &mut Problems) -> PathBuf {
+    fields.optional(key).and_then(|n| n.text(problems)).unwrap_or(default).into()
+}
+
+fn server(node: &Node, problems: &mut Problems) -> Option<Server> {
+    let mut fields = Fields::of(node, "`server`", problems)?;
+    let listen = fields.required("listen", problems).and_then(|n| address(n, problems));
+    let operator = fields.required("operator", problems).and_then(|n| address(n, problems));
+    let limits = fields.optional("limits");
+    fields.finish(problems);
+    let (listen, operator) = (listen?, operator?);
+    if listen == operator && listen.port() != 0 {
+        problems.add(&node.place, "`listen` and `operator` must differ: operators' pages never share the data port");
+    }
+    let mut server = Server {
+        listen,
+        operator,
+        body: 32 << 20,
+        header_timeout: Duration::from_secs(10),
+        idle_timeout: Duration::from_secs(75),
+        drain: Duration::from_secs(30),
+        deadline: Duration::from_secs(600),
+        connections: 10_000,
+    };
+    if let Some(node) = limits {
+        limits_into(&mut server, node, problems);
+    }
+    Some(server)
+}
+
+fn limits_into(server: &mut Server, node: &Node, problems: &mut Problems) {
+    let Some(mut fields) = Fields::of(node, "`limits`", problems) else { return };
+    let size = |node: &Node, problems: &mut Problems| {
+        node.bytes(problems).map(|n| usize::try_from(n).unwrap_or(usize::MAX))
+    };
+    replace(&mut server.body, fields.optional("body").and_then(|n| size(n, problems)));
+    replace(&mut server.header_timeout, fields.optional("header_timeout").and_then(|n| n.duration(problems)));
+    replace(&mut server.idle_timeout, fields.optional("idle_timeout").and_then(|n| n.duration(problems)));
+    replace(&mut server.drain, fields.optional("drain").and_then(|n| n.duration(problems)));
+    replace(&mut server.deadline, fields.optional("deadline").and_then(|n| n.duration(problems)));
+    let connections = fields.optional("connections").and_then(|n| n.whole(problems));
+    replace(&mut server.connections, connections.map(|n| usize::try_from(n).unwrap_or(usize::MAX)));
+    fields.finish(problems);
+}
+
+fn replace<T>(slot: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *slot = value;
+    }
+}
+
+fn address(node: &Node, problems: &mut Problems) -> Option<SocketAddr> {
+    let text = node.text(problems)?;
+    let parsed = text.parse().ok();
+    if parsed.is_none() {
+        problems.add(&node.place, format!("expected an address such as `127.0.0.1:8080`, found `{text}`"));
+    }
+    parsed
+}
+
+fn model_names(node: &Node, problems: &mut Problems) -> ModelNames {
+    let mut names = ModelNames::default();
+    for (key, value) in node.map(problems).unwrap_or_default() {
+        let pattern = key.scalar().unwrap_or_default();
+        if pattern == "unknown_model" {
+            names.unknown_is_auto = value.one_of(&[("auto", true), ("reject", false)], problems).unwrap_or(false);
+        } else if pattern.trim_end_matches('*').contains('*') || pattern.ends_with("**") {
+            problems.add(&key.place, format!("`{pattern}`: `*` may stand only once, at the end"));
+        } else if let Some(target) = value.text(problems) {
+            names.aliases.push((pattern.to_owned(), target.to_owned()));
+        }
+    }
+    names
+}
+
+fn named<T>(
+    node: &Node,
+    problems: &mut Problems,
+    read: impl Fn(&str, &mut Fields<'_>, &mut Problems) -> Option<T>,
+) -> Vec<T> {
+    let mut all = Vec::new();
+    for (key, value) in node.map(problems).unwrap_or_default() {
+        let Some(mut fields) = Fields::of(value, "this entry", problems) else { continue };
+        all.extend(read(key.scalar().unwrap_or_default(), &mut fields, problems));
+        fields.finish(problems);
+    }
+    all
+}
+
+fn local_model(name: &str, fields: &mut Fields<'_>, problems: &mut Problems) -> Option<LocalModel> {
+    let model = fields.required("model", problems).and_then(|n| n.text(problems)).map(str::to_owned);
+    let context = fields.optional("context").and_then(|n| small(n, problems)).unwrap_or(4096);
+    let sequences = fields.optional("sequences").and_then(|n| small(n, problems)).unwrap_or(4);
+    let threads = fields.optional("threads").and_then(|n| small_or_auto(n, problems));
+    let gpu_layers = fields.optional("gpu_layers").and_then(|n| small_or_auto(n, problems));
+    let queue = fields.optional("queue").and_then(|n| n.whole(problems)).unwrap_or(64);
+    for (number, what) in [(context, "context"), (sequences, "sequences")] {
+        if number == 0 {
+            problems.add(fields.place(), format!("`{what}` must be at least 1"));
+        }
+    }
+    let queue = usize::try_from(queue).unwrap_or(usize::MAX);
+    Some(LocalModel { name: name.to_owned(), model: model?, context, sequences, threads, gpu_layers, queue })
+}
+
+fn small(node: &Node, problems: &mut Problems) -> Option<u32> {
+    node.whole(problems).map(|n| u32::try_from(n).unwrap_or(u32::MAX))
+}
+
+fn small_or_auto(node: &Node, problems: &mut Problems) -> Option<u32> {
+    if node.scalar() == Some("auto") { None } else { small(node, problems) }
+}
+
+fn provider(name: &str, fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Provider> {
+    let dialect =
+        fields.required("dialect", problems).and_then(|n| n.one_of(&[("openai", Dialect::OpenAi)], problems));
+    let base_url = fields.required("base_url", problems).and_then(|n| base_url(n, problems));
+    let credential = match fields.optional("credential") {
+        Some(node) => credential(node, problems),
+        None => Some(Credential::None),
+    };
+    // The zone is the policy's matter; it may be named here for the reader.
+    let _zone = fields.optional("zone").and_then(|n| n.text(problems));
+    let timeouts = timeouts(fields.optional("timeouts"), problems);
+    Some(Provider { name: name.to_owned(), dialect: dialect?, base_url: base_url?, credential: credential?, timeouts })
+}
+
+fn base_url(node: &Node, problems: &mut Problems) -> Option<String> {
+    let text = node.text(problems)?.trim_end_matches('/');
+    let parsed: Option<http::Uri> = text.parse().ok();
+    let fits = parsed.as_ref().is_some_and(|uri| {
+        let plain = !text.contains(['?', '#', '@']);
+        matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some() && plain
+    });
+    if !fits {
+        problems.add(
+            &node.place,
+            format!("expected a URL such as `https://api.openai.com/v1`, without user, query or fragment, found `{text}`"),
+        );
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+fn credential(node: &Node, problems: &mut Problems) -> Option<Credential> {
+    let mut fields = Fields::of(node, "`credential`", problems)?;
+    let variable = fields.optional("env").and_then(|n| n.text(problems));
+    let file = fields.optional("file").and_then(|n| n.text(problems));
+    fields.finish(problems);
+    match (variable, file) {
+        (Some(variable), None) => Some(match std::env::var(variable) {
+            Ok(token) if !token.is_empty() => Credential::Token(SecretString::from(token)),
+            _ => Credential::Missing(format!("the environment variable `{variable}` is not set")),
+        }),
+        (None, Some(file)) => Some(match std::fs::read_to_string(file) {
+            Ok(token) if !token.trim().is_empty() => Credential::Token(SecretString::from(token.trim().to_owned())),
+            Ok(_) => Credential::Missing(format!("the file `{file}` is empty")),
+            Err(error) => Credential::Missing(format!("the file `{file}` cannot be read: {error}")),
+        }),
+        _ => {
+            problems.add(&node.place, "a credential is either `{ env: NAME }` or `{ file: PATH }`; never write it here");
+            None
+        }
+    }
+}
+
+fn timeouts(node: Option<&Node>, problems: &mut Problems) -> Timeouts {
+    let mut timeouts = Timeouts {
+        connect: Duration::from_secs(5),
+        first_byte: Duration::from_secs(60),
+        idle: Duration::from_secs(30),
+    };
+    if let Some(mut fields) = node.and_then(|n| Fields::of(n, "`timeouts`", problems)) {
+        replace(&mut timeouts.connect, fields.optional("connect").and_then(|n| n.duration(problems)));
+        replace(&mut timeouts.first_byte, fields.optional("first_byte").and_then(|n| n.duration(problems)));
+        replace(&mut timeouts.idle, fields.optional("idle").and_then(|n| n.duration(problems)));
+        fields.finish(problems);
+    }
+    timeouts
+}
+
+fn keys(node: &Node, problems: &mut Problems) -> Vec<Key> {
+    let mut keys: Vec<Key> = Vec::new();
+    for item in node.list(problems).unwrap_or_default() {
+        let Some(mut fields) = Fields::of(item, "a key", problems) else { continue };
+        let key = key(&mut fields, problems);
+        fields.finish(problems);
+        let Some(key) = key else { continue };
+        if keys.iter().any(|k| k.name == key.name || k.hash == key.hash) {
+            problems.add(&item.place, format!("the key `{}` or its hash is listed twice", key.name));
+        }
+        keys.push(key);
+    }
+    keys
+}
+
+fn key(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Key> {
+    let name = fields.required("name", problems).and_then(|n| n.text(problems)).map(str::to_owned);
+    let hash = fields.required("hash", problems).and_then(|n| {
+        let text = n.text(problems)?;
+        let digits = text.strip_prefix("hmac-sha256:").and_then(|d| hex::decode(d).ok()).filter(|d| d.len() == 32);
+        if digits.is_none() {
+            problems.add(&n.place, "expected `hmac-sha256:` and 64 hex digits, as `ajar keys new NAME` prints them");
+        }
+        digits.map(|_| text.to_owned())
+    });
+    let attributes = fields.optional("attributes").map(|n| attributes(n, problems)).unwrap_or_default();
+    let levels = [("none", Explain::None), ("reason", Explain::Reason), ("full", Explain::Full)];
+    let explain = fields.optional("explain").and_then(|n| n.one_of(&levels, problems)).unwrap_or_default();
+    let requests_per_minute = fields.optional("requests_per_minute").and_then(|n| small(n, problems));
+    if requests_per_minute == Some(0) {
+        problems.add(fields.place(), "`requests_per_minute: 0` would refuse everything; leave it out for no limit");
+    }
+    Some(Key { name: name?, hash: hash?, attributes, explain, requests_per_minute })
+}
+
+fn attributes(node: &Node, problems: &mut Problems) -> BTreeMap<String, String> {
+    let mut attributes = BTreeMap::new();
+    for (key, value) in node.map(problems).unwrap_or_default() {
+        if let Some(word) = value.text(problems) {
+            attributes.insert(key.scalar().unwrap_or_default().to_owned(), word.to_owned());
+        }
+    }
+    attributes
+}
+
+fn anonymous(node: &Node, problems: &mut Problems) -> Option<Anonymous> {
+    let mut fields = Fields::of(node, "`anonymous`", problems)?;
+    let loopback =
+        fields.required("allow", problems).and_then(|n| n.one_of(&[("loopback", true), ("none", false)], problems));
+    let attributes = fields.optional("attributes").map(|n| attributes(n, problems)).unwrap_or_default();
+    fields.finish(problems);
+    Some(Anonymous { loopback: loopback?, attributes })
+}
+
+fn headers(node: &Node, problems: &mut Problems) -> BTreeMap<String, String> {
+    let mut headers = BTreeMap::new();
+    for (key, value) in node.map(problems).unwrap_or_default() {
+        let name = key.scalar().unwrap_or_default();
+        if !name.starts_with("client.") {
+            problems.add(
+                &key.place,
+                format!("`{name}`: only `client.*` attributes may come from headers, for clients can say anything there"),
+            );
+            continue;
+        }
+        if let Some(header) = value.text(problems) {
+            headers.insert(name.to_owned(), header.to_ascii_lowercase());
+        }
+    }
+    headers
+}
+
+fn record(node: Option<&Node>, problems: &mut Problems) -> Record {
+    let mut record = Record {
+        path: Some(PathBuf::from("data/ajar.db")),
+        retention: Duration::from_secs(183 * 24 * 3600),
+        commit_interval: Duration::from_millis(50),
+    };
+    if let Some(mut fields) = node.and_then(|n| Fields::of(n, "`record`", problems)) {
+        let stores = [("sqlite", true), ("none", false)];
+        let kept = fields.optional("store").and_then(|n| n.one_of(&stores, problems)).unwrap_or(true);
+        let path = fields.optional("path").and_then(|n| n.text(problems)).map(PathBuf::from);
+        record.path = if kept { path.or(record.path) } else { None };
+        replace(&mut record.retention, fields.optional("retention").and_then(|n| n.duration(problems)));
+        replace(&mut record.commit_interval, fields.optional("commit_interval").and_then(|n| n.duration(problems)));
+        fields.finish(problems);
+    }
+    record
+}
+
+fn cache(node: Option<&Node>, problems: &mut Problems) -> Cache {
+    let mut cache = Cache { memory: 256 << 20, ttl: Duration::from_secs(3600) };
+    if let Some(mut fields) = node.and_then(|n| Fields::of(n, "`cache`", problems)) {
+        replace(&mut cache.memory, fields.optional("memory").and_then(|n| n.bytes(problems)));
+        replace(&mut cache.ttl, fields.optional("ttl").and_then(|n| n.duration(problems)));
+        fields.finish(problems);
+    }
+    cache
+}
+
