@@ -5,7 +5,7 @@ mod sim;
 
 use std::{
     io::{self, ErrorKind, Read, Write},
-    net::TcpStream,
+    net::{Shutdown, TcpStream},
     time::{Duration, Instant},
 };
 
@@ -36,9 +36,13 @@ impl Got {
     }
 }
 
-fn connect(sim: &Sim) -> TcpStream {
+/// How long a client waits where an answer is due, and where silence is what the test is about.
+const PATIENT: Duration = Duration::from_secs(20);
+const BRIEFLY: Duration = Duration::from_millis(300);
+
+fn connect(sim: &Sim, patience: Duration) -> TcpStream {
     let tcp = TcpStream::connect(sim.addr).expect("the simulator listens");
-    tcp.set_read_timeout(Some(Duration::from_millis(300))).expect("a timeout is possible");
+    tcp.set_read_timeout(Some(patience)).expect("a timeout is possible");
     tcp
 }
 
@@ -47,9 +51,9 @@ fn request(body: &str, headers: &str) -> String {
     format!("POST /v1/chat/completions HTTP/1.1\r\nhost: sim\r\n{headers}content-length: {length}\r\n\r\n{body}")
 }
 
-/// Sends bytes and reads until the end of the connection, its break, or 300 ms of silence.
-fn exchange(sim: &Sim, bytes: &str) -> Got {
-    let mut tcp = connect(sim);
+/// Sends bytes and reads until the end of the connection, its break, or silence.
+fn exchange(sim: &Sim, bytes: &str, patience: Duration) -> Got {
+    let mut tcp = connect(sim, patience);
     tcp.write_all(bytes.as_bytes()).expect("the request is sent");
     let mut got = Vec::new();
     let end = tcp.read_to_end(&mut got).map(drop);
@@ -60,7 +64,11 @@ fn exchange(sim: &Sim, bytes: &str) -> Got {
 }
 
 fn ask(sim: &Sim, body: &str) -> Got {
-    exchange(sim, &request(body, "connection: close\r\n"))
+    ask_for(sim, body, PATIENT)
+}
+
+fn ask_for(sim: &Sim, body: &str, patience: Duration) -> Got {
+    exchange(sim, &request(body, "connection: close\r\n"), patience)
 }
 
 /// The content of a chunked body as far as it came.
@@ -129,8 +137,10 @@ fn stop_and_limits_and_n_shape_the_answer() {
 #[test]
 fn errors_have_openais_form() {
     let sim = Sim::start(Script::echo().bearer("sk-right").models(["gpt-4o-mini"]));
-    let ask = |body: &str| exchange(&sim, &request(body, "authorization: Bearer sk-right\r\nconnection: close\r\n"));
-    let unauthorised = exchange(&sim, &request(ASK, "authorization: Bearer sk-wrong\r\nconnection: close\r\n"));
+    let ask =
+        |body: &str| exchange(&sim, &request(body, "authorization: Bearer sk-right\r\nconnection: close\r\n"), PATIENT);
+    let unauthorised =
+        exchange(&sim, &request(ASK, "authorization: Bearer sk-wrong\r\nconnection: close\r\n"), PATIENT);
     let answers = [
         unauthorised,
         ask("{"),
@@ -145,7 +155,7 @@ fn errors_have_openais_form() {
 #[test]
 fn models_are_listed() {
     let sim = Sim::start(Script::echo().models(["gpt-4o-mini", "gpt-4.1"]));
-    let got = exchange(&sim, "GET /v1/models HTTP/1.1\r\nhost: sim\r\nconnection: close\r\n\r\n");
+    let got = exchange(&sim, "GET /v1/models HTTP/1.1\r\nhost: sim\r\nconnection: close\r\n\r\n", PATIENT);
     assert_eq!(got.json()["data"][1]["id"], "gpt-4.1");
 }
 
@@ -189,9 +199,12 @@ fn a_canned_answer_has_the_size_it_was_made_for() {
 fn every_received_byte_is_kept() {
     let sim = Sim::start(Script::echo());
     let sent = request(ASK, "x-odd:   spaced value\r\nconnection: close\r\n");
-    exchange(&sim, &sent);
+    exchange(&sim, &sent, PATIENT);
     let partial = "POST /v1/chat/completions HTTP/1.1\r\ncontent-length: 9\r\n\r\nhalf";
-    exchange(&sim, partial);
+    let mut tcp = connect(&sim, PATIENT);
+    tcp.write_all(partial.as_bytes()).expect("half a request is sent");
+    tcp.shutdown(Shutdown::Write).expect("the sending side closes");
+    tcp.read_to_end(&mut Vec::new()).expect("the simulator closes, too");
     assert_eq!(String::from_utf8(sim.raw_bytes()).expect("text"), format!("{sent}{partial}"));
     assert!(sim.saw("half") && !sim.saw("absent"));
     let requests = sim.requests();
@@ -203,11 +216,15 @@ fn every_received_byte_is_kept() {
 #[test]
 fn requests_of_one_connection_are_kept_apart() {
     let sim = Sim::start(Script::text("pong"));
-    let mut tcp = connect(&sim);
+    let mut tcp = connect(&sim, PATIENT);
     for _ in 0..2 {
         tcp.write_all(request(ASK, "").as_bytes()).expect("the request is sent");
-        let mut head = [0; 2048];
-        assert!(tcp.read(&mut head).expect("an answer") > 0);
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\n}\n") {
+            let mut buffer = [0; 2048];
+            let length = tcp.read(&mut buffer).expect("an answer");
+            answer.extend_from_slice(&buffer[..length]);
+        }
     }
     assert_eq!(sim.requests().iter().map(|got| got.raw.len()).collect::<Vec<_>>(), [request(ASK, "").len(); 2]);
     assert_eq!(sim.connections(), 1);
@@ -228,14 +245,15 @@ fn a_status_fault_has_a_retry_after_and_can_pass() {
 fn a_connection_hangs_unread_or_unanswered() {
     for fault in [Fault::HangAccept, Fault::HangBeforeHeaders] {
         let sim = Sim::start(Script::echo().fault(fault));
-        let got = ask(&sim, ASK);
+        let got = ask_for(&sim, ASK, BRIEFLY);
         assert!(is_silent(&got) && got.head.is_empty());
     }
 }
 
 #[test]
 fn a_stream_falls_silent_after_the_asked_number_of_events() {
-    let got = ask(&Sim::start(Script::text("a b c").fault(Fault::HangMidStream { after: 2 })), ASK_STREAM);
+    let sim = Sim::start(Script::text("a b c").fault(Fault::HangMidStream { after: 2 }));
+    let got = ask_for(&sim, ASK_STREAM, BRIEFLY);
     assert!(is_silent(&got));
     assert_eq!(got.events().len(), 2);
 }
@@ -326,7 +344,7 @@ fn latency_delays_the_first_byte_and_each_event() {
 async fn a_client_that_leaves_is_counted_as_cancelled() {
     for fault in [Fault::HangBeforeHeaders, Fault::HangMidStream { after: 2 }] {
         let sim = Sim::start(Script::text("a b c").fault(fault));
-        let mut tcp = connect(&sim);
+        let mut tcp = connect(&sim, PATIENT);
         tcp.write_all(request(ASK_STREAM, "").as_bytes()).expect("the request is sent");
         assert!(sim.until(|counts| counts.in_flight == 1).await);
         drop(tcp);
@@ -355,7 +373,7 @@ fn the_script_can_change_while_it_runs() {
 #[test]
 fn shutdown_closes_the_port_and_its_connections() {
     let sim = Sim::start(Script::echo().fault(Fault::HangBeforeHeaders));
-    let mut tcp = connect(&sim);
+    let mut tcp = connect(&sim, PATIENT);
     tcp.write_all(request(ASK, "").as_bytes()).expect("the request is sent");
     let addr = sim.addr;
     sim.shutdown();

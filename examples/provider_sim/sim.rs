@@ -9,6 +9,8 @@
 mod body;
 #[path = "script.rs"]
 mod script;
+#[path = "shapes.rs"]
+mod shapes;
 #[path = "tape.rs"]
 mod tape;
 #[path = "wire.rs"]

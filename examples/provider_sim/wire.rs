@@ -9,7 +9,13 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::script::{Answer, Canned};
+use super::{
+    script::{Answer, Canned},
+    shapes::{
+        Chunk, ChunkChoice, Delta, Document, DocumentChoice, ErrorBody, ErrorEnvelope, Function, Message, Model,
+        Models, ToolCall, Usage,
+    },
+};
 
 /// The parts of a chat request that shape its answer.
 pub struct Call {
@@ -308,160 +314,6 @@ impl Said<'_> {
         let function = Function { name: None, arguments: piece };
         Delta { tool_calls: Some([ToolCall { index: Some(0), id: None, kind: None, function }]), ..Delta::default() }
     }
-}
-
-#[derive(Serialize)]
-struct Document<'a> {
-    id: String,
-    object: &'static str,
-    created: u64,
-    model: &'a str,
-    choices: Vec<DocumentChoice<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    usage: Option<Usage>,
-    service_tier: &'static str,
-    system_fingerprint: &'static str,
-}
-
-#[derive(Serialize)]
-struct DocumentChoice<'a> {
-    index: usize,
-    message: Message<'a>,
-    logprobs: Option<()>,
-    finish_reason: &'static str,
-}
-
-#[derive(Serialize)]
-struct Message<'a> {
-    role: &'static str,
-    content: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tool_calls: Option<[ToolCall<'a>; 1]>,
-    refusal: Option<()>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    annotations: Option<[(); 0]>,
-}
-
-#[derive(Serialize)]
-struct Chunk<'a> {
-    id: String,
-    object: &'static str,
-    created: u64,
-    model: &'a str,
-    service_tier: &'static str,
-    system_fingerprint: &'static str,
-    choices: Vec<ChunkChoice<'a>>,
-    /// Absent unless asked for; asked for, null on every chunk but the last.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    usage: Option<Option<Usage>>,
-}
-
-#[derive(Serialize)]
-struct ChunkChoice<'a> {
-    index: usize,
-    delta: Delta<'a>,
-    logprobs: Option<()>,
-    finish_reason: Option<&'static str>,
-}
-
-#[derive(Clone, Default, Serialize)]
-struct Delta<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    role: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    content: Option<Option<&'a str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tool_calls: Option<[ToolCall<'a>; 1]>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    refusal: Option<Option<()>>,
-}
-
-#[derive(Clone, Serialize)]
-struct ToolCall<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    index: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<String>,
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    kind: Option<&'static str>,
-    function: Function<'a>,
-}
-
-impl<'a> ToolCall<'a> {
-    fn whole(id: &str, name: &'a str, arguments: &'a str) -> Self {
-        let id = Some(format!("call_{}", &id[..24]));
-        Self { index: None, id, kind: Some("function"), function: Function { name: Some(name), arguments } }
-    }
-}
-
-#[derive(Clone, Serialize)]
-struct Function<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<&'a str>,
-    arguments: &'a str,
-}
-
-#[derive(Serialize)]
-struct Usage {
-    prompt_tokens: usize,
-    completion_tokens: usize,
-    total_tokens: usize,
-    prompt_tokens_details: PromptDetails,
-    completion_tokens_details: CompletionDetails,
-}
-
-impl Usage {
-    fn new(prompt_tokens: usize, completion_tokens: usize) -> Self {
-        Self {
-            prompt_tokens,
-            completion_tokens,
-            total_tokens: prompt_tokens + completion_tokens,
-            prompt_tokens_details: PromptDetails::default(),
-            completion_tokens_details: CompletionDetails::default(),
-        }
-    }
-}
-
-#[derive(Default, Serialize)]
-struct PromptDetails {
-    cached_tokens: usize,
-    audio_tokens: usize,
-}
-
-#[derive(Default, Serialize)]
-struct CompletionDetails {
-    reasoning_tokens: usize,
-    audio_tokens: usize,
-    accepted_prediction_tokens: usize,
-    rejected_prediction_tokens: usize,
-}
-
-#[derive(Serialize)]
-struct Models<'a> {
-    object: &'static str,
-    data: Vec<Model<'a>>,
-}
-
-#[derive(Serialize)]
-struct Model<'a> {
-    id: &'a str,
-    object: &'static str,
-    created: u64,
-    owned_by: &'static str,
-}
-
-#[derive(Serialize)]
-struct ErrorEnvelope<'a> {
-    error: ErrorBody<'a>,
-}
-
-#[derive(Serialize)]
-struct ErrorBody<'a> {
-    message: &'a str,
-    #[serde(rename = "type")]
-    kind: &'static str,
-    param: Option<&'static str>,
-    code: Option<&'static str>,
 }
 
 fn check_temperature(request: &Value) -> Result<(), ApiError> {

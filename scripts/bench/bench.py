@@ -220,7 +220,8 @@ def parse():
 
 def main():
     args = parse()
-    print(f"{os.cpu_count()} cores, {args.rounds} rounds of {args.seconds} s, load average {os.getloadavg()[0]:.1f}.")
+    print(f"{os.cpu_count()} cores, {args.rounds} rounds of {args.seconds} s, load average {os.getloadavg()[0]:.1f}. "
+          "Where direct is no faster than a gateway, the core of load generator and provider is the limit: compare CPU.")
     with Fleet(args) as targets:
         for concurrency in (1, 16, 64):
             results = measure(args, targets, sample_whole, concurrency)
