@@ -14,6 +14,7 @@ use std::time::Duration;
 pub use layers::Overrides;
 use secrecy::SecretString;
 
+use crate::serve::openai::edit::CapField;
 use crate::yaml::{Place, Problems, parse};
 
 /// The whole configuration.
@@ -123,6 +124,8 @@ pub struct Provider {
     pub base_url: String,
     /// How to authenticate.
     pub credential: Credential,
+    /// In which field its models take the cap on the answer.
+    pub cap_field: CapField,
     /// Its clocks.
     pub timeouts: Timeouts,
 }

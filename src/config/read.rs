@@ -11,6 +11,7 @@ use super::{
     Anonymous, Cache, Config, Credential, Dialect, Explain, Key, LocalModel, ModelNames, Provider, Record, Server,
     Timeouts,
 };
+use crate::serve::openai::edit::CapField;
 use crate::yaml::{Fields, Node, Problems};
 
 pub(super) fn config(root: &Node, problems: &mut Problems) -> Option<Config> {
@@ -167,8 +168,22 @@ fn provider(name: &str, fields: &mut Fields<'_>, problems: &mut Problems) -> Opt
     };
     // The zone is the policy's matter; it may be named here for the reader.
     let _zone = fields.optional("zone").and_then(|n| n.text(problems));
+    let fields_of_cap =
+        [("max_completion_tokens", CapField::MaxCompletionTokens), ("max_tokens", CapField::MaxTokens)];
+    let cap_field = fields.optional("cap_field").and_then(|n| n.one_of(&fields_of_cap, problems));
     let timeouts = timeouts(fields.optional("timeouts"), problems);
-    Some(Provider { name: name.to_owned(), dialect: dialect?, base_url: base_url?, credential: credential?, timeouts })
+    let base_url = base_url?;
+    let cap_field = cap_field.unwrap_or_else(|| usual_cap_field(&base_url));
+    Some(Provider { name: name.to_owned(), dialect: dialect?, base_url, credential: credential?, cap_field, timeouts })
+}
+
+/// OpenAI's own models take the current name only; most other servers know the older one.
+fn usual_cap_field(base_url: &str) -> CapField {
+    if base_url.contains("openai.com") || base_url.contains("openai.azure.com") {
+        CapField::MaxCompletionTokens
+    } else {
+        CapField::MaxTokens
+    }
 }
 
 fn base_url(node: &Node, problems: &mut Problems) -> Option<String> {

@@ -1,4 +1,147 @@
 //! Plan to attempts: the embedded engine and remote providers.
+//!
+//! [`Dispatcher::attempt`] makes one attempt at one destination; which destinations, in which order and under which
+//! reservation is the pipeline's matter.
 
+pub mod answer;
+pub mod failure;
 pub mod local;
 pub mod remote;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+
+pub use answer::{Answer, Broken, Frame, FrameStream};
+pub use failure::Failure;
+
+use self::local::{Engine, EngineFacts, EngineState, Job};
+use self::remote::OpenAi;
+use crate::chat::{ChatRequest, Json, MicroUsd, Streaming};
+use crate::policy::permit::Outbound;
+use crate::policy::{Destination, Grant};
+use crate::serve::openai::decode::EditPoints;
+use crate::serve::openai::edit::{self, CapField, Edits};
+use crate::serve::openai::uses::{Feature, Uses};
+
+/// Everybody who answers, by the names policies use.
+pub struct Dispatcher {
+    engines: HashMap<String, Engine>,
+    providers: HashMap<String, Option<OpenAi>>,
+}
+
+/// What an attempt carries.
+pub struct Attempt<'a> {
+    /// To whom.
+    pub destination: &'a Destination,
+    /// The request, neutral.
+    pub request: &'a Arc<ChatRequest>,
+    /// The client's bytes.
+    pub body: &'a Bytes,
+    /// Where they may be edited.
+    pub points: &'a EditPoints,
+    /// Cap on the answer in tokens.
+    pub max_output: u32,
+    /// What it can cost at most.
+    pub max_cost: MicroUsd,
+    /// When the client has waited long enough.
+    pub deadline: Instant,
+}
+
+impl Dispatcher {
+    /// From the engines by the name of their model, and the providers by their name; `None` for a provider that has no
+    /// credential.
+    pub fn new(engines: HashMap<String, Engine>, providers: HashMap<String, Option<OpenAi>>) -> Self {
+        Self { engines, providers }
+    }
+
+    /// The engine that serves `destination`, if that is embedded.
+    pub fn engine(&self, destination: &Destination) -> Option<&Engine> {
+        self.engines.get(&destination.model).filter(|_| destination.is_embedded())
+    }
+
+    /// All engines, by the name of their model.
+    pub fn engines(&self) -> impl Iterator<Item = (&str, EngineFacts)> {
+        self.engines.iter().map(|(name, engine)| (name.as_str(), engine.facts()))
+    }
+
+    /// Why `destination` cannot be called now, if so.
+    pub fn unavailable(&self, destination: &Destination) -> Option<&'static str> {
+        if destination.is_embedded() {
+            return match self.engine(destination).map(|engine| engine.facts().state) {
+                None => Some("not_configured"),
+                Some(EngineState::Failed) => Some("model_failed"),
+                Some(EngineState::Stopped) => Some("stopped"),
+                Some(EngineState::Loading | EngineState::Ready) => None,
+            };
+        }
+        match self.providers.get(&destination.via) {
+            None => Some("not_configured"),
+            Some(None) => Some("no_credential"),
+            Some(Some(_)) => None,
+        }
+    }
+
+    /// What `destination` can do.
+    pub fn abilities(&self, destination: &Destination) -> Uses {
+        if destination.is_embedded() { [Feature::Stream, Feature::LogitBias].into_iter().collect() } else { Uses::all() }
+    }
+
+    /// One attempt. The grant is used up, whatever becomes of it.
+    ///
+    /// # Errors
+    /// See [`Failure`]; nothing of an answer has reached the client then.
+    pub async fn attempt(&self, grant: Grant, attempt: &Attempt<'_>) -> Result<Answer, Failure> {
+        let left = attempt.deadline.saturating_duration_since(Instant::now());
+        let work = match self.engine(attempt.destination) {
+            Some(engine) => generate(engine, attempt).left_future(),
+            None => self.call(grant, attempt).right_future(),
+        };
+        tokio::time::timeout(left, work).await.unwrap_or(Err(Failure::Deadline))
+    }
+
+    async fn call(&self, grant: Grant, attempt: &Attempt<'_>) -> Result<Answer, Failure> {
+        let Some(Some(provider)) = self.providers.get(&attempt.destination.via) else {
+            // `unavailable` keeps such destinations out of every plan.
+            return Err(Failure::Unfaithful);
+        };
+        let body = outgoing(attempt, provider.cap_field())?;
+        let streaming = attempt.request.streaming;
+        let shipment = provider.shipment(body, streaming.is_on());
+        let permit = grant.permit(&Outbound {
+            url: &shipment.url,
+            headers: &shipment.header_refs(),
+            body: &shipment.body,
+            max_cost: attempt.max_cost,
+            expires: attempt.deadline,
+        });
+        let asked_usage = streaming == Streaming::On { usage: true };
+        provider.call(permit, shipment, asked_usage, attempt.deadline).await
+    }
+}
+
+async fn generate(engine: &Engine, attempt: &Attempt<'_>) -> Result<Answer, Failure> {
+    let generation = engine.generate(Job {
+        request: attempt.request.clone(),
+        max_output: attempt.max_output,
+        deadline: attempt.deadline,
+    })?;
+    Ok(Answer::Deltas(generation))
+}
+
+/// The client's bytes with the few edits that are ours, proved to differ from what was classified in nothing else.
+fn outgoing(attempt: &Attempt<'_>, cap_field: CapField) -> Result<Bytes, Failure> {
+    let original = Json::parse(attempt.body).map_err(|_| Failure::Unfaithful)?;
+    let edits = Edits {
+        model: Some(attempt.destination.model.clone()),
+        max_tokens: Some(attempt.max_output),
+        cap_field,
+        include_usage: attempt.request.streaming.is_on(),
+    };
+    let edited = edit::apply(attempt.body, attempt.points, &edits);
+    edit::verify(&original, &edited, &edits).map_err(|_| Failure::Unfaithful)?;
+    Ok(edited.into())
+}

@@ -27,7 +27,7 @@ pub struct RequestFacts<'a> {
 
 /// The words that may follow `uses.`.
 pub const USES: [&str; 9] =
-    ["image", "audio", "file", "tools", "json_object", "json_schema", "logprobs", "multiple_choices", "stream"];
+    ["image", "audio", "file", "tools", "json_object", "json_schema", "logprobs", "several_choices", "stream"];
 
 /// The numbers that may follow `local.`.
 pub const LOCAL: [&str; 4] = ["queue", "free_slots", "tokens_per_second", "ttft_ms"];

@@ -1,1 +1,5 @@
 //! Providers behind an API.
+
+mod openai;
+
+pub use openai::OpenAi;

@@ -1,0 +1,74 @@
+//! What an attempt brings back.
+
+use std::pin::Pin;
+
+use bytes::Bytes;
+use futures_util::Stream;
+
+use super::local::{EngineError, Generation};
+use crate::chat::{FinishReason, Usage};
+use crate::egress::SendError;
+
+/// An answer that has begun.
+pub enum Answer {
+    /// A provider's whole reply, in its own bytes.
+    Whole(Frame),
+    /// A provider's stream, frame by frame in its own bytes.
+    Stream(FrameStream),
+    /// What the embedded engine generates.
+    Deltas(Generation),
+}
+
+/// Frames in the client's dialect.
+pub type FrameStream = Pin<Box<dyn Stream<Item = Result<Frame, Broken>> + Send>>;
+
+/// Bytes for the client, and what they say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Frame {
+    /// The bytes, in the client's dialect.
+    pub bytes: Bytes,
+    /// Characters of the answer in them: for counting where no usage is reported.
+    pub chars: u64,
+    /// Token counts, where they say.
+    pub usage: Option<Usage>,
+    /// Why it ended, where they say.
+    pub finish: Option<FinishReason>,
+}
+
+/// Why an answer broke off after it had begun. Its text is for records, never for clients.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Broken {
+    /// The provider closed the connection before its end marker.
+    #[error("the provider's stream ended before its end marker")]
+    Truncated,
+    /// The connection broke or paused for too long.
+    #[error("{0}")]
+    Transport(SendError),
+    /// The provider sent an error event.
+    #[error("the provider reported an error in its stream")]
+    Provider,
+    /// An event larger than any honest one.
+    #[error("the provider sent an event that is too large")]
+    TooLarge,
+    /// The engine failed.
+    #[error("{0}")]
+    Engine(EngineError),
+    /// The request's deadline passed.
+    #[error("the deadline passed")]
+    Deadline,
+}
+
+impl Broken {
+    /// The code kept in records and told to clients.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Truncated => "upstream_truncated",
+            Self::Transport(SendError::Idle(_)) => "upstream_idle",
+            Self::Transport(_) => "upstream_broken",
+            Self::Provider => "upstream_error",
+            Self::TooLarge => "upstream_event_too_large",
+            Self::Engine(_) => "local_failed",
+            Self::Deadline => "deadline",
+        }
+    }
+}

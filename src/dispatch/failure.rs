@@ -1,0 +1,95 @@
+//! Why an attempt brought no answer.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::StatusCode;
+
+use super::local::EngineError;
+use crate::egress::SendError;
+
+/// Why an attempt brought no answer; nothing of one has reached the client.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// The provider was not reached, or did not answer.
+    #[error("{0}")]
+    Send(#[from] SendError),
+    /// The provider answered with a failure of its own: 429, 5xx.
+    #[error("the provider answered {status}")]
+    Upstream {
+        /// The provider's status.
+        status: StatusCode,
+        /// When it asks to be tried again.
+        retry_after: Option<Duration>,
+    },
+    /// The provider refuses ajar's credentials, or does not know the model: the operator's to mend.
+    #[error("the provider answered {status}: check its credential, base URL and the destination's model")]
+    Misconfigured {
+        /// The provider's status.
+        status: StatusCode,
+    },
+    /// The provider finds the client's request wrong, and says why in its own words.
+    #[error("the provider refused the request ({status})")]
+    Rejected {
+        /// The provider's status.
+        status: StatusCode,
+        /// The provider's error body.
+        body: Bytes,
+    },
+    /// The provider's answer is none.
+    #[error("the provider's answer is not a chat completion")]
+    Unreadable,
+    /// The embedded engine.
+    #[error("{0}")]
+    Engine(#[from] EngineError),
+    /// The request's deadline passed.
+    #[error("the deadline passed")]
+    Deadline,
+    /// The body could not be built as it was classified: a bug in ajar. Nothing left.
+    #[error("the outgoing body differs from what was classified")]
+    Unfaithful,
+}
+
+impl Failure {
+    /// Whether somebody else might do better with the same request.
+    pub fn is_worth_another(&self) -> bool {
+        match self {
+            Self::Send(_) | Self::Upstream { .. } | Self::Misconfigured { .. } | Self::Unreadable => true,
+            Self::Engine(error) => !matches!(error, EngineError::Deadline),
+            Self::Rejected { .. } | Self::Deadline | Self::Unfaithful => false,
+        }
+    }
+
+    /// Whether the request may have reached a provider, and so may cost.
+    pub fn may_cost(&self) -> bool {
+        match self {
+            Self::Send(error) => error.may_have_left(),
+            Self::Unreadable | Self::Deadline => true,
+            Self::Upstream { .. } | Self::Misconfigured { .. } | Self::Rejected { .. } => false,
+            Self::Engine(_) | Self::Unfaithful => false,
+        }
+    }
+
+    /// The code kept in records and told to clients.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Send(SendError::Connect(_)) => "upstream_unreachable",
+            Self::Send(SendError::FirstByte(_) | SendError::Idle(_)) => "upstream_timeout",
+            Self::Send(SendError::Broken(_)) => "upstream_broken",
+            Self::Send(SendError::Permit(_)) | Self::Unfaithful => "egress_refused",
+            Self::Upstream { status, .. } if *status == StatusCode::TOO_MANY_REQUESTS => "upstream_rate_limited",
+            Self::Upstream { .. } => "upstream_error",
+            Self::Misconfigured { .. } => "upstream_misconfigured",
+            Self::Rejected { .. } => "upstream_rejected",
+            Self::Unreadable => "upstream_unreadable",
+            Self::Engine(EngineError::QueueFull { .. }) => "local_queue_full",
+            Self::Engine(EngineError::PromptTooLong { .. }) => "context_length_exceeded",
+            Self::Engine(EngineError::Unavailable { .. } | EngineError::Model(_) | EngineError::Stopped) => {
+                "local_unavailable"
+            }
+            Self::Engine(EngineError::Deadline) | Self::Deadline => "deadline",
+            Self::Engine(EngineError::Unsupported(_)) => "capability_missing",
+            Self::Engine(EngineError::Decode(_)) => "local_failed",
+        }
+    }
+}

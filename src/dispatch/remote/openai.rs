@@ -1,0 +1,217 @@
+//! OpenAI's chat completions, as most servers speak them.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use http::{HeaderMap, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::config::{Credential, Provider, Timeouts};
+use crate::dispatch::answer::{Answer, Broken, Frame};
+use crate::dispatch::failure::Failure;
+use crate::egress::{Egress, Incoming, SendError, Shipment};
+use crate::policy::Permit;
+use crate::serve::openai::edit::CapField;
+use crate::serve::openai::read::{self, observe, observe_reply};
+use crate::serve::openai::sse::SseFramer;
+
+/// Largest whole reply.
+const MAX_REPLY: usize = 64 << 20;
+/// Largest error body that is passed on.
+const MAX_ERROR: usize = 64 << 10;
+
+/// A provider that speaks OpenAI's dialect.
+pub struct OpenAi {
+    url: String,
+    token: Option<SecretString>,
+    cap_field: CapField,
+    timeouts: Timeouts,
+    egress: Egress,
+}
+
+impl OpenAi {
+    /// Sets the provider up; `None` when it has no credential and so cannot be called.
+    ///
+    /// # Errors
+    /// When there can be no client at all.
+    pub fn new(provider: &Provider) -> Result<Option<Self>, SendError> {
+        let token = match &provider.credential {
+            Credential::None => None,
+            Credential::Token(token) => Some(token.clone()),
+            Credential::Missing(_) => return Ok(None),
+        };
+        Ok(Some(Self {
+            url: format!("{}/chat/completions", provider.base_url),
+            token,
+            cap_field: provider.cap_field,
+            timeouts: provider.timeouts,
+            egress: Egress::new(provider.timeouts.connect)?,
+        }))
+    }
+
+    /// In which field its models take the cap on the answer.
+    pub fn cap_field(&self) -> CapField {
+        self.cap_field
+    }
+
+    /// The request that would carry `body`.
+    pub fn shipment(&self, body: Bytes, streams: bool) -> Shipment {
+        let accept = if streams { "text/event-stream" } else { "application/json" };
+        let mut headers = vec![("content-type", "application/json".to_owned()), ("accept", accept.to_owned())];
+        if let Some(token) = &self.token {
+            headers.push(("authorization", format!("Bearer {}", token.expose_secret())));
+        }
+        Shipment { url: self.url.clone(), headers, body }
+    }
+
+    /// Sends, and waits until the answer has really begun: a whole reply, or a stream's first event.
+    ///
+    /// # Errors
+    /// See [`Failure`]; after a success the stream reports for itself.
+    pub async fn call(
+        &self,
+        permit: Permit,
+        shipment: Shipment,
+        client_asked_usage: bool,
+        deadline: Instant,
+    ) -> Result<Answer, Failure> {
+        let first_byte = self.timeouts.first_byte.min(deadline.saturating_duration_since(Instant::now()));
+        let mut incoming = self.egress.send(permit, shipment, first_byte).await?;
+        if !incoming.status.is_success() {
+            return Err(self.refused(incoming).await);
+        }
+        if is_event_stream(&incoming.headers) {
+            return self.stream(incoming, client_asked_usage).await;
+        }
+        let body = incoming.body(MAX_REPLY, self.timeouts.idle).await?;
+        let observed = observe_reply(&body).ok_or(Failure::Unreadable)?;
+        Ok(Answer::Whole(Frame {
+            bytes: body,
+            chars: observed.output_chars,
+            usage: observed.usage,
+            finish: observed.finish,
+        }))
+    }
+
+    async fn refused(&self, mut incoming: Incoming) -> Failure {
+        let status = incoming.status;
+        match status.as_u16() {
+            429 | 500.. => Failure::Upstream { status, retry_after: retry_after(&incoming.headers) },
+            300..=399 | 401 | 403 | 404 | 405 => Failure::Misconfigured { status },
+            _ => match incoming.body(MAX_ERROR, self.timeouts.idle).await {
+                Ok(body) => Failure::Rejected { status, body },
+                Err(error) => Failure::Send(error),
+            },
+        }
+    }
+
+    async fn stream(&self, incoming: Incoming, client_asked_usage: bool) -> Result<Answer, Failure> {
+        let mut frames = Frames {
+            incoming,
+            framer: SseFramer::new(),
+            ready: VecDeque::new(),
+            idle: self.timeouts.idle,
+            client_asked_usage,
+            begun: false,
+            finished: false,
+            ended: false,
+        };
+        // Nothing is promised to the client before the provider has said something that is no error.
+        let first = match frames.next().await {
+            Some(Ok(frame)) => frame,
+            Some(Err(Broken::Transport(error))) => return Err(error.into()),
+            Some(Err(_)) => return Err(Failure::Upstream { status: StatusCode::OK, retry_after: None }),
+            None => return Err(Failure::Unreadable),
+        };
+        let rest = stream::unfold(frames, |mut frames| async move { Some((frames.next().await?, frames)) });
+        Ok(Answer::Stream(stream::once(async { Ok(first) }).chain(rest).boxed()))
+    }
+}
+
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    content_type.is_some_and(|value| value.trim_start().to_ascii_lowercase().starts_with("text/event-stream"))
+}
+
+/// Seconds, as most providers send it; an HTTP date is not worth a wait here.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.trim().parse::<f64>().ok()?;
+    (0.0..=3600.0).contains(&seconds).then(|| Duration::from_secs_f64(seconds))
+}
+
+/// A provider's stream, cut into frames.
+struct Frames {
+    incoming: Incoming,
+    framer: SseFramer,
+    ready: VecDeque<Result<Frame, Broken>>,
+    idle: Duration,
+    client_asked_usage: bool,
+    /// Whether a chunk has come; keep-alives before it promise nothing.
+    begun: bool,
+    /// Whether the protocol's own end has come: a finish reason or `[DONE]`.
+    finished: bool,
+    ended: bool,
+}
+
+impl Frames {
+    async fn next(&mut self) -> Option<Result<Frame, Broken>> {
+        loop {
+            if let Some(frame) = self.ready.pop_front() {
+                self.ended |= frame.is_err();
+                return Some(frame);
+            }
+            if self.ended {
+                return None;
+            }
+            match self.incoming.chunk(self.idle).await {
+                Ok(Some(chunk)) => {
+                    self.framer.push(&chunk);
+                    self.cut();
+                }
+                Ok(None) => {
+                    self.ended = true;
+                    // Some servers leave `[DONE]` out; but without a finish reason it is no end.
+                    if !self.finished {
+                        return Some(Err(Broken::Truncated));
+                    }
+                }
+                Err(error) => {
+                    self.ended = true;
+                    return Some(Err(Broken::Transport(error)));
+                }
+            }
+        }
+    }
+
+    fn cut(&mut self) {
+        while let Some(cut) = self.framer.next() {
+            match cut {
+                Ok(bytes) => self.ready.extend(self.look(bytes)),
+                Err(_) => {
+                    self.ready.push_back(Err(Broken::TooLarge));
+                    return;
+                }
+            }
+        }
+    }
+
+    fn look(&mut self, bytes: Bytes) -> Option<Result<Frame, Broken>> {
+        match observe(&bytes) {
+            read::Frame::Chunk(chunk) => {
+                self.begun = true;
+                self.finished |= chunk.finish.is_some();
+                let bytes = if chunk.is_unasked_usage(self.client_asked_usage) { Bytes::new() } else { bytes };
+                Some(Ok(Frame { bytes, chars: chunk.chars, usage: chunk.usage, finish: chunk.finish }))
+            }
+            read::Frame::Done => {
+                self.finished = true;
+                self.ended = true;
+                Some(Ok(Frame { bytes, ..Frame::default() }))
+            }
+            read::Frame::Error { .. } => Some(Err(Broken::Provider)),
+            read::Frame::Comment | read::Frame::Other => self.begun.then(|| Ok(Frame { bytes, ..Frame::default() })),
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Sends what a [`Permit`] covers, and nothing else.
+
+use std::error::Error;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use reqwest::{Client, Response};
+
+use super::tls;
+use crate::policy::permit::{Permit, PermitError};
+
+/// Idle connections kept per provider, so that a burst does not open a new one for each request.
+const IDLE_CONNECTIONS: usize = 64;
+
+/// A request that is ready to leave.
+#[derive(Clone)]
+pub struct Shipment {
+    /// Where to, in full.
+    pub url: String,
+    /// All headers but those of HTTP itself; a credential is one of them.
+    pub headers: Vec<(&'static str, String)>,
+    /// The exact bytes.
+    pub body: Bytes,
+}
+
+impl Shipment {
+    /// The headers as a permit binds them.
+    pub fn header_refs(&self) -> Vec<(&'static str, &str)> {
+        self.headers.iter().map(|(name, value)| (*name, value.as_str())).collect()
+    }
+}
+
+/// The head of a provider's answer; the body follows chunk by chunk.
+pub struct Incoming {
+    /// Status.
+    pub status: StatusCode,
+    /// Headers.
+    pub headers: HeaderMap,
+    response: Response,
+}
+
+/// Why nothing, or no more, came back. No variant carries a URL, a header or content.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// The permit does not cover the shipment: a bug in ajar. Nothing left.
+    #[error("refused to send: {0}")]
+    Permit(#[from] PermitError),
+    /// No connection. Nothing left.
+    #[error("could not connect: {0}")]
+    Connect(String),
+    /// The provider did not begin to answer in time.
+    #[error("no answer within {} s", .0.as_secs_f64())]
+    FirstByte(Duration),
+    /// The provider stopped in the middle of its answer for too long.
+    #[error("the answer paused for more than {} s", .0.as_secs_f64())]
+    Idle(Duration),
+    /// The connection broke.
+    #[error("the connection broke: {0}")]
+    Broken(String),
+}
+
+impl SendError {
+    /// Whether the request may have reached the provider, and so may cost.
+    pub fn may_have_left(&self) -> bool {
+        !matches!(self, Self::Permit(_) | Self::Connect(_))
+    }
+}
+
+/// The client for one provider.
+#[derive(Clone)]
+pub struct Egress {
+    client: Client,
+}
+
+impl Egress {
+    /// A client with its own retries, redirects and proxy variables switched off: each would send bytes that no permit
+    /// covers, or to where no permit says. HTTP/1.1 only: one HTTP/2 connection would carry all streams of a provider,
+    /// and a hundred of them block the next.
+    ///
+    /// # Errors
+    /// [`SendError::Connect`] when the machine's trusted certificates cannot be read.
+    pub fn new(connect_timeout: Duration) -> Result<Self, SendError> {
+        tls::use_ring();
+        let client = Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .no_proxy()
+            .http1_only()
+            .tcp_nodelay(true)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS)
+            .connect_timeout(connect_timeout)
+            .user_agent(concat!("ajar/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| SendError::Connect(describe(error)))?;
+        Ok(Self { client })
+    }
+
+    /// Sends `shipment`, using `permit` up, and waits for the head of the answer at most `first_byte`.
+    /// Dropping the future, or the [`Incoming`], closes the connection.
+    ///
+    /// # Errors
+    /// See [`SendError`]; a status of failure is no error here.
+    pub async fn send(&self, permit: Permit, shipment: Shipment, first_byte: Duration) -> Result<Incoming, SendError> {
+        permit.covers(&shipment.url, &shipment.header_refs(), &shipment.body, Instant::now())?;
+        let mut headers = HeaderMap::with_capacity(shipment.headers.len());
+        for (name, value) in &shipment.headers {
+            let mut value = HeaderValue::from_str(value)
+                .map_err(|_| SendError::Connect(format!("the header `{name}` has characters that HTTP forbids")))?;
+            value.set_sensitive(*name == "authorization");
+            headers.insert(HeaderName::from_static(name), value);
+        }
+        let request = self.client.post(&shipment.url).headers(headers).body(shipment.body);
+        let response = match tokio::time::timeout(first_byte, request.send()).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) if error.is_connect() => return Err(SendError::Connect(describe(error))),
+            Ok(Err(error)) => return Err(SendError::Broken(describe(error))),
+            Err(_) => return Err(SendError::FirstByte(first_byte)),
+        };
+        Ok(Incoming { status: response.status(), headers: response.headers().clone(), response })
+    }
+}
+
+impl Incoming {
+    /// The next bytes of the body, `None` at its end; waits at most `idle`.
+    ///
+    /// # Errors
+    /// [`SendError::Idle`] or [`SendError::Broken`].
+    pub async fn chunk(&mut self, idle: Duration) -> Result<Option<Bytes>, SendError> {
+        match tokio::time::timeout(idle, self.response.chunk()).await {
+            Ok(chunk) => chunk.map_err(|error| SendError::Broken(describe(error))),
+            Err(_) => Err(SendError::Idle(idle)),
+        }
+    }
+
+    /// The whole body, at most `limit` bytes.
+    ///
+    /// # Errors
+    /// As [`Incoming::chunk`]; [`SendError::Broken`] when there is more.
+    pub async fn body(&mut self, limit: usize, idle: Duration) -> Result<Bytes, SendError> {
+        let Some(first) = self.chunk(idle).await? else { return Ok(Bytes::new()) };
+        let Some(second) = self.chunk(idle).await? else { return Ok(first) };
+        let mut whole = bytes::BytesMut::from(first);
+        let mut next = Some(second);
+        while let Some(chunk) = next {
+            if whole.len() + chunk.len() > limit {
+                return Err(SendError::Broken(format!("the answer is larger than {limit} bytes")));
+            }
+            whole.extend_from_slice(&chunk);
+            next = self.chunk(idle).await?;
+        }
+        Ok(whole.freeze())
+    }
+}
+
+/// The innermost cause, without the URL, which can carry a key.
+fn describe(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut cause: &dyn Error = &error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}

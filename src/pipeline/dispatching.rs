@@ -1,0 +1,179 @@
+//! The plan's candidates in turn, each under its own reservation and grant, until one answers.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::StatusCode;
+
+use super::Gateway;
+use super::encode::{Body, Encoding, encode};
+use super::entry::Entry;
+use super::meter::Meter;
+use super::respond::Head;
+use super::understand::Call;
+use crate::chat::MicroUsd;
+use crate::dispatch::local::EngineError;
+use crate::dispatch::{Attempt, Failure};
+use crate::egress::SendError;
+use crate::govern::{Exhausted, Reservation, Spender};
+use crate::policy::decision::Candidate;
+use crate::policy::{Boundary, Grant};
+use crate::serve::openai::error::ApiError;
+
+/// Attempts per request: the first, and one fallback before the first byte.
+const MAX_ATTEMPTS: u32 = 2;
+
+/// An answer that has begun, and who watches it.
+pub(crate) struct Begun {
+    pub(crate) head: Head,
+    pub(crate) body: Body,
+    pub(crate) meter: Meter,
+    pub(crate) deadline: Instant,
+}
+
+/// Why there is no answer, with the record that must still be written.
+pub(crate) type Ended = Box<(Entry, ApiError)>;
+
+/// Tries the plan's candidates in order. Who may be tried can only shrink: each needs its own grant from the one
+/// decision.
+///
+/// # Errors
+/// The last failure, as the client is to be told.
+pub(crate) async fn dispatch(gateway: &Arc<Gateway>, call: Call, mut entry: Entry) -> Result<Begun, Ended> {
+    let mut error = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "no model is available");
+    for candidate in call.decision.plan() {
+        if entry.row.attempts == MAX_ATTEMPTS {
+            break;
+        }
+        let Some(grant) = call.decision.grant(&call.policy.set, candidate.id) else { continue };
+        let reservation = match reserve(gateway, &entry, candidate.worst_case) {
+            Ok(reservation) => reservation,
+            Err(exhausted) => {
+                error = budget_error(&exhausted);
+                continue;
+            }
+        };
+        match attempt(gateway, &call, &mut entry, candidate, grant, reservation).await {
+            Ok((body, reservation)) => return Ok(begun(&call, candidate, entry, body, reservation)),
+            Err(failure) => {
+                report(&call, &entry, candidate, &failure);
+                error = client_error(&failure);
+                if !failure.is_worth_another() {
+                    break;
+                }
+            }
+        }
+    }
+    Err(Box::new((entry, error)))
+}
+
+fn reserve(gateway: &Gateway, entry: &Entry, worst_case: MicroUsd) -> Result<Reservation, Exhausted> {
+    let key = entry.row.key.as_deref().unwrap_or_default();
+    let spender = Spender { key, attributes: &entry.row.attributes };
+    gateway.ledger.reserve(spender, worst_case, jiff::Timestamp::now())
+}
+
+async fn attempt(
+    gateway: &Gateway,
+    call: &Call,
+    entry: &mut Entry,
+    candidate: &Candidate,
+    grant: Grant,
+    mut reservation: Reservation,
+) -> Result<(Body, Reservation), Failure> {
+    let destination = call.policy.set.destination(candidate.id);
+    let attempt = Attempt {
+        destination,
+        request: &call.request,
+        body: &call.body,
+        points: &call.points,
+        max_output: call.max_output(gateway, candidate.id),
+        max_cost: candidate.worst_case,
+        deadline: call.deadline,
+    };
+    entry.row.attempts += 1;
+    let external = destination.boundary == Boundary::External;
+    if external {
+        entry.row.bytes_out += call.body.len() as u64;
+        // From here on a reservation that nobody settles counts as spent: when the client leaves, say.
+        reservation.sent();
+    }
+    let encoding = Encoding {
+        id: format!("chatcmpl-{}", entry.row.id),
+        created: entry.row.at.as_second(),
+        model: destination.name.clone(),
+        streaming: call.request.streaming,
+    };
+    let answer = match gateway.dispatcher.attempt(grant, &attempt).await {
+        Ok(answer) => encode(answer, encoding).await,
+        Err(failure) => Err(failure),
+    };
+    match answer {
+        Ok(body) => Ok((body, reservation)),
+        Err(failure) => {
+            let spent = if external && failure.may_cost() { reservation.amount() } else { MicroUsd::ZERO };
+            reservation.settle(spent);
+            Err(failure)
+        }
+    }
+}
+
+fn begun(call: &Call, candidate: &Candidate, mut entry: Entry, body: Body, reservation: Reservation) -> Begun {
+    let destination = call.policy.set.destination(candidate.id);
+    let served_by: Arc<str> = destination.name.as_str().into();
+    entry.row.served_by = Some(served_by.clone());
+    entry.row.local = Some(destination.boundary == Boundary::Host);
+    // `decide` lets nobody without a price into a plan.
+    let price = destination.price.unwrap_or_default();
+    let meter = Meter::new(entry, candidate.id, price, reservation, call.tokens_input);
+    Begun { head: Head { served_by, cost: None }, body, meter, deadline: call.deadline }
+}
+
+fn report(call: &Call, entry: &Entry, candidate: &Candidate, failure: &Failure) {
+    let destination = &call.policy.set.destination(candidate.id).name;
+    tracing::warn!(id = %entry.row.id, destination, code = failure.code(), error = %failure, "An attempt brought no answer.");
+}
+
+fn budget_error(exhausted: &Exhausted) -> ApiError {
+    ApiError::new(StatusCode::TOO_MANY_REQUESTS, exhausted.to_string()).code("budget_exhausted")
+}
+
+/// What the client is told. A provider's own words pass only where they are about the client's request.
+fn client_error(failure: &Failure) -> ApiError {
+    let code = failure.code();
+    let (status, message) = match failure {
+        Failure::Send(SendError::FirstByte(_) | SendError::Idle(_)) | Failure::Deadline => {
+            (StatusCode::GATEWAY_TIMEOUT, "the model did not answer in time".to_owned())
+        }
+        Failure::Upstream { status: StatusCode::TOO_MANY_REQUESTS, retry_after } => {
+            let limited = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "the provider limits the rate").code(code);
+            return retry_after.map_or(limited.clone(), |wait| limited.retry_after(wait));
+        }
+        Failure::Rejected { body, .. } => return rejected(body).code(code),
+        Failure::Engine(EngineError::QueueFull { retry_after }) => {
+            return ApiError::new(StatusCode::SERVICE_UNAVAILABLE, failure.to_string())
+                .code(code)
+                .retry_after(*retry_after);
+        }
+        Failure::Engine(EngineError::PromptTooLong { .. }) => (StatusCode::BAD_REQUEST, failure.to_string()),
+        Failure::Engine(EngineError::Deadline) => (StatusCode::GATEWAY_TIMEOUT, failure.to_string()),
+        Failure::Engine(EngineError::Unsupported(_)) => (StatusCode::UNPROCESSABLE_ENTITY, failure.to_string()),
+        Failure::Engine(_) => (StatusCode::SERVICE_UNAVAILABLE, "the local model is not available".to_owned()),
+        Failure::Unfaithful | Failure::Send(SendError::Permit(_)) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "refused to send what was not classified".to_owned())
+        }
+        Failure::Send(_) | Failure::Upstream { .. } | Failure::Misconfigured { .. } | Failure::Unreadable => {
+            (StatusCode::BAD_GATEWAY, "the provider did not answer".to_owned())
+        }
+    };
+    ApiError::new(status, message).code(code)
+}
+
+/// The provider's message and field, where its error body has OpenAI's shape.
+fn rejected(body: &[u8]) -> ApiError {
+    let json = crate::chat::Json::parse(body).ok();
+    let error = json.as_ref().and_then(|json| json.get("error"));
+    let text = |key| error.and_then(|e| e.get(key)).and_then(|value| value.as_str()).map(str::to_owned);
+    let message = text("message").unwrap_or_else(|| "the provider refused the request".to_owned());
+    ApiError { param: text("param"), ..ApiError::new(StatusCode::BAD_REQUEST, message) }
+}

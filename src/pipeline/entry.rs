@@ -1,0 +1,139 @@
+//! The record of one request, which is written whatever becomes of it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::StatusCode;
+use ulid::Ulid;
+
+use super::Gateway;
+use super::respond::Head;
+use crate::chat::{MicroUsd, RequestId, Usage};
+use crate::govern::{Explain, Subject};
+use crate::record::{Cache, Label, Outcome, Row};
+use crate::serve::openai::error::ApiError;
+
+/// nginx's status for a client that left before its answer.
+const CLIENT_CLOSED: u16 = 499;
+
+/// The record while the request lives; dropping it writes the row.
+///
+/// It begins as a hang-up, the one end that nobody is there to report: whoever knows better says so.
+pub(crate) struct Entry {
+    pub(crate) row: Box<Row>,
+    subject: Arc<Subject>,
+    started: Instant,
+    gateway: Arc<Gateway>,
+}
+
+/// What response headers tell about a request.
+#[derive(Clone, Debug)]
+pub(crate) struct Labels {
+    pub(crate) id: RequestId,
+    pub(crate) explain: Explain,
+    pub(crate) route: Option<Arc<str>>,
+    /// The beginning of the policy set's digest.
+    pub(crate) policy: Option<Arc<str>>,
+    pub(crate) reason: Option<Label>,
+    pub(crate) cache: Cache,
+}
+
+impl Entry {
+    pub(crate) fn begin(gateway: &Arc<Gateway>, subject: &Arc<Subject>) -> Self {
+        let mut row = Row::new(RequestId(Ulid::generate()), jiff::Timestamp::now(), "openai.chat");
+        row.key = Some(subject.name.clone());
+        row.tenant = Some(subject.tenant.clone());
+        row.attributes = subject.attributes.clone();
+        row.outcome = Outcome::HungUp;
+        row.status = CLIENT_CLOSED;
+        gateway.metrics.in_flight.inc();
+        Self { row: Box::new(row), subject: subject.clone(), started: Instant::now(), gateway: gateway.clone() }
+    }
+
+    pub(crate) fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// Milliseconds since the request arrived.
+    pub(crate) fn elapsed_ms(&self) -> f64 {
+        millis(self.started.elapsed())
+    }
+
+    pub(crate) fn labels(&self) -> Labels {
+        let row = &self.row;
+        Labels {
+            id: row.id,
+            explain: self.subject.explain,
+            route: row.route.clone(),
+            policy: row.policy.as_deref().map(|digest| digest[..12.min(digest.len())].into()),
+            reason: row.reason.clone(),
+            cache: row.cache,
+        }
+    }
+
+    pub(crate) fn end(&mut self, outcome: Outcome, status: StatusCode, reason: &'static str) {
+        self.row.outcome = outcome;
+        self.row.status = status.as_u16();
+        self.row.reason = Some(Label::Borrowed(reason));
+    }
+
+    pub(crate) fn answered(&mut self) {
+        self.row.outcome = Outcome::Answered;
+        self.row.status = StatusCode::OK.as_u16();
+    }
+
+    /// Records what the client is told. A reason that is there already is the policy's own word, which stays.
+    pub(crate) fn failed(&mut self, error: &ApiError) {
+        self.row.outcome = match error.status {
+            StatusCode::TOO_MANY_REQUESTS => Outcome::Limited,
+            StatusCode::FORBIDDEN | StatusCode::UNPROCESSABLE_ENTITY => Outcome::Refused,
+            status if status.is_client_error() => Outcome::Invalid,
+            _ => Outcome::Failed,
+        };
+        self.row.status = error.status.as_u16();
+        if self.row.outcome != Outcome::Refused || self.row.reason.is_none() {
+            self.row.reason = Some(Label::Borrowed(error.code));
+        }
+    }
+
+    /// The answer is another request's as well.
+    pub(crate) fn shared(&mut self, cache: Cache, head: &Head) {
+        self.row.cache = cache;
+        self.row.served_by = Some(head.served_by.clone());
+        self.row.cost = Some(MicroUsd::ZERO);
+    }
+
+    pub(crate) fn usage(&mut self, usage: Usage, cost: MicroUsd, estimated: bool) {
+        self.row.input_tokens = Some(usage.input);
+        self.row.output_tokens = Some(usage.output);
+        self.row.cached_tokens = (!estimated).then_some(usage.cached_input);
+        self.row.cost = Some(cost);
+        self.row.usage_estimated = estimated;
+    }
+
+    /// Keeps the answer's text where the policy keeps it, up to `limit` bytes.
+    pub(crate) fn keep_answer(&mut self, bytes: &Bytes, limit: usize) {
+        if let Some(text) = &mut self.row.text
+            && text.answer.len() + bytes.len() <= limit
+            && let Ok(more) = std::str::from_utf8(bytes)
+        {
+            text.answer.push_str(more);
+        }
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.row.timing.total = self.elapsed_ms();
+        self.gateway.metrics.finished(&self.row);
+        if let Some(recorder) = &self.gateway.recorder {
+            let blank = Box::new(Row::new(self.row.id, self.row.at, ""));
+            recorder.record(*std::mem::replace(&mut self.row, blank));
+        }
+    }
+}
+
+pub(crate) fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}

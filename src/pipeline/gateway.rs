@@ -1,0 +1,93 @@
+//! What all requests share.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use http::StatusCode;
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+
+use crate::cache::{Flights, Store};
+use crate::classify::Scanner;
+use crate::classify::difficulty::Estimator;
+use crate::config::Config;
+use crate::dispatch::Dispatcher;
+use crate::govern::{Keyring, Ledger, PriceList, Subject};
+use crate::pipeline::respond::Head;
+use crate::policy::PolicySet;
+use crate::record::Recorder;
+use crate::serve::listener::Peer;
+use crate::serve::openai::error::ApiError;
+use crate::telemetry::Metrics;
+
+/// A policy set with what is built from it.
+pub struct Policy {
+    /// The set.
+    pub set: PolicySet,
+    /// Its detectors.
+    pub scanner: Scanner,
+}
+
+/// The running gateway.
+pub struct Gateway {
+    /// The configuration.
+    pub config: Config,
+    /// The policy set in force; requests in flight keep the one they began with.
+    pub policy: ArcSwap<Policy>,
+    /// Virtual keys.
+    pub keys: Keyring,
+    /// Whom requests without a key count as, where that is allowed.
+    pub anonymous: Arc<Subject>,
+    /// Expected gain of the closed model.
+    pub estimator: Estimator,
+    /// Budgets.
+    pub ledger: Ledger,
+    /// What models cost and can do.
+    pub prices: PriceList,
+    /// Whole answers.
+    pub cache: Option<Store>,
+    /// Identical requests under way.
+    pub flights: Flights<Result<Head, ApiError>>,
+    /// Everybody who answers.
+    pub dispatcher: Dispatcher,
+    /// The record, where one is kept.
+    pub recorder: Option<Recorder>,
+    /// Counters and clocks.
+    pub metrics: Metrics,
+}
+
+impl Gateway {
+    /// Who is asking.
+    ///
+    /// # Errors
+    /// 401 for a wrong key, or for none where one is needed. Counted, not recorded: nobody has been identified.
+    pub fn authenticate(&self, head: &Parts) -> Result<Arc<Subject>, ApiError> {
+        let subject = match head.headers.get(AUTHORIZATION) {
+            None => self.without_key(head),
+            Some(value) => value
+                .to_str()
+                .ok()
+                .and_then(|value| value.strip_prefix("Bearer ").or_else(|| value.strip_prefix("bearer ")))
+                .and_then(|token| self.keys.find(token.trim()))
+                // Many client libraries insist on sending some key; where none are configured it means nothing.
+                .or_else(|| if self.keys.is_empty() { self.without_key(head) } else { None }),
+        };
+        subject.ok_or_else(|| {
+            self.metrics.unauthenticated.inc();
+            ApiError::new(
+                StatusCode::UNAUTHORIZED,
+                "no valid key; send one as `Authorization: Bearer ajar-…` (`ajar keys new NAME` makes one)",
+            )
+        })
+    }
+
+    fn without_key(&self, head: &Parts) -> Option<Arc<Subject>> {
+        let Peer(peer): Peer = *head.extensions.get()?;
+        (self.config.anonymous.loopback && is_loopback(peer)).then(|| self.anonymous.clone())
+    }
+}
+
+fn is_loopback(peer: SocketAddr) -> bool {
+    peer.ip().to_canonical().is_loopback()
+}

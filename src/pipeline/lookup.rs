@@ -1,0 +1,97 @@
+//! The cache, and identical requests that are under way.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+
+use super::Gateway;
+use super::dispatching::{Begun, dispatch};
+use super::encode::Body;
+use super::entry::Entry;
+use super::meter::Metered;
+use super::respond::Head;
+use super::understand::Call;
+use crate::cache::flight::{End, Reader, Writer};
+use crate::cache::key::CacheKey;
+use crate::cache::{Entry as Cached, Joined};
+use crate::serve::openai::error::ApiError;
+
+/// What a flight tells its readers before the first frame.
+pub(super) type FlightHead = Result<Head, ApiError>;
+
+/// What is there already.
+pub(super) enum Lookup {
+    /// A whole answer.
+    Hit(Arc<Cached>),
+    /// The same request is under way.
+    Follow(Reader<FlightHead>),
+    /// This request is the first of its kind: it fills, and reads what it fills.
+    Lead(Writer<FlightHead>, Reader<FlightHead>),
+    /// Its answer is nobody else's.
+    Alone,
+}
+
+pub(super) fn look_up(gateway: &Gateway, call: &Call, entry: &mut Entry) -> Lookup {
+    let (Some(cache), Some(key)) = (&gateway.cache, call.cache_key) else { return Lookup::Alone };
+    entry.row.cache = crate::record::Cache::Miss;
+    if !call.cache_control.no_cache
+        && let Some(answer) = cache.get(&key)
+    {
+        return Lookup::Hit(answer);
+    }
+    match gateway.flights.join(key) {
+        Joined::Leader(writer, reader) => Lookup::Lead(writer, reader),
+        Joined::Follower(reader) => Lookup::Follow(reader),
+    }
+}
+
+/// Runs the request in a task of its own, for everyone who reads. A whole answer is kept.
+pub(super) fn fill(
+    gateway: Arc<Gateway>,
+    call: Call,
+    entry: Entry,
+    writer: Writer<FlightHead>,
+    reader: &Reader<FlightHead>,
+) {
+    let task = tokio::spawn(async move {
+        // A fallback's answer is not what the key says, so it is not kept.
+        let planned = call.decision.plan().first().map(|candidate| candidate.id);
+        let key = call.cache_key;
+        match dispatch(&gateway, call, entry).await {
+            Ok(begun) => {
+                let key = key.filter(|_| planned == Some(begun.meter.destination()));
+                copy(&gateway, key, begun, writer).await;
+            }
+            Err(ended) => {
+                let (mut entry, error) = *ended;
+                entry.failed(&error);
+                writer.head(Err(error));
+                writer.end(End::Whole);
+            }
+        }
+    });
+    Writer::runs_in(reader, task.abort_handle());
+}
+
+async fn copy(gateway: &Gateway, key: Option<CacheKey>, begun: Begun, writer: Writer<FlightHead>) {
+    let Begun { head, body, meter, deadline } = begun;
+    let served_by = head.served_by.clone();
+    writer.head(Ok(head));
+    let mut frames = match body {
+        Body::Whole(frame) => Metered::whole(frame, meter),
+        Body::Stream(frames) => Metered::stream(frames, meter, deadline),
+    };
+    while let Some(frame) = frames.next().await {
+        match frame {
+            Ok(frame) => writer.frame(frame.bytes),
+            Err(_) => {
+                writer.end(End::Broken);
+                return;
+            }
+        }
+    }
+    let frames = writer.end(End::Whole);
+    if let (Some(cache), Some(key)) = (&gateway.cache, key) {
+        cache.put(key, Cached { frames, served_by });
+    }
+}

@@ -1,0 +1,194 @@
+//! Answers and failures as HTTP responses.
+
+use std::sync::Arc;
+
+use axum::body::Body as HttpBody;
+use axum::response::{IntoResponse, Response};
+use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, StreamExt, stream};
+use http::header::CONTENT_TYPE;
+use http::{HeaderName, HeaderValue, StatusCode};
+
+use super::dispatching::Begun;
+use super::encode::Body;
+use super::entry::{Entry, Labels};
+use super::lookup::FlightHead;
+use super::meter::Metered;
+use super::understand::Call;
+use crate::cache::Entry as Cached;
+use crate::cache::flight::{End, Reader};
+use crate::chat::MicroUsd;
+use crate::govern::Explain;
+use crate::record::{Cache, Outcome};
+use crate::serve::openai::encode::error_frame;
+use crate::serve::openai::error::ApiError;
+
+/// What is known when an answer begins.
+#[derive(Clone, Debug)]
+pub struct Head {
+    /// Who answers.
+    pub served_by: Arc<str>,
+    /// What it cost; known at the beginning only where the answer is whole.
+    pub cost: Option<MicroUsd>,
+}
+
+/// A failure, in the client's dialect; the record says the same.
+pub(super) fn failed(mut entry: Entry, error: ApiError) -> Response {
+    entry.failed(&error);
+    refuse(&entry.labels(), error)
+}
+
+fn refuse(labels: &Labels, error: ApiError) -> Response {
+    labelled(error.into_response(), labels, None)
+}
+
+/// An answer of this request's own.
+pub(super) fn direct(begun: Begun) -> Response {
+    let Begun { head, body, mut meter, deadline } = begun;
+    let labels = meter.entry().labels();
+    match body {
+        Body::Whole(frame) => {
+            meter.observe(&frame);
+            let head = Head { cost: Some(meter.cost()), ..head };
+            meter.complete();
+            labelled(whole(frame.bytes), &labels, Some(&head))
+        }
+        Body::Stream(frames) => {
+            let frames = Metered::stream(frames, meter, deadline).map(|frame| match frame {
+                Ok(frame) => frame.bytes,
+                Err(broken) => broken_off(broken.code()),
+            });
+            labelled(streamed(frames), &labels, Some(&head))
+        }
+    }
+}
+
+/// An answer from the cache.
+pub(super) fn cached(mut entry: Entry, call: &Call, answer: &Cached) -> Response {
+    let head = Head { served_by: answer.served_by.clone(), cost: Some(MicroUsd::ZERO) };
+    entry.shared(Cache::Hit, &head);
+    entry.row.timing.ttft = Some(entry.elapsed_ms());
+    entry.answered();
+    let response = match call.streams() {
+        false => whole(answer.frames.first().cloned().unwrap_or_default()),
+        true => streamed(stream::iter(answer.frames.clone())),
+    };
+    labelled(response, &entry.labels(), Some(&head))
+}
+
+/// An answer that identical requests share. The leader has no entry here: the task that fills keeps it.
+pub(super) async fn coalesced(
+    labels: Labels,
+    follower: Option<Entry>,
+    streams: bool,
+    mut reader: Reader<FlightHead>,
+) -> Response {
+    let stopped = || Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "the shared request was stopped"));
+    let head = match (reader.head().await.unwrap_or_else(stopped), &follower) {
+        (Ok(head), None) => head,
+        (Ok(head), Some(_)) => Head { cost: Some(MicroUsd::ZERO), ..head },
+        (Err(error), _) => return follower.map_or_else(|| refuse(&labels, error.clone()), |e| failed(e, error.clone())),
+    };
+    let mut shared = Shared { entry: follower };
+    let labels = shared.begin(labels, &head);
+    if streams {
+        let frames = stream::unfold((reader, shared), |(mut reader, mut shared)| async move {
+            let frame = shared.note(reader.next().await)?;
+            Some((frame, (reader, shared)))
+        });
+        return labelled(streamed(frames), &labels, Some(&head));
+    }
+    let body = shared.note(reader.next().await).unwrap_or_default();
+    // The end of a whole answer follows its one frame.
+    while shared.note(reader.next().await).is_some() {}
+    labelled(whole(body), &labels, Some(&head))
+}
+
+/// A follower's record while it reads.
+struct Shared {
+    entry: Option<Entry>,
+}
+
+impl Shared {
+    fn begin(&mut self, labels: Labels, head: &Head) -> Labels {
+        match &mut self.entry {
+            Some(entry) => {
+                entry.shared(Cache::Coalesced, head);
+                entry.row.timing.ttft = Some(entry.elapsed_ms());
+                entry.labels()
+            }
+            None => labels,
+        }
+    }
+
+    fn note(&mut self, next: Option<Result<Bytes, End>>) -> Option<Bytes> {
+        match next {
+            Some(Ok(bytes)) => Some(bytes),
+            Some(Err(_)) => {
+                if let Some(mut entry) = self.entry.take() {
+                    entry.end(Outcome::Failed, StatusCode::OK, "upstream_broken");
+                }
+                Some(broken_off("upstream_broken"))
+            }
+            None => {
+                if let Some(mut entry) = self.entry.take() {
+                    entry.answered();
+                }
+                None
+            }
+        }
+    }
+}
+
+fn whole(body: Bytes) -> Response {
+    let mut response = Response::new(HttpBody::from(body));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn streamed(frames: impl Stream<Item = Bytes> + Send + 'static) -> Response {
+    let frames = frames.filter(|frame| std::future::ready(!frame.is_empty())).map(Ok::<_, std::convert::Infallible>);
+    let mut response = Response::new(HttpBody::from_stream(frames));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    response
+}
+
+/// The dialect's own error event; no end marker follows, for there was no end.
+fn broken_off(code: &'static str) -> Bytes {
+    let mut frame = BytesMut::new();
+    let error = ApiError::new(StatusCode::BAD_GATEWAY, "the answer broke off").code(code);
+    error_frame(&error, &mut frame);
+    frame.freeze()
+}
+
+/// Tells as much of the decision as the key's `explain` allows.
+fn labelled(mut response: Response, labels: &Labels, head: Option<&Head>) -> Response {
+    let mut set = |name: &'static str, value: &str| {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            response.headers_mut().insert(HeaderName::from_static(name), value);
+        }
+    };
+    set("x-ajar-id", &labels.id.to_string());
+    if labels.explain != Explain::None {
+        if let Some(reason) = &labels.reason {
+            set("x-ajar-reason", reason);
+        }
+        set("x-ajar-cache", labels.cache.name());
+        if let Some(head) = head {
+            set("x-ajar-served-by", &head.served_by);
+        }
+        if let Some(cost) = head.and_then(|head| head.cost) {
+            set("x-ajar-cost", &cost.to_string());
+        }
+    }
+    if labels.explain == Explain::Full {
+        if let Some(route) = &labels.route {
+            set("x-ajar-route", route);
+        }
+        if let Some(policy) = &labels.policy {
+            set("x-ajar-policy", policy);
+        }
+    }
+    set("cache-control", "private, no-store");
+    response
+}
