@@ -32,7 +32,8 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
-use super::socket::{Activity, InFlight, Patience, Socket};
+use super::activity::{Activity, InFlight};
+use super::socket::{Patience, Socket};
 
 /// Connections the kernel holds for us while we accept others.
 const BACKLOG: i32 = 1024;
@@ -44,8 +45,8 @@ const MAX_FIELDS: usize = 100;
 const MAX_STREAMS: u32 = 128;
 /// Pause after an error of `accept` that the next call would meet again, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// How often a busy connection is checked for a departure that hyper does not see.
-const DEPARTURE_CHECK: Duration = Duration::from_secs(1);
+/// How often a busy connection is checked for a client that is gone in a way that hyper does not see.
+const CHECK: Duration = Duration::from_secs(1);
 /// How long an unread request body is still drained after the answer, so that a reset does not destroy the answer.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -159,10 +160,10 @@ impl Server {
     async fn connection(&self, stream: TcpStream, peer: SocketAddr) {
         prepare(&stream);
         let stream = Arc::new(stream);
-        let activity = Arc::new(Activity::default());
+        let activity = Arc::new(Activity::new());
         let refused = tokio::select! {
             refused = self.requests(&stream, &activity, peer) => refused,
-            () = departure(&stream, &activity) => return,
+            () = given_up(&stream, &activity, self.limits.write_stall) => return,
             () = self.abort.cancelled() => return,
         };
         if refused || activity.has_unread_body() {
@@ -201,7 +202,7 @@ impl Server {
         let mut request = request.map(|body| Body::new(Watched { body, activity, ended: false }));
         request.extensions_mut().insert(Peer(peer));
         let answer = self.router.clone().oneshot(request);
-        async move { Ok(answer.await?.map(|body| Counted { body, _in_flight: in_flight })) }
+        async move { Ok(answer.await?.map(|body| Counted { body, in_flight })) }
     }
 }
 
@@ -241,14 +242,16 @@ fn prepare(stream: &TcpStream) {
     }
 }
 
-/// Resolves when the client has closed while a request is in flight.
+/// Resolves when the client has closed while a request is in flight, or takes nothing of an answer for `stall`.
 ///
-/// hyper sees that itself, at once, unless bytes of a next request are already in its buffer: then it stops reading.
-async fn departure(stream: &TcpStream, activity: &Activity) {
+/// hyper sees a closed connection itself, at once, unless bytes of a next request are already in its buffer: then it
+/// stops reading. And under HTTP/2 a client can stall one stream, by flow control, while the socket stays writable.
+async fn given_up(stream: &TcpStream, activity: &Activity, stall: Duration) {
     loop {
-        tokio::time::sleep(DEPARTURE_CHECK).await;
+        activity.busy().await;
+        tokio::time::sleep(CHECK).await;
         let closed = matches!(stream.ready(Interest::READABLE).now_or_never(), Some(Ok(r)) if r.is_read_closed());
-        if closed && activity.is_busy() {
+        if closed && activity.is_busy() || activity.is_stalled(stall) {
             return;
         }
     }
@@ -309,10 +312,10 @@ impl Drop for Watched {
     }
 }
 
-/// A response body whose request is in flight until it is dropped.
+/// A response body whose request is in flight until it is dropped. hyper polls it again when the client has room.
 struct Counted {
     body: Body,
-    _in_flight: InFlight,
+    in_flight: InFlight,
 }
 
 impl http_body::Body for Counted {
@@ -320,7 +323,12 @@ impl http_body::Body for Counted {
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        match polled {
+            Poll::Ready(Some(_)) => self.in_flight.offered(),
+            Poll::Ready(None) | Poll::Pending => self.in_flight.taken(),
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -1,5 +1,6 @@
 //! HTTP: listeners, client dialects, authentication, errors.
 
+mod activity;
 pub mod body;
 pub mod listener;
 pub mod openai;

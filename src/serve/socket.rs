@@ -7,7 +7,6 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -16,49 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 
-/// What one connection is doing, told by its service to its socket.
-#[derive(Debug, Default)]
-pub struct Activity {
-    started: AtomicU64,
-    running: AtomicUsize,
-    http2: AtomicBool,
-    unread: AtomicBool,
-}
-
-impl Activity {
-    /// Counts a request until the guard is dropped with the end of its response.
-    pub fn enter(self: &Arc<Self>, http2: bool) -> InFlight {
-        self.started.fetch_add(1, Ordering::Relaxed);
-        self.running.fetch_add(1, Ordering::Relaxed);
-        self.http2.store(http2, Ordering::Relaxed);
-        InFlight(self.clone())
-    }
-
-    /// Whether a request is being read or answered.
-    pub fn is_busy(&self) -> bool {
-        self.running.load(Ordering::Relaxed) > 0
-    }
-
-    /// Notes that a request was answered before its body had been read.
-    pub fn left_body_unread(&self) {
-        self.unread.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether [`Self::left_body_unread`] was called.
-    pub fn has_unread_body(&self) -> bool {
-        self.unread.load(Ordering::Relaxed)
-    }
-}
-
-/// A request in flight.
-#[derive(Debug)]
-pub struct InFlight(Arc<Activity>);
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.running.fetch_sub(1, Ordering::Relaxed);
-    }
-}
+use super::activity::Activity;
 
 /// How long a socket may take.
 #[derive(Clone, Copy, Debug)]
@@ -104,13 +61,13 @@ impl Socket {
         }
         let next = self.request_ended() || self.awaits == Awaits::NextRequest;
         // HTTP/2 sends pings and window updates between requests.
-        if next && !self.activity.http2.load(Ordering::Relaxed) {
+        if next && !self.activity.is_http2() {
             self.set(Awaits::RestOfHead, self.patience.header);
         }
     }
 
     fn request_ended(&mut self) -> bool {
-        let started = self.activity.started.load(Ordering::Relaxed);
+        let started = self.activity.started();
         std::mem::replace(&mut self.seen, started) != started
     }
 

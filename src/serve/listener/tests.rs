@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use axum::Extension;
 use axum::extract::{Request, State};
 use axum::routing::{get, post};
 use http::StatusCode;
@@ -49,6 +50,7 @@ fn start(limits: Limits) -> Running {
         .route("/echo", post(echo))
         .route("/wait", post(wait))
         .route("/flood", get(flood))
+        .route("/peer", get(|Extension(Peer(addr)): Extension<Peer>| async move { format!("{addr} ") }))
         .route("/", get(|| async { "hello" }))
         .with_state(World { limits, events: sender, release: release.clone() });
     let listener = bind(([127, 0, 0, 1], 0).into()).unwrap();
@@ -300,11 +302,15 @@ async fn connections_over_the_cap_wait_for_a_slot() {
     assert!(rest(&mut second).await.ends_with("hello"));
 }
 
-#[tokio::test]
-async fn http2_with_prior_knowledge_is_served_and_a_reset_stream_drops_its_handler() {
+fn http2_client() -> reqwest::Client {
     // The client library wants a TLS provider, also where it does not use TLS.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = reqwest::Client::builder().http2_prior_knowledge().no_proxy().build().unwrap();
+    reqwest::Client::builder().http2_prior_knowledge().no_proxy().build().unwrap()
+}
+
+#[tokio::test]
+async fn http2_with_prior_knowledge_is_served_and_a_reset_stream_drops_its_handler() {
+    let client = http2_client();
     let mut server = start(quick());
     let hello = client.get(format!("http://{}/", server.addr)).send().await.unwrap();
     assert_eq!((hello.version(), hello.text().await.unwrap().as_str()), (Version::HTTP_2, "hello"));
@@ -312,6 +318,23 @@ async fn http2_with_prior_knowledge_is_served_and_a_reset_stream_drops_its_handl
     assert_eq!(server.event().await, "handler waits");
     pending.abort();
     assert_eq!(server.event().await, "handler dropped");
+}
+
+#[tokio::test]
+async fn an_http2_client_that_gives_its_stream_no_window_is_dropped() {
+    let client = http2_client();
+    let mut server = start(quick());
+    let unread = client.get(format!("http://{}/flood", server.addr)).send().await.unwrap();
+    assert_eq!(server.event().await, "body dropped");
+    drop(unread);
+}
+
+#[tokio::test]
+async fn handlers_are_told_the_clients_address() {
+    let server = start(quick());
+    let mut client = server.send("GET /peer HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    let answer = until(&mut client, " ").await + &until(&mut client, "\r\n\r\n").await + &until(&mut client, " ").await;
+    assert!(answer.ends_with(&format!("\r\n\r\n{} ", client.local_addr().unwrap())), "{answer}");
 }
 
 #[test]

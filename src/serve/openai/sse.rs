@@ -52,35 +52,23 @@ impl SseFramer {
         }
     }
 
-    /// The next whole frame with its terminator. After an error there are no more.
-    pub fn next(&mut self) -> Option<Result<Bytes, SseError>> {
-        let end = self.scan(false);
-        if end.unwrap_or(self.pending.len()) > MAX_FRAME {
-            self.failed = true;
-            self.pending = BytesMut::new();
-            self.scanned = 0;
-            return Some(Err(SseError::TooLarge));
-        }
-        end.map(|end| Ok(self.take(end)))
-    }
-
     /// Ends the stream.
     pub fn finish(mut self) -> Tail {
-        match self.scan(true) {
-            Some(end) if end == self.pending.len() => Tail::Frame(self.take(end)),
+        match self.frame_end(true) {
+            Some(end) if end == self.pending.len() => Tail::Frame(self.cut(end)),
             _ if self.pending.is_empty() => Tail::Clean,
             _ => Tail::Partial(self.pending.freeze()),
         }
     }
 
-    fn take(&mut self, end: usize) -> Bytes {
+    fn cut(&mut self, end: usize) -> Bytes {
         self.scanned = 0;
         self.at_line_start = true;
         self.pending.split_to(end).freeze()
     }
 
     /// Position after the first empty line. A final CR is undecided, a CRLF perhaps, unless the stream has `ended`.
-    fn scan(&mut self, ended: bool) -> Option<usize> {
+    fn frame_end(&mut self, ended: bool) -> Option<usize> {
         while let Some(&byte) = self.pending.get(self.scanned) {
             let terminator = match (byte, self.pending.get(self.scanned + 1)) {
                 (b'\n', _) => 1,
@@ -107,6 +95,22 @@ impl SseFramer {
     }
 }
 
+/// The whole frames so far, with their terminators. More may come after a `None`, nothing after an error.
+impl Iterator for SseFramer {
+    type Item = Result<Bytes, SseError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let end = self.frame_end(false);
+        if end.unwrap_or(self.pending.len()) > MAX_FRAME {
+            self.failed = true;
+            self.pending = BytesMut::new();
+            self.scanned = 0;
+            return Some(Err(SseError::TooLarge));
+        }
+        end.map(|end| Ok(self.cut(end)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -119,9 +123,7 @@ mod tests {
         let mut frames = Vec::new();
         for chunk in chunks {
             framer.push(chunk);
-            while let Some(frame) = framer.next() {
-                frames.push(frame.unwrap());
-            }
+            frames.extend(framer.by_ref().map(Result::unwrap));
         }
         let tail = framer.finish();
         if let Tail::Frame(last) = &tail {
