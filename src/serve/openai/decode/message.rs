@@ -1,0 +1,267 @@
+//! The conversation.
+
+use super::super::field::At;
+use super::super::uses::Feature;
+use super::{BadRequest, Decoder};
+use crate::chat::request::ToolCall;
+use crate::chat::{Content, Json, Message, Role, Source};
+
+impl<'a> Decoder<'a> {
+    /// Understands `messages`.
+    pub fn messages(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<(), BadRequest> {
+        if json.is_null() {
+            return Err(at.missing());
+        }
+        let messages = at.array(json)?;
+        if messages.is_empty() {
+            return Err(at.invalid("not be empty"));
+        }
+        for (index, json) in messages.iter().enumerate() {
+            let message = self.message(&at.index(index), json)?;
+            self.request.messages.push(message);
+        }
+        Ok(())
+    }
+
+    fn message(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<Message, BadRequest> {
+        let role = at.required(json, "role")?;
+        let name = at.key("role").one_of(role, &["system", "developer", "user", "assistant", "tool", "function"])?;
+        let (role, source) = match name {
+            "system" | "developer" => (Role::System, Source::System),
+            "user" => (Role::User, Source::User),
+            "assistant" => (Role::Assistant, Source::Assistant),
+            _ => (Role::Tool, Source::ToolResult),
+        };
+        let mut message = Message { role, ..Message::default() };
+        for member in at.object(json)? {
+            self.message_field(at, &member.key, &member.value, source, &mut message)?;
+        }
+        match name {
+            "tool" => self.uses.insert(Feature::Tools),
+            "function" => self.uses.insert(Feature::LegacyFunctions),
+            _ => {}
+        }
+        complete(at, name, json, &message)?;
+        Ok(message)
+    }
+
+    fn message_field(
+        &mut self,
+        at: &At<'_>,
+        key: &'a str,
+        json: &'a Json<'a>,
+        source: Source,
+        message: &mut Message,
+    ) -> Result<(), BadRequest> {
+        let is_assistant = message.role == Role::Assistant;
+        let known = matches!(key, "role" | "content" | "name" | "tool_call_id")
+            || is_assistant && matches!(key, "refusal" | "tool_calls" | "function_call" | "audio");
+        if !known {
+            if matches!(key, "tool_calls" | "function_call") && !json.is_null() {
+                return Err(at.key(key).invalid("stand in an `assistant` message only"));
+            }
+            self.unknown(key, json);
+            return Ok(());
+        }
+        if json.is_null() {
+            return Ok(());
+        }
+        let at = at.key(key);
+        match key {
+            "role" => self.parts.tree(json, Source::Parameter),
+            "content" => self.content(&at, json, source, message)?,
+            "name" => message.name = Some(self.name(&at, json)?),
+            "tool_call_id" => message.tool_call_id = Some(self.name(&at, json)?),
+            "refusal" => self.refusal(&at, json, message)?,
+            "tool_calls" => self.tool_calls(&at, json, message)?,
+            "function_call" => {
+                self.uses.insert(Feature::LegacyFunctions);
+                let call = self.called(&at, json, "arguments")?;
+                message.tool_calls.push(call);
+            }
+            _ => {
+                at.object(json)?;
+                self.uses.insert(Feature::Audio);
+                self.parts.tree(json, Source::Media);
+                message.content.push(Content::Audio(self.verbatim(json)));
+            }
+        }
+        Ok(())
+    }
+
+    fn content(
+        &mut self,
+        at: &At<'_>,
+        json: &'a Json<'a>,
+        source: Source,
+        message: &mut Message,
+    ) -> Result<(), BadRequest> {
+        if let Some(text) = json.as_str() {
+            self.said(text, source);
+            message.content.push(Content::Text(text.into()));
+            return Ok(());
+        }
+        let parts = json.as_array().ok_or_else(|| at.wrong_type("a string or an array", json))?;
+        if parts.is_empty() {
+            return Err(at.invalid("not be empty"));
+        }
+        for (index, part) in parts.iter().enumerate() {
+            let content = self.content_part(&at.index(index), part, source, message.role)?;
+            message.content.push(content);
+        }
+        Ok(())
+    }
+
+    /// What tools return is often JSON, as text.
+    fn said(&mut self, text: &'a str, source: Source) {
+        match source {
+            Source::ToolResult => self.parts.json_text(text, source),
+            _ => self.parts.text(text, source),
+        }
+    }
+
+    fn content_part(
+        &mut self,
+        at: &At<'_>,
+        json: &'a Json<'a>,
+        source: Source,
+        role: Role,
+    ) -> Result<Content, BadRequest> {
+        let allowed: &[&str] = match role {
+            Role::User => &["text", "image_url", "input_audio", "file"],
+            Role::Assistant => &["text", "refusal"],
+            Role::System | Role::Tool => &["text"],
+        };
+        let kind = at.key("type").one_of(at.required(json, "type")?, allowed)?;
+        let value = at.required(json, kind)?;
+        for member in at.object(json)? {
+            match member.key.as_ref() {
+                "type" => self.parts.text(kind, Source::Parameter),
+                key if key == kind => {}
+                key => self.unknown(key, &member.value),
+            }
+        }
+        let at = at.key(kind);
+        match kind {
+            "text" => {
+                let text = at.string(value)?;
+                self.said(text, source);
+                Ok(Content::Text(text.into()))
+            }
+            "refusal" => {
+                let text = at.string(value)?;
+                self.said(text, source);
+                Ok(Content::Refusal(text.into()))
+            }
+            _ => self.media(&at, kind, value),
+        }
+    }
+
+    fn media(&mut self, at: &At<'_>, kind: &str, json: &'a Json<'a>) -> Result<Content, BadRequest> {
+        for member in at.object(json)? {
+            match (kind, member.key.as_ref()) {
+                (_, "url" | "data" | "file_data" | "file_id" | "detail" | "format" | "filename")
+                    if member.value.is_null() => {}
+                ("image_url", "url") | ("input_audio", "data") | ("file", "file_data" | "file_id") => {
+                    at.key(&member.key).string(&member.value)?;
+                    self.parts.tree(&member.value, Source::Media);
+                }
+                ("image_url", "detail") | ("input_audio", "format") => {
+                    self.parts.tree(&member.value, Source::Parameter);
+                }
+                ("file", "filename") => self.parts.tree(&member.value, Source::Name),
+                (_, key) => self.unknown(key, &member.value),
+            }
+        }
+        match kind {
+            "image_url" => {
+                self.uses.insert(Feature::Image);
+                let url = at.key("url").filled(at.required(json, "url")?)?;
+                Ok(Content::Image(url.into()))
+            }
+            "input_audio" => {
+                self.uses.insert(Feature::Audio);
+                at.required(json, "data")?;
+                at.required(json, "format")?;
+                Ok(Content::Audio(self.verbatim(json)))
+            }
+            _ => {
+                self.uses.insert(Feature::File);
+                Ok(Content::File(self.verbatim(json)))
+            }
+        }
+    }
+
+    fn refusal(&mut self, at: &At<'_>, json: &'a Json<'a>, message: &mut Message) -> Result<(), BadRequest> {
+        let text = at.string(json)?;
+        self.parts.text(text, Source::Assistant);
+        message.content.push(Content::Refusal(text.into()));
+        Ok(())
+    }
+
+    fn tool_calls(&mut self, at: &At<'_>, json: &'a Json<'a>, message: &mut Message) -> Result<(), BadRequest> {
+        for (index, call) in at.array(json)?.iter().enumerate() {
+            self.uses.insert(Feature::Tools);
+            let call = self.tool_call(&at.index(index), call)?;
+            message.tool_calls.push(call);
+        }
+        Ok(())
+    }
+
+    fn tool_call(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<ToolCall, BadRequest> {
+        let (kind, text) = match json.get("type").filter(|kind| !kind.is_null()) {
+            Some(kind) if at.key("type").one_of(kind, &["function", "custom"])? == "custom" => ("custom", "input"),
+            Some(_) | None => ("function", "arguments"),
+        };
+        if kind == "custom" {
+            self.uses.insert(Feature::CustomTools);
+        }
+        let called = at.required(json, kind)?;
+        let id = self.name(&at.key("id"), at.required(json, "id")?)?;
+        for member in at.object(json)? {
+            match member.key.as_ref() {
+                "id" => {}
+                "type" => self.parts.tree(&member.value, Source::Parameter),
+                key if key == kind => {}
+                key => self.unknown(key, &member.value),
+            }
+        }
+        Ok(ToolCall { id, ..self.called(&at.key(kind), called, text)? })
+    }
+
+    /// The `function`, `custom` or `function_call` object: a name, and the arguments in the member `text`.
+    fn called(&mut self, at: &At<'_>, json: &'a Json<'a>, text: &str) -> Result<ToolCall, BadRequest> {
+        let name = self.name(&at.key("name"), at.required(json, "name")?)?;
+        let arguments = at.key(text).string(at.required(json, text)?)?;
+        self.parts.json_text(arguments, Source::ToolArguments);
+        for member in at.object(json)? {
+            if member.key != "name" && member.key != text {
+                self.unknown(&member.key, &member.value);
+            }
+        }
+        Ok(ToolCall { id: String::new(), name, arguments: arguments.into() })
+    }
+
+    fn name(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<String, BadRequest> {
+        let name = at.filled(json)?;
+        self.parts.text(name, Source::Name);
+        Ok(name.to_owned())
+    }
+}
+
+/// Whether the message has what its role needs.
+fn complete(at: &At<'_>, role: &str, json: &Json<'_>, message: &Message) -> Result<(), BadRequest> {
+    if role == "tool" && message.tool_call_id.is_none() {
+        return Err(at.key("tool_call_id").missing());
+    }
+    if role == "function" && message.name.is_none() {
+        return Err(at.key("name").missing());
+    }
+    if message.content.is_empty() && message.tool_calls.is_empty() {
+        return match json.get("content") {
+            Some(content) => Err(at.key("content").wrong_type("a string or an array", content)),
+            None => Err(at.key("content").missing()),
+        };
+    }
+    Ok(())
+}

@@ -1,0 +1,350 @@
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::chat::{Content, ResponseFormat, Role};
+
+fn with<T>(body: &str, look: impl FnOnce(Result<Decoded<'_>, BadRequest>) -> T) -> T {
+    let json = Json::parse(body.as_bytes()).unwrap();
+    look(decode(body.as_bytes(), &json))
+}
+
+fn request(body: &Value) -> ChatRequest {
+    with(&body.to_string(), |decoded| decoded.unwrap().request)
+}
+
+/// The smallest good body, with `more` members.
+fn body(more: Value) -> Value {
+    let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]});
+    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    body
+}
+
+fn message(message: Value) -> Value {
+    json!({"model": "m", "messages": [{"role": "user", "content": "hi"}, message]})
+}
+
+fn parts(body: &Value, source: Source) -> Vec<String> {
+    with(&body.to_string(), |decoded| {
+        let parts = decoded.unwrap().parts.into_iter();
+        parts.filter(|part| part.source == source).map(|part| part.text.into_owned()).collect()
+    })
+}
+
+fn uses(body: &Value) -> Vec<&'static str> {
+    with(&body.to_string(), |decoded| decoded.unwrap().uses.iter().map(Feature::name).collect())
+}
+
+#[test]
+fn a_conversation_with_everything_is_understood() {
+    let decoded = request(&json!({
+        "model": "gpt-4o", "stream": true, "stream_options": {"include_usage": true}, "temperature": 0, "top_p": 1,
+        "n": 2, "seed": -7, "stop": ["a", "b"], "presence_penalty": -2, "frequency_penalty": 1.5,
+        "logit_bias": {"50256": -100}, "max_completion_tokens": 64, "logprobs": true, "top_logprobs": 3,
+        "response_format": {"type": "json_object"}, "tool_choice": "auto",
+        "tools": [{"type": "function", "function": {"name": "f", "parameters": {}}}],
+        "messages": [
+            {"role": "developer", "content": "be brief"},
+            {"role": "user", "name": "ann", "content": [
+                {"type": "text", "text": "what is this?"},
+                {"type": "image_url", "image_url": {"url": "https://a/b.png", "detail": "low"}}]},
+            {"role": "assistant", "content": null, "tool_calls": [
+                {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
+            {"role": "tool", "tool_call_id": "c1", "content": "a cat"}],
+    }));
+    insta::assert_debug_snapshot!(decoded);
+}
+
+#[test]
+fn every_part_has_the_right_provenance() {
+    let body = json!({
+        "model": "gpt", "user": "u-1", "metadata": {"team": "t-1"}, "vendor": {"deep": ["x-1", 7]}, "seed": 42,
+        "tools": [{"type": "function", "function": {"name": "tool-1", "parameters": {"properties": {"p-1": {}}}}}],
+        "messages": [
+            {"role": "system", "content": "sys-1"},
+            {"role": "user", "name": "name-1", "content": [
+                {"type": "text", "text": "user-1", "cache": "x-2"},
+                {"type": "file", "file": {"file_data": "media-1", "filename": "name-2"}}]},
+            {"role": "assistant", "refusal": "asst-1", "tool_calls": [
+                {"id": "call-1", "function": {"name": "name-3", "arguments": "{\"k\":\"\\u0061\"}"}}]},
+            {"role": "tool", "tool_call_id": "call-1", "content": "result-1"}],
+    });
+    let all = |source| parts(&body, source).join(" ");
+    assert_eq!(all(Source::System), "sys-1");
+    assert_eq!(all(Source::User), "user-1");
+    assert_eq!(all(Source::Assistant), "asst-1");
+    assert_eq!(all(Source::ToolArguments), r#"{"k":"\u0061"} k a"#);
+    assert_eq!(all(Source::ToolResult), "result-1");
+    assert_eq!(all(Source::ToolDefinition), "function name tool-1 parameters properties p-1 type function");
+    assert_eq!(all(Source::Name), "name-2 name-1 call-1 name-3 call-1");
+    assert_eq!(all(Source::Media), "media-1");
+    assert_eq!(all(Source::Metadata), "team t-1 u-1");
+    assert_eq!(all(Source::Unknown), "cache x-2 vendor deep x-1 7");
+    assert_eq!(all(Source::Parameter), "system text file user assistant tool gpt 42");
+}
+
+#[test]
+fn what_a_destination_must_be_able_to_do_is_told() {
+    for (more, expected) in [
+        (json!({}), vec![]),
+        (json!({"tools": [], "n": 1, "store": false, "logprobs": false, "x": null, "y": [], "z": {}}), vec![]),
+        (json!({"n": 2, "stream": true}), vec!["several_choices", "stream"]),
+        (json!({"tools": [{"type": "function", "function": {"name": "f"}}]}), vec!["tools"]),
+        (json!({"tools": [{"type": "custom", "custom": {"name": "f"}}]}), vec!["tools", "custom_tools"]),
+        (json!({"functions": [{"name": "f"}]}), vec!["functions"]),
+        (json!({"response_format": {"type": "json_schema", "json_schema": {"name": "s"}}}), vec!["json_schema"]),
+        (json!({"logprobs": true, "logit_bias": {"1": 1}}), vec!["logprobs", "logit_bias"]),
+        (json!({"modalities": ["text", "audio"], "audio": {"voice": "a"}}), vec!["audio_output"]),
+        (json!({"reasoning_effort": "low", "verbosity": "low"}), vec!["reasoning_effort", "verbosity"]),
+        (json!({"store": true, "web_search_options": {}}), vec!["web_search", "store"]),
+        (json!({"top_k": 5}), vec!["unknown_fields"]),
+    ] {
+        assert_eq!(uses(&body(more.clone())), expected, "{more}");
+    }
+    let audio =
+        json!({"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}]});
+    assert_eq!(uses(&message(audio)), ["audio"]);
+    assert_eq!(uses(&message(json!({"role": "tool", "tool_call_id": "c", "content": ""}))), ["tools"]);
+}
+
+#[test]
+fn null_counts_as_absent_wherever_a_field_is_optional() {
+    let optional = [
+        "temperature",
+        "top_p",
+        "n",
+        "seed",
+        "stop",
+        "presence_penalty",
+        "frequency_penalty",
+        "logit_bias",
+        "logprobs",
+        "top_logprobs",
+        "tools",
+        "tool_choice",
+        "parallel_tool_calls",
+        "functions",
+        "function_call",
+        "response_format",
+        "user",
+        "metadata",
+        "store",
+        "service_tier",
+        "reasoning_effort",
+        "verbosity",
+        "modalities",
+        "audio",
+        "web_search_options",
+        "prediction",
+        "max_tokens",
+        "max_completion_tokens",
+        "stream",
+        "stream_options",
+        "safety_identifier",
+        "prompt_cache_key",
+        "prompt_cache_retention",
+    ];
+    let nulls =
+        body(optional.iter().map(|key| ((*key).to_owned(), Value::Null)).collect::<serde_json::Map<_, _>>().into());
+    assert_eq!(request(&nulls), request(&body(json!({}))));
+    assert_eq!(uses(&nulls), Vec::<&str>::new());
+    let replayed = json!({"role": "assistant", "content": "a", "refusal": null, "audio": null, "function_call": null,
+        "tool_calls": null, "name": null, "annotations": []});
+    assert_eq!(uses(&message(replayed)), Vec::<&str>::new());
+}
+
+#[test]
+fn each_mistake_is_refused_by_the_name_of_its_field() {
+    let mistakes = [
+        json!([]),
+        json!({}),
+        json!({"model": "m"}),
+        body(json!({"model": ""})),
+        body(json!({"model": 4})),
+        body(json!({"model": null})),
+        body(json!({"model": "m".repeat(257)})),
+        body(json!({"messages": []})),
+        body(json!({"messages": "hi"})),
+        body(json!({"messages": null})),
+        body(json!({"temperature": 2.1})),
+        body(json!({"temperature": "hot"})),
+        body(json!({"top_p": -0.1})),
+        body(json!({"n": 0})),
+        body(json!({"n": 129})),
+        body(json!({"n": 1.5})),
+        body(json!({"seed": "x"})),
+        body(json!({"stop": ["a", "b", "c", "d", "e"]})),
+        body(json!({"stop": ["a", 1]})),
+        body(json!({"stop": ""})),
+        body(json!({"presence_penalty": 3})),
+        body(json!({"frequency_penalty": -3})),
+        body(json!({"logit_bias": {"the": 1}})),
+        body(json!({"logit_bias": {"1": 101}})),
+        body(json!({"logit_bias": []})),
+        body(json!({"logprobs": 1})),
+        body(json!({"top_logprobs": 2})),
+        body(json!({"logprobs": true, "top_logprobs": 21})),
+        body(json!({"max_tokens": 0})),
+        body(json!({"max_tokens": 1, "max_completion_tokens": 1})),
+        body(json!({"max_completion_tokens": 1e30})),
+        body(json!({"stream": "yes"})),
+        body(json!({"stream_options": {"include_usage": true}})),
+        body(json!({"stream": true, "stream_options": {"include_usage": 1}})),
+        body(json!({"stream": true, "stream_options": true})),
+        body(json!({"response_format": {"type": "xml"}})),
+        body(json!({"response_format": {"type": "json_schema"}})),
+        body(json!({"response_format": "json_object"})),
+        body(json!({"tools": {}})),
+        body(json!({"tools": [{"type": "function"}]})),
+        body(json!({"tools": [{"type": "function", "function": {"name": ""}}]})),
+        body(json!({"tool_choice": "auto"})),
+        body(json!({"tool_choice": "never", "tools": []})),
+        body(json!({"tool_choice": 1})),
+        body(json!({"parallel_tool_calls": "no"})),
+        body(json!({"modalities": ["smell"]})),
+        body(json!({"user": 5})),
+        body(json!({"metadata": "x"})),
+        body(json!({"store": "x"})),
+        message(json!("hi")),
+        message(json!({})),
+        message(json!({"role": "wizard", "content": "x"})),
+        message(json!({"role": 1, "content": "x"})),
+        message(json!({"role": "user"})),
+        message(json!({"role": "user", "content": null})),
+        message(json!({"role": "user", "content": []})),
+        message(json!({"role": "user", "content": 7})),
+        message(json!({"role": "user", "content": ["x"]})),
+        message(json!({"role": "user", "content": [{"text": "x"}]})),
+        message(json!({"role": "user", "content": [{"type": "text"}]})),
+        message(json!({"role": "user", "content": [{"type": "smell", "smell": {}}]})),
+        message(json!({"role": "user", "content": [{"type": "image_url", "image_url": "https://a"}]})),
+        message(json!({"role": "user", "content": [{"type": "image_url", "image_url": {}}]})),
+        message(json!({"role": "user", "content": "x", "name": {}})),
+        message(json!({"role": "user", "content": "x", "tool_calls": []})),
+        message(json!({"role": "assistant"})),
+        message(json!({"role": "assistant", "tool_calls": []})),
+        message(json!({"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": ""}}]})),
+        message(json!({"role": "assistant", "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": {}}}]})),
+        message(json!({"role": "tool", "content": "x"})),
+        message(json!({"role": "function", "content": "x"})),
+    ];
+    let mut shown = String::new();
+    for mistake in mistakes {
+        let bad = with(&mistake.to_string(), |decoded| decoded.expect_err(&mistake.to_string()));
+        shown += &format!("{:<32} {:<27} {}\n", bad.param.as_deref().unwrap_or("-"), bad.code, bad.message);
+    }
+    insta::assert_snapshot!(shown);
+}
+
+#[test]
+fn formats_and_tools_keep_the_clients_own_text() {
+    let text = r#"{"model":"m","messages":[{"role":"user","content":"x"}],"tools":[ {"type" : "function",
+        "function":{"name":"f"}} ],"response_format":{"type":"json_schema","json_schema":{ "name":"s", "n":1.50}}}"#;
+    with(text, |decoded| {
+        let request = decoded.unwrap().request;
+        assert_eq!(request.tools[0].expose(), "{\"type\" : \"function\",\n        \"function\":{\"name\":\"f\"}}");
+        assert_eq!(request.response_format, ResponseFormat::JsonSchema(r#"{ "name":"s", "n":1.50}"#.into()));
+    });
+}
+
+#[test]
+fn deprecated_function_messages_become_tool_messages() {
+    let decoded = request(&json!({"model": "m", "messages": [
+        {"role": "assistant", "content": null, "function_call": {"name": "f", "arguments": "{}"}},
+        {"role": "function", "name": "f", "content": "7"}]}));
+    assert_eq!(decoded.messages[0].tool_calls[0].name, "f");
+    assert_eq!(
+        (decoded.messages[1].role, decoded.messages[1].content.clone()),
+        (Role::Tool, vec![Content::Text("7".into())])
+    );
+}
+
+/// All strings, numbers and keys, as often as they stand there.
+fn leaves(value: &Value, found: &mut HashMap<String, usize>) {
+    let mut count = |text: String| *found.entry(text).or_default() += 1;
+    match value {
+        Value::Null | Value::Bool(_) => {}
+        Value::Number(number) => count(number.to_string()),
+        Value::String(text) => count(text.clone()),
+        Value::Array(items) => items.iter().for_each(|item| leaves(item, found)),
+        Value::Object(members) => {
+            for (key, value) in members {
+                if key.starts_with("x-") {
+                    *found.entry(key.clone()).or_default() += 1;
+                }
+                leaves(value, found);
+            }
+        }
+    }
+}
+
+fn any_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![Just(Value::Null), any::<i64>().prop_map(Into::into), ".{0,8}".prop_map(Into::into)];
+    leaf.prop_recursive(3, 16, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Into::into),
+            prop::collection::btree_map("x-.{0,4}", inner, 0..4).prop_map(|m| Value::Object(m.into_iter().collect())),
+        ]
+    })
+}
+
+/// Unknown members, to be mixed into any object.
+fn extras() -> impl Strategy<Value = serde_json::Map<String, Value>> {
+    prop::collection::btree_map("x-[a-z]{1,4}", any_value(), 0..3).prop_map(|m| m.into_iter().collect())
+}
+
+fn extended(mut value: Value, extra: serde_json::Map<String, Value>) -> Value {
+    value.as_object_mut().unwrap().extend(extra);
+    value
+}
+
+fn any_message() -> impl Strategy<Value = Value> {
+    (0..6, ".{1,8}", ".{0,12}", extras(), extras()).prop_map(|(kind, name, text, extra, inner)| {
+        let message = match kind {
+            0 => json!({"role": "system", "content": text}),
+            1 => json!({"role": "user", "name": name, "content": [extended(json!({"type": "text", "text": text}), inner)]}),
+            2 => json!({"role": "user", "content": [{"type": "image_url", "image_url": extended(json!({"url": name}), inner)}]}),
+            3 => json!({"role": "assistant", "content": text, "refusal": name, "audio": {"id": name}}),
+            4 => json!({"role": "assistant", "tool_calls": [extended(
+                json!({"id": name, "type": "function", "function": {"name": name, "arguments": text}}), inner)]}),
+            _ => json!({"role": "tool", "tool_call_id": name, "content": text}),
+        };
+        extended(message, extra)
+    })
+}
+
+proptest! {
+    #[test]
+    fn every_leaf_and_unknown_key_of_a_body_is_among_the_parts(
+        messages in prop::collection::vec(any_message(), 1..4),
+        extra in extras(),
+        (seed, stop, schema, metadata) in (any::<i64>(), ".{1,5}", any_value(), extras()),
+    ) {
+        let body = extended(json!({
+            "model": "m", "messages": messages, "seed": seed, "stop": stop, "metadata": metadata,
+            "max_tokens": 7, "stream": true, "stream_options": extended(json!({}), extra.clone()),
+            "tools": [{"type": "function", "function": {"name": "f", "parameters": schema}}],
+        }), extra);
+        let mut wanted = HashMap::new();
+        leaves(&body, &mut wanted);
+        with(&body.to_string(), |decoded| {
+            let mut found: HashMap<String, usize> = HashMap::new();
+            for part in decoded.unwrap().parts {
+                *found.entry(part.text.into_owned()).or_default() += 1;
+            }
+            for (text, times) in wanted {
+                prop_assert!(found.get(&text).copied().unwrap_or(0) >= times, "{text:?}");
+            }
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn no_json_makes_the_decoder_panic(value in any_value(), key in "messages|model|tools|stream_options|stop|audio") {
+        let mut body = body(json!({}));
+        body[key] = value;
+        with(&body.to_string(), |decoded| drop(decoded));
+    }
+}

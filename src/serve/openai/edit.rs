@@ -1,0 +1,404 @@
+//! The client's own bytes with a few declared edits, so that a provider's prompt cache still knows them.
+//!
+//! Only the spans of the edited fields change; every other byte stays. [`verify`] parses the result again and compares
+//! it with what was classified plus the edits: it shares no code with [`apply`].
+
+use std::ops::Range;
+
+use super::decode::{CapPoint, EditPoints};
+use crate::chat::Json;
+use crate::chat::json::{Member, Value};
+
+/// What to change.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Edits {
+    /// The model's name at the destination.
+    pub model: Option<String>,
+    /// The highest output cap: set where the client gave none, lowered where the client's is higher.
+    pub max_tokens: Option<u32>,
+    /// In which field the destination's model takes the cap.
+    pub cap_field: CapField,
+    /// Asks for usage at a stream's end; for streams only.
+    pub include_usage: bool,
+}
+
+/// The field of the output cap.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CapField {
+    /// `max_completion_tokens`, the current one.
+    #[default]
+    MaxCompletionTokens,
+    /// `max_tokens`, the older one that most other vendors take.
+    MaxTokens,
+}
+
+impl CapField {
+    /// The field's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::MaxCompletionTokens => "max_completion_tokens",
+            Self::MaxTokens => "max_tokens",
+        }
+    }
+
+    fn other(self) -> Self {
+        match self {
+            Self::MaxCompletionTokens => Self::MaxTokens,
+            Self::MaxTokens => Self::MaxCompletionTokens,
+        }
+    }
+}
+
+/// An edited body is not the classified one plus the edits. It must not be sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EditError {
+    /// It cannot be parsed.
+    #[error("the edited body is no acceptable JSON")]
+    Unreadable,
+    /// A field that may be edited has another value than the edit gives it.
+    #[error("the edited body has an unexpected `{0}`")]
+    Field(&'static str),
+    /// A field that must not be edited differs, is new, is missing or has moved.
+    #[error("the edited body differs in a field that was not to be edited")]
+    Other,
+}
+
+/// Applies `edits` to `body`, in which [`super::decode::decode`] found `points`.
+pub fn apply(body: &[u8], points: &EditPoints, edits: &Edits) -> Vec<u8> {
+    let mut changes = Changes::default();
+    if let Some(model) = &edits.model {
+        changes.replace(points.model.clone(), quoted(model));
+    }
+    if let Some(cap) = edits.max_tokens {
+        changes.cap(points, cap, edits.cap_field);
+    }
+    if edits.include_usage {
+        changes.include_usage(points);
+    }
+    changes.splice(body)
+}
+
+#[derive(Default)]
+struct Changes(Vec<(Range<usize>, String)>);
+
+impl Changes {
+    fn replace(&mut self, span: Range<usize>, text: String) {
+        self.0.push((span, text));
+    }
+
+    fn insert(&mut self, at: usize, text: String) {
+        self.0.push((at..at, text));
+    }
+
+    fn cap(&mut self, points: &EditPoints, cap: u32, field: CapField) {
+        let (own, other) = match field {
+            CapField::MaxTokens => (&points.max_tokens, &points.max_completion_tokens),
+            CapField::MaxCompletionTokens => (&points.max_completion_tokens, &points.max_tokens),
+        };
+        let given = |point: &Option<CapPoint>| point.as_ref().and_then(|point| point.value);
+        let lowest = given(own).or(given(other)).map_or(cap, |value| value.min(cap));
+        match (own, other) {
+            (Some(own), other) => {
+                self.replace(own.span.clone(), lowest.to_string());
+                // The model does not take it there; two members of one name would be refused.
+                if let Some(CapPoint { span, value: Some(_), .. }) = other {
+                    self.replace(span.clone(), "null".to_owned());
+                }
+            }
+            (None, Some(CapPoint { key, span, value: Some(_) })) => {
+                self.replace(key.clone(), quoted(field.name()));
+                self.replace(span.clone(), lowest.to_string());
+            }
+            (None, _) => self.insert(points.open, format!("\"{}\":{lowest},", field.name())),
+        }
+    }
+
+    fn include_usage(&mut self, points: &EditPoints) {
+        match &points.stream_options {
+            None => self.insert(points.open, "\"stream_options\":{\"include_usage\":true},".to_owned()),
+            Some(options) => match &options.include_usage {
+                Some((_, true)) => {}
+                Some((span, false)) => self.replace(span.clone(), "true".to_owned()),
+                None if options.empty => self.replace(options.span.clone(), "{\"include_usage\":true}".to_owned()),
+                None => self.insert(options.span.start + 1, "\"include_usage\":true,".to_owned()),
+            },
+        }
+    }
+
+    fn splice(mut self, body: &[u8]) -> Vec<u8> {
+        // Insertions come before a replacement that begins at the same place.
+        self.0.sort_by_key(|(span, _)| (span.start, span.end));
+        let mut edited = Vec::with_capacity(body.len() + 128);
+        let mut from = 0;
+        for (span, text) in self.0 {
+            edited.extend_from_slice(&body[from..span.start]);
+            edited.extend_from_slice(text.as_bytes());
+            from = span.end;
+        }
+        edited.extend_from_slice(&body[from..]);
+        edited
+    }
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// Whether `edited` says what `original` says, but for `edits`.
+pub fn verify(original: &Json<'_>, edited: &[u8], edits: &Edits) -> Result<(), EditError> {
+    let edited = Json::parse(edited).map_err(|_| EditError::Unreadable)?;
+    verify_model(original, &edited, edits)?;
+    verify_cap(original, &edited, edits)?;
+    verify_usage(original, &edited, edits)?;
+    let is_edited = |member: &&Member<'_>| match member.key.as_ref() {
+        "model" => edits.model.is_some(),
+        "max_tokens" | "max_completion_tokens" => edits.max_tokens.is_some(),
+        "stream_options" => edits.include_usage,
+        _ => false,
+    };
+    if same_members(original, &edited, is_edited) { Ok(()) } else { Err(EditError::Other) }
+}
+
+fn verify_model(original: &Json<'_>, edited: &Json<'_>, edits: &Edits) -> Result<(), EditError> {
+    let Some(model) = &edits.model else { return Ok(()) };
+    let is_so = edited.get("model").and_then(Json::as_str) == Some(model) && original.get("model").is_some();
+    if is_so { Ok(()) } else { Err(EditError::Field("model")) }
+}
+
+fn verify_cap(original: &Json<'_>, edited: &Json<'_>, edits: &Edits) -> Result<(), EditError> {
+    let Some(cap) = edits.max_tokens else { return Ok(()) };
+    let (own, other) = (edits.cap_field.name(), edits.cap_field.other().name());
+    let given = [own, other].into_iter().find_map(|field| original.get(field).and_then(Json::as_i64));
+    let expected = given.map_or(i64::from(cap), |given| given.min(i64::from(cap)));
+    if edited.get(own).and_then(Json::as_i64) != Some(expected) {
+        return Err(EditError::Field(own));
+    }
+    match edited.get(other) {
+        None => Ok(()),
+        Some(left) if left.is_null() && original.get(other).is_some() => Ok(()),
+        Some(_) => Err(EditError::Field(other)),
+    }
+}
+
+fn verify_usage(original: &Json<'_>, edited: &Json<'_>, edits: &Edits) -> Result<(), EditError> {
+    const FIELD: &str = "stream_options";
+    if !edits.include_usage {
+        return Ok(());
+    }
+    let options = edited.get(FIELD).ok_or(EditError::Field(FIELD))?;
+    let asked = options.get("include_usage").and_then(Json::as_bool) == Some(true);
+    let none = Json { span: 0..0, value: Value::Object(Vec::new()) };
+    let before = original.get(FIELD).filter(|options| !options.is_null()).unwrap_or(&none);
+    let rest_is_same = same_members(before, options, |member| member.key == "include_usage");
+    if asked && rest_is_same { Ok(()) } else { Err(EditError::Field(FIELD)) }
+}
+
+/// Whether both objects have the same members in the same order, apart from those `except`ed.
+fn same_members(a: &Json<'_>, b: &Json<'_>, except: impl Fn(&&Member<'_>) -> bool) -> bool {
+    let (Some(a), Some(b)) = (a.as_object(), b.as_object()) else { return false };
+    let (mut a, mut b) = (a.iter().filter(|m| !except(m)), b.iter().filter(|m| !except(m)));
+    loop {
+        match (a.next(), b.next()) {
+            (None, None) => return true,
+            (Some(a), Some(b)) if a.key == b.key && a.value.same_value(&b.value) => {}
+            _ => return false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::decode::decode;
+    use super::*;
+
+    fn edit(body: &str, edits: &Edits) -> String {
+        let json = Json::parse(body.as_bytes()).unwrap();
+        let points = decode(body.as_bytes(), &json).unwrap().edits;
+        let edited = apply(body.as_bytes(), &points, edits);
+        assert_eq!(verify(&json, &edited, edits), Ok(()), "{}", String::from_utf8_lossy(&edited));
+        String::from_utf8(edited).unwrap()
+    }
+
+    /// A body with `rest` after the two fields that every body needs.
+    fn body(rest: &str) -> String {
+        format!(r#"{{ "model" : "a","messages":[{{"role":"user","content":"x"}}]{rest}}}"#)
+    }
+
+    fn cap(max_tokens: u32, cap_field: CapField) -> Edits {
+        Edits { max_tokens: Some(max_tokens), cap_field, ..Edits::default() }
+    }
+
+    #[test]
+    fn the_model_is_replaced_and_nothing_else() {
+        let edits = Edits { model: Some("b\"\n".into()), ..Edits::default() };
+        assert_eq!(edit(&body(" , \"x\": 1.0"), &edits), body(" , \"x\": 1.0").replace("\"a\"", "\"b\\\"\\n\""));
+        assert_eq!(edit(&body(""), &Edits::default()), body(""));
+    }
+
+    #[test]
+    fn the_cap_is_set_or_lowered_and_stands_in_the_field_that_the_model_takes() {
+        use CapField::{MaxCompletionTokens as New, MaxTokens as Old};
+        let set = |name: &str| body("").replacen("{ ", &format!("{{\"{name}\":5, "), 1);
+        for (given, edits, edited) in [
+            ("", cap(5, Old), set("max_tokens")),
+            ("", cap(5, New), set("max_completion_tokens")),
+            (r#","max_tokens":9"#, cap(5, Old), body(r#","max_tokens":5"#)),
+            (r#","max_tokens":3"#, cap(5, Old), body(r#","max_tokens":3"#)),
+            (r#", "max\u005ftokens" : 9"#, cap(5, New), body(r#", "max_completion_tokens" : 5"#)),
+            (r#","max_tokens":null"#, cap(5, Old), body(r#","max_tokens":5"#)),
+            (
+                r#","max_tokens":null"#,
+                cap(5, New),
+                set("max_completion_tokens").replace("}]}", r#"}],"max_tokens":null}"#),
+            ),
+            (
+                r#","max_tokens":3,"max_completion_tokens":null"#,
+                cap(5, New),
+                body(r#","max_tokens":null,"max_completion_tokens":3"#),
+            ),
+        ] {
+            assert_eq!(edit(&body(given), &edits), edited, "{given}");
+        }
+    }
+
+    #[test]
+    fn usage_is_asked_for_once_and_other_options_stay() {
+        let edits = Edits { include_usage: true, ..Edits::default() };
+        let streamed = |options: &str| body(&format!(r#","stream":true,"stream_options":{options}"#));
+        for (given, edited) in [
+            ("null", r#"{"include_usage":true}"#),
+            ("{ }", r#"{"include_usage":true}"#),
+            (r#"{"include_usage":true}"#, r#"{"include_usage":true}"#),
+            (r#"{"include_usage" : null}"#, r#"{"include_usage" : true}"#),
+            (r#"{"a":1, "include_usage":false}"#, r#"{"a":1, "include_usage":true}"#),
+            (r#"{ "a":1}"#, r#"{"include_usage":true, "a":1}"#),
+        ] {
+            assert_eq!(edit(&streamed(given), &edits), streamed(edited), "{given}");
+        }
+        let absent = edit(&body(r#","stream":true"#), &edits);
+        assert!(absent.starts_with(r#"{"stream_options":{"include_usage":true}, "model""#), "{absent}");
+    }
+
+    #[test]
+    fn verify_refuses_what_was_not_declared() {
+        let body = body(r#","n":1,"max_tokens":9"#);
+        let original = Json::parse(body.as_bytes()).unwrap();
+        let edits = Edits { model: Some("b".into()), ..cap(5, CapField::MaxTokens) };
+        let good = edit(&body, &edits);
+        for (from, to, error) in [
+            ("\"b\"", "\"c\"", EditError::Field("model")),
+            (":5", ":6", EditError::Field("max_tokens")),
+            ("\"max_tokens\":5", "\"n2\":5", EditError::Field("max_tokens")),
+            (":5", ":5,\"max_completion_tokens\":7", EditError::Field("max_completion_tokens")),
+            ("\"x\"", "\"y\"", EditError::Other),
+            (",\"n\":1", "", EditError::Other),
+            (",\"n\":1", ",\"n\":1.0", EditError::Other),
+            (":5", ":5,\"stream_options\":{}", EditError::Other),
+            ("}]", "}],\"model\":\"b\"", EditError::Unreadable),
+        ] {
+            let tampered = good.replacen(from, to, 1);
+            assert_ne!(tampered, good, "{from}");
+            assert_eq!(verify(&original, tampered.as_bytes(), &edits), Err(error), "{from} → {to}");
+        }
+    }
+
+    fn gap() -> impl Strategy<Value = &'static str> {
+        prop::sample::select(vec!["", " ", "\n", "\t ", "\r\n  "])
+    }
+
+    /// Fields in any order, with any white space, among them those to be edited.
+    fn any_body() -> impl Strategy<Value = String> {
+        let options = prop::sample::select(vec!["null", "{}", r#"{"include_usage":false}"#, r#"{"x":[1]}"#]);
+        let caps = prop::sample::select(vec![
+            "",
+            r#""max_tokens":7"#,
+            r#""max_completion_tokens":900"#,
+            r#""max_tokens":null"#,
+            r#""max_tokens":null|"max_completion_tokens":12"#,
+            r#""max_tokens":12|"max_completion_tokens":null"#,
+        ]);
+        let extra = prop::collection::btree_map("[a-z]{3}_[a-z]", "[ -~é語]{0,12}", 0..4);
+        (caps, prop::option::of(options), extra, prop::collection::vec(gap(), 64), any::<u64>()).prop_map(
+            |(caps, options, extra, gaps, order)| {
+                let mut fields = vec![
+                    r#""model":"gpt""#.to_owned(),
+                    r#""messages":[{"role":"user","content":"model max_tokens"}]"#.to_owned(),
+                    r#""stream":true"#.to_owned(),
+                ];
+                fields.extend(caps.split('|').filter(|c| !c.is_empty()).map(str::to_owned));
+                fields.extend(options.map(|o| format!(r#""stream_options":{o}"#)));
+                fields.extend(extra.iter().map(|(k, v)| format!("\"{k}\":{}", quoted(v))));
+                let turn = order as usize % fields.len();
+                fields.rotate_left(turn);
+                let mut gaps = gaps.into_iter().cycle();
+                let mut gap = || gaps.next().unwrap_or("");
+                let spaced: Vec<_> = fields
+                    .iter()
+                    .map(|f| {
+                        let (key, value) = f.split_once(':').unwrap();
+                        format!("{}{key}{}:{}{value}{}", gap(), gap(), gap(), gap())
+                    })
+                    .collect();
+                format!("{}{{{}}}{}", gap(), spaced.join(","), gap())
+            },
+        )
+    }
+
+    fn any_edits() -> impl Strategy<Value = Edits> {
+        let field = prop::sample::select(vec![CapField::MaxTokens, CapField::MaxCompletionTokens]);
+        (prop::option::of("[ -~]{1,8}"), prop::option::of(1u32..1000), field, any::<bool>()).prop_map(
+            |(model, max_tokens, cap_field, include_usage)| Edits { model, max_tokens, cap_field, include_usage },
+        )
+    }
+
+    const DECLARED: [&str; 4] = ["model", "max_tokens", "max_completion_tokens", "stream_options"];
+
+    /// What stands before, after and between the members' commas, white space included, by key.
+    fn pieces(body: &str) -> Vec<(String, String)> {
+        let json = Json::parse(body.as_bytes()).unwrap();
+        let members = json.as_object().unwrap();
+        let mut pieces = vec![
+            ("before".to_owned(), body[..json.span.start].to_owned()),
+            ("after".to_owned(), body[json.span.end..].to_owned()),
+        ];
+        let mut from = json.span.start + 1;
+        for member in members {
+            let rest = &body[member.value.span.end..];
+            let end = member.value.span.end + rest.find([',', '}']).unwrap();
+            pieces.push((member.key.to_string(), body[from..end].to_owned()));
+            from = end + 1;
+        }
+        pieces
+    }
+
+    proptest! {
+        #[test]
+        fn edits_change_the_declared_fields_only_and_always_verify(body in any_body(), edits in any_edits()) {
+            let edited = edit(&body, &edits);
+            let again = Json::parse(edited.as_bytes()).unwrap();
+            let points = decode(edited.as_bytes(), &again).unwrap().edits;
+            // Applying them again changes nothing: the result is what the edits ask for.
+            prop_assert_eq!(apply(edited.as_bytes(), &points, &edits), edited.as_bytes());
+            let kept = |text: &str| {
+                let mut pieces = pieces(text);
+                pieces.retain(|(key, _)| !DECLARED.contains(&key.as_str()));
+                pieces
+            };
+            prop_assert_eq!(kept(&body), kept(&edited));
+        }
+
+        #[test]
+        fn verify_refuses_any_single_changed_character_of_a_message(
+            body in any_body(), edits in any_edits(), at in 0usize..16,
+        ) {
+            let edited = edit(&body, &edits);
+            let from = edited.find("model max_tokens").unwrap();
+            let mut tampered = edited.into_bytes();
+            tampered[from + at] ^= 1;
+            let original = Json::parse(body.as_bytes()).unwrap();
+            prop_assert_eq!(verify(&original, &tampered, &edits), Err(EditError::Other));
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! Neutral answers as OpenAI's bytes.
+
+use bytes::{BufMut, BytesMut};
+
+use super::error::ApiError;
+use crate::chat::request::ToolCall;
+use crate::chat::{Choice, Delta, FinishReason, Reply, Usage};
+
+/// What an answer says about itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnswerMeta<'a> {
+    /// `chatcmpl-…`
+    pub id: &'a str,
+    /// Seconds since 1970, UTC.
+    pub created: i64,
+    /// Which model answered.
+    pub model: &'a str,
+}
+
+/// A whole answer: a `chat.completion`.
+pub fn encode_reply(meta: &AnswerMeta<'_>, reply: &Reply) -> Vec<u8> {
+    let text: usize = reply.choices.iter().map(|c| c.text.len()).sum();
+    let mut out = BytesMut::with_capacity(text + 512);
+    head(&mut out, "chat.completion", meta);
+    out.put_slice(b",\"choices\":[");
+    for (index, choice) in reply.choices.iter().enumerate() {
+        comma(&mut out, index);
+        whole_choice(&mut out, index, choice);
+    }
+    out.put_slice(b"],\"usage\":");
+    usage(&mut out, reply.usage);
+    out.put_slice(b",\"system_fingerprint\":null}");
+    out.into()
+}
+
+/// An entry of `GET /v1/models`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ModelEntry<'a> {
+    /// The name to send as `model`.
+    pub id: &'a str,
+    /// Seconds since 1970, UTC.
+    pub created: i64,
+    /// Whose it is.
+    pub owned_by: &'a str,
+}
+
+/// The answer of `GET /v1/models`.
+pub fn encode_models<'a>(models: impl IntoIterator<Item = ModelEntry<'a>>) -> Vec<u8> {
+    let mut out = BytesMut::new();
+    out.put_slice(b"{\"object\":\"list\",\"data\":[");
+    for (index, model) in models.into_iter().enumerate() {
+        comma(&mut out, index);
+        out.put_slice(b"{\"id\":");
+        string(&mut out, model.id);
+        out.put_slice(b",\"object\":\"model\",\"created\":");
+        number(&mut out, model.created);
+        out.put_slice(b",\"owned_by\":");
+        string(&mut out, model.owned_by);
+        out.put_u8(b'}');
+    }
+    out.put_slice(b"]}");
+    out.into()
+}
+
+/// Turns deltas into the frames of a stream.
+///
+/// The order of a whole stream: [`Self::delta`] for each delta, then [`Self::done`]. A stream that breaks ends with
+/// [`error_frame`] instead.
+#[derive(Clone, Debug)]
+pub struct StreamEncoder {
+    /// All frames begin alike, up to `"choices":[`.
+    beginning: Vec<u8>,
+    /// Which choices have had their first chunk, the one with the role.
+    begun: Vec<u32>,
+    /// `stream_options.include_usage`
+    usage: bool,
+}
+
+impl StreamEncoder {
+    /// An encoder for one answer.
+    pub fn new(meta: &AnswerMeta<'_>, include_usage: bool) -> Self {
+        let mut beginning = BytesMut::from(b"data: ".as_slice());
+        head(&mut beginning, "chat.completion.chunk", meta);
+        beginning.put_slice(b",\"system_fingerprint\":null,\"choices\":[");
+        Self { beginning: beginning.into(), begun: Vec::new(), usage: include_usage }
+    }
+
+    /// Appends the frames for `delta`. Usage that was not asked for has none.
+    pub fn delta(&mut self, delta: &Delta, out: &mut BytesMut) {
+        match delta {
+            Delta::Text { index, text } => {
+                self.begin(*index, out);
+                self.choice(*index, None, out, |out| {
+                    out.put_slice(b"{\"content\":");
+                    string(out, text.expose());
+                    out.put_u8(b'}');
+                });
+            }
+            Delta::Finish { index, reason } => {
+                self.begin(*index, out);
+                self.choice(*index, Some(*reason), out, |out| out.put_slice(b"{}"));
+            }
+            Delta::Usage(counts) if self.usage => {
+                out.put_slice(&self.beginning);
+                out.put_slice(b"],\"usage\":");
+                usage(out, *counts);
+                out.put_slice(b"}\n\n");
+            }
+            Delta::Usage(_) => {}
+        }
+    }
+
+    /// Appends the end of a complete stream.
+    pub fn done(&self, out: &mut BytesMut) {
+        out.put_slice(b"data: [DONE]\n\n");
+    }
+
+    /// A choice's first chunk has the role and empty content.
+    fn begin(&mut self, index: u32, out: &mut BytesMut) {
+        if !self.begun.contains(&index) {
+            self.begun.push(index);
+            let first = b"{\"role\":\"assistant\",\"content\":\"\",\"refusal\":null}";
+            self.choice(index, None, out, |out| out.put_slice(first));
+        }
+    }
+
+    fn choice(&self, index: u32, finish: Option<FinishReason>, out: &mut BytesMut, delta: impl FnOnce(&mut BytesMut)) {
+        out.put_slice(&self.beginning);
+        out.put_slice(b"{\"index\":");
+        number(out, index.into());
+        out.put_slice(b",\"delta\":");
+        delta(out);
+        out.put_slice(b",\"logprobs\":null,\"finish_reason\":");
+        match finish {
+            Some(reason) => string(out, reason.name()),
+            None => out.put_slice(b"null"),
+        }
+        out.put_slice(if self.usage { b"}],\"usage\":null}\n\n" } else { b"}]}\n\n".as_slice() });
+    }
+}
+
+/// Appends the last frame of a stream that failed after its first byte. No `[DONE]` follows it: the answer is not whole.
+pub fn error_frame(error: &ApiError, out: &mut BytesMut) {
+    out.put_slice(b"data: ");
+    error.write(out);
+    out.put_slice(b"\n\n");
+}
+
+/// The opening fields; the object stays open.
+fn head(out: &mut BytesMut, object: &str, meta: &AnswerMeta<'_>) {
+    out.put_slice(b"{\"id\":");
+    string(out, meta.id);
+    out.put_slice(b",\"object\":");
+    string(out, object);
+    out.put_slice(b",\"created\":");
+    number(out, meta.created);
+    out.put_slice(b",\"model\":");
+    string(out, meta.model);
+}
+
+fn whole_choice(out: &mut BytesMut, index: usize, choice: &Choice) {
+    out.put_slice(b"{\"index\":");
+    number(out, index as i64);
+    out.put_slice(b",\"message\":{\"role\":\"assistant\",\"content\":");
+    if choice.text.is_empty() && !choice.tool_calls.is_empty() {
+        out.put_slice(b"null");
+    } else {
+        string(out, choice.text.expose());
+    }
+    if !choice.tool_calls.is_empty() {
+        out.put_slice(b",\"tool_calls\":[");
+        for (index, call) in choice.tool_calls.iter().enumerate() {
+            comma(out, index);
+            tool_call(out, call);
+        }
+        out.put_u8(b']');
+    }
+    out.put_slice(b",\"refusal\":null,\"annotations\":[]},\"logprobs\":null,\"finish_reason\":");
+    string(out, choice.finish.name());
+    out.put_u8(b'}');
+}
+
+fn tool_call(out: &mut BytesMut, call: &ToolCall) {
+    out.put_slice(b"{\"id\":");
+    string(out, &call.id);
+    out.put_slice(b",\"type\":\"function\",\"function\":{\"name\":");
+    string(out, &call.name);
+    out.put_slice(b",\"arguments\":");
+    string(out, call.arguments.expose());
+    out.put_slice(b"}}");
+}
+
+fn usage(out: &mut BytesMut, usage: Usage) {
+    for (name, tokens) in [
+        ("{\"prompt_tokens\":", usage.input),
+        (",\"completion_tokens\":", usage.output),
+        (",\"total_tokens\":", usage.input.saturating_add(usage.output)),
+        (",\"prompt_tokens_details\":{\"cached_tokens\":", usage.cached_input),
+    ] {
+        out.put_slice(name.as_bytes());
+        put(out, &tokens);
+    }
+    out.put_slice(b"}}");
+}
+
+fn comma(out: &mut BytesMut, index: usize) {
+    if index > 0 {
+        out.put_u8(b',');
+    }
+}
+
+fn number(out: &mut BytesMut, number: i64) {
+    put(out, &number);
+}
+
+fn string(out: &mut BytesMut, text: &str) {
+    put(out, text);
+}
+
+fn put<T: serde::Serialize + ?Sized>(out: &mut BytesMut, value: &T) {
+    // A number or a string into memory: neither can fail.
+    let _ = serde_json::to_writer(out.writer(), value);
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::chat::Text;
+
+    const META: AnswerMeta<'static> = AnswerMeta { id: "chatcmpl-01", created: 1_741_569_952, model: "qwen3-4b" };
+    const COUNTS: Usage = Usage { input: 19, output: 10, cached_input: 16 };
+
+    fn text(index: u32, text: &str) -> Delta {
+        Delta::Text { index, text: text.into() }
+    }
+
+    fn stream(include_usage: bool, deltas: &[Delta]) -> String {
+        let mut encoder = StreamEncoder::new(&META, include_usage);
+        let mut out = BytesMut::new();
+        for delta in deltas {
+            encoder.delta(delta, &mut out);
+        }
+        encoder.done(&mut out);
+        String::from_utf8(out.into()).unwrap()
+    }
+
+    #[test]
+    fn a_whole_answer_looks_like_openais() {
+        let choice = Choice { text: "Hi \"you\"\n語".into(), ..Choice::default() };
+        let reply = Reply { choices: vec![choice], usage: COUNTS };
+        insta::assert_snapshot!(String::from_utf8(encode_reply(&META, &reply)).unwrap());
+    }
+
+    #[test]
+    fn tool_calls_come_with_null_content() {
+        let call = ToolCall { id: "call_1".into(), name: "weather".into(), arguments: r#"{"city":"Ulm"}"#.into() };
+        let choice = Choice { tool_calls: vec![call], finish: FinishReason::ToolCalls, text: Text::default() };
+        let reply = Reply { choices: vec![choice.clone(), choice], usage: COUNTS };
+        insta::assert_snapshot!(String::from_utf8(encode_reply(&META, &reply)).unwrap());
+    }
+
+    #[test]
+    fn a_stream_begins_with_the_role_and_ends_with_done() {
+        let deltas = [
+            text(0, "Hel"),
+            text(0, "lo\n"),
+            Delta::Finish { index: 0, reason: FinishReason::Stop },
+            Delta::Usage(COUNTS),
+        ];
+        insta::assert_snapshot!(stream(false, &deltas));
+    }
+
+    #[test]
+    fn usage_comes_last_where_asked_for_and_is_null_before() {
+        let deltas = [
+            text(1, "b"),
+            text(0, "a"),
+            Delta::Finish { index: 1, reason: FinishReason::Length },
+            Delta::Finish { index: 0, reason: FinishReason::Stop },
+            Delta::Usage(COUNTS),
+        ];
+        insta::assert_snapshot!(stream(true, &deltas));
+    }
+
+    #[test]
+    fn a_broken_stream_ends_with_an_error_and_never_with_done() {
+        let mut out = BytesMut::new();
+        error_frame(&ApiError::new(StatusCode::BAD_GATEWAY, "the provider broke off its answer"), &mut out);
+        insta::assert_snapshot!(std::str::from_utf8(&out).unwrap());
+    }
+
+    #[test]
+    fn models_are_listed() {
+        let models = ["auto", "qwen3-4b"].map(|id| ModelEntry { id, created: 1_741_569_952, owned_by: "ajar" });
+        insta::assert_snapshot!(String::from_utf8(encode_models(models)).unwrap());
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_one_frame_of_valid_json_that_reads_back(content in any::<String>()) {
+            let frames = stream(false, &[text(0, &content)]);
+            let frame = frames.split("\n\n").nth(1).unwrap();
+            let json: serde_json::Value = serde_json::from_str(frame.strip_prefix("data: ").unwrap()).unwrap();
+            prop_assert_eq!(json["choices"][0]["delta"]["content"].as_str(), Some(content.as_str()));
+        }
+    }
+}

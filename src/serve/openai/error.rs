@@ -1,0 +1,189 @@
+//! Failures in OpenAI's shape.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use bytes::{BufMut, BytesMut};
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, StatusCode};
+use serde::Serialize;
+
+use super::super::body::BodyError;
+use super::decode::BadRequest;
+use crate::chat::json::JsonError;
+
+/// Longest key of a request that is named back, in characters.
+const MAX_ECHO: usize = 64;
+
+/// What a client is told when there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiError {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// For a person: what is wrong, and the way out. It may name a key of the request, so it goes to the client only.
+    pub message: String,
+    /// The field that is wrong, such as `messages[2].content`.
+    pub param: Option<String>,
+    /// For a program.
+    pub code: &'static str,
+    /// When it makes sense to try again.
+    pub retry_after: Option<Duration>,
+}
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    error: Shape<'a>,
+}
+
+#[derive(Serialize)]
+struct Shape<'a> {
+    message: &'a str,
+    r#type: &'a str,
+    param: Option<&'a str>,
+    code: &'a str,
+}
+
+impl ApiError {
+    /// An error with the status's usual code.
+    pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { status, message: message.into(), param: None, code: code_of(status), retry_after: None }
+    }
+
+    /// With a code of its own.
+    pub fn code(self, code: &'static str) -> Self {
+        Self { code, ..self }
+    }
+
+    /// Says when to try again.
+    pub fn retry_after(self, wait: Duration) -> Self {
+        Self { retry_after: Some(wait), ..self }
+    }
+
+    /// Writes `{"error":{…}}`.
+    pub fn write(&self, out: &mut BytesMut) {
+        let shape = Shape {
+            message: &self.message,
+            r#type: type_of(self.status),
+            param: self.param.as_deref(),
+            code: self.code,
+        };
+        // Strings into memory: neither can fail.
+        let _ = serde_json::to_writer(out.writer(), &Envelope { error: shape });
+    }
+}
+
+/// The `type` that clients of OpenAI's API expect with a status.
+fn type_of(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        401 => "authentication_error",
+        403 => "permission_error",
+        429 => "rate_limit_error",
+        500.. => "server_error",
+        _ => "invalid_request_error",
+    }
+}
+
+/// The `code` of a status where the failure has none of its own.
+fn code_of(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        401 => "invalid_api_key",
+        403 => "permission_denied",
+        404 => "not_found",
+        405 => "method_not_allowed",
+        408 => "request_timeout",
+        413 => "request_too_large",
+        422 => "unprocessable_request",
+        429 => "rate_limit_exceeded",
+        431 => "request_header_too_large",
+        502 => "upstream_error",
+        503 => "service_unavailable",
+        504 => "upstream_timeout",
+        500.. => "internal_error",
+        _ => "invalid_request",
+    }
+}
+
+impl From<BadRequest> for ApiError {
+    fn from(bad: BadRequest) -> Self {
+        Self { param: bad.param, ..Self::new(StatusCode::BAD_REQUEST, bad.message).code(bad.code) }
+    }
+}
+
+impl From<JsonError> for ApiError {
+    fn from(error: JsonError) -> Self {
+        let bad = |code| Self::new(StatusCode::BAD_REQUEST, error.to_string()).code(code);
+        match &error {
+            JsonError::DuplicateKey(key) => {
+                let key: String = key.chars().take(MAX_ECHO).collect();
+                let message = JsonError::DuplicateKey(key.clone()).to_string();
+                Self { message, param: Some(key), ..bad("duplicate_key") }
+            }
+            JsonError::Utf8(_) => bad("invalid_utf8"),
+            JsonError::Syntax { .. } => bad("invalid_json"),
+            JsonError::TooDeep => bad("nested_too_deep"),
+        }
+    }
+}
+
+impl From<BodyError> for ApiError {
+    fn from(error: BodyError) -> Self {
+        let status = match error {
+            BodyError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            BodyError::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            BodyError::Disconnected => StatusCode::BAD_REQUEST,
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut body = BytesMut::new();
+        self.write(&mut body);
+        let mut response = Response::new(Body::from(body.freeze()));
+        *response.status_mut() = self.status;
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(wait) = self.retry_after {
+            // Whole seconds, rounded up: a client that comes early is refused again.
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            response.headers_mut().insert(RETRY_AFTER, seconds.max(1).into());
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_has_openais_shape() {
+        let mut shown = String::new();
+        for status in [400, 401, 403, 404, 405, 408, 413, 422, 429, 431, 500, 502, 503, 504] {
+            let mut out = BytesMut::new();
+            ApiError::new(StatusCode::from_u16(status).unwrap(), "what is \"wrong\"").write(&mut out);
+            shown += &format!("{status} {}\n", std::str::from_utf8(&out).unwrap());
+        }
+        insta::assert_snapshot!(shown);
+    }
+
+    #[test]
+    fn retry_after_is_in_whole_seconds_and_never_early() {
+        for (wait, header) in [(0, "1"), (1, "1"), (1000, "1"), (1001, "2"), (90_000, "90")] {
+            let error = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "slow down");
+            let response = error.retry_after(Duration::from_millis(wait)).into_response();
+            assert_eq!(response.headers()[RETRY_AFTER], header);
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_no_strict_json_is_a_400_that_names_the_place() {
+        let deep = "[".repeat(100);
+        let bodies: [&[u8]; 5] = [b"{\"a\":1,\"\\u0061\":2}", b"{\"a\":\xff}", b"{\"a\" 1}", deep.as_bytes(), b""];
+        let errors = bodies.map(|body| ApiError::from(crate::chat::Json::parse(body).unwrap_err()));
+        insta::assert_debug_snapshot!(errors.map(|e| (e.status.as_u16(), e.code, e.param, e.message)));
+        let long = ApiError::from(JsonError::DuplicateKey("é".repeat(1 << 20)));
+        assert!(long.message.len() < 300);
+    }
+}

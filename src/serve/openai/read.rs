@@ -1,0 +1,406 @@
+//! The provider's side of the dialect: what a reply or a stream's frame says, without keeping its text.
+//!
+//! Many vendors speak "OpenAI-compatible" with extras, nulls and gaps. Only what is used here is looked at, and what is
+//! missing is missing, not an error.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use crate::chat::{FinishReason, Text, Usage};
+
+/// What a whole reply says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// Token counts, where reported.
+    pub usage: Option<Usage>,
+    /// Why the last choice ended.
+    pub finish: Option<FinishReason>,
+    /// Characters of content, reasoning, refusals and tool arguments, of all choices: for counting where `usage` is
+    /// missing.
+    pub output_chars: u64,
+}
+
+/// What one frame of a stream is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Frame {
+    /// A chunk. Vendors put content, end and usage into one or into several.
+    Chunk(Chunk),
+    /// `[DONE]`
+    Done,
+    /// The provider's own error event: the stream has failed.
+    Error {
+        /// The provider's words, which may quote the prompt.
+        message: Text,
+    },
+    /// Only comments or empty lines, such as a keep-alive.
+    Comment,
+    /// Data that is no chunk.
+    Other,
+}
+
+/// A chunk of a stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Chunk {
+    /// As [`Observed::output_chars`], of this chunk.
+    pub chars: u64,
+    /// Whether a choice carries content, a refusal, reasoning or a part of a tool call: from here on there is no second
+    /// attempt.
+    pub content: bool,
+    /// Why a choice ended, if one did.
+    pub finish: Option<FinishReason>,
+    /// Token counts, where reported.
+    pub usage: Option<Usage>,
+    /// Whether `choices` is empty.
+    pub no_choices: bool,
+}
+
+impl Chunk {
+    /// Whether the chunk exists only since *we* asked for usage: a client that did not ask must not see it.
+    pub fn is_unasked_usage(&self, client_asked: bool) -> bool {
+        !client_asked && self.no_choices && self.usage.is_some()
+    }
+}
+
+/// Reads a whole reply; `None` where it is no chat completion.
+pub fn observe_reply(body: &[u8]) -> Option<Observed> {
+    let reply: Wire<'_> = serde_json::from_slice(body).ok()?;
+    let choices = reply.choices?;
+    Some(Observed {
+        usage: reply.usage.and_then(WireUsage::counted),
+        finish: choices.iter().rev().find_map(WireChoice::finish),
+        output_chars: choices.iter().map(WireChoice::chars).sum(),
+    })
+}
+
+/// Reads one frame as [`super::sse::SseFramer`] cuts them.
+pub fn observe(frame: &[u8]) -> Frame {
+    let Some(data) = data(frame) else { return Frame::Comment };
+    if data.trim_ascii() == b"[DONE]" {
+        return Frame::Done;
+    }
+    let Ok(wire) = serde_json::from_slice::<Wire<'_>>(&data) else { return Frame::Other };
+    if let Some(error) = wire.error {
+        return Frame::Error { message: Text::new(error.message()) };
+    }
+    let Some(choices) = wire.choices else { return Frame::Other };
+    Frame::Chunk(Chunk {
+        chars: choices.iter().map(WireChoice::chars).sum(),
+        content: choices.iter().any(WireChoice::has_content),
+        finish: choices.iter().find_map(WireChoice::finish),
+        usage: wire.usage.and_then(WireUsage::counted),
+        no_choices: choices.is_empty(),
+    })
+}
+
+/// The frame's `data`, its lines joined as the standard says; `None` where it has none.
+fn data(frame: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let frame = frame.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(frame);
+    let mut joined: Option<Cow<'_, [u8]>> = None;
+    for line in frame.split(|b| matches!(b, b'\n' | b'\r')) {
+        let Some(value) = line.strip_prefix(b"data") else { continue };
+        let value = match value {
+            [b':', b' ', rest @ ..] | [b':', rest @ ..] => rest,
+            [] => b"",
+            _ => continue,
+        };
+        match &mut joined {
+            None => joined = Some(Cow::Borrowed(value)),
+            Some(lines) => lines.to_mut().extend([b"\n", value].concat()),
+        }
+    }
+    joined
+}
+
+#[derive(Deserialize)]
+struct Wire<'a> {
+    #[serde(default, borrow)]
+    choices: Option<Vec<WireChoice<'a>>>,
+    #[serde(default)]
+    usage: Option<WireUsage>,
+    #[serde(default, borrow)]
+    error: Option<WireError<'a>>,
+}
+
+#[derive(Deserialize)]
+struct WireChoice<'a> {
+    /// In a stream. Some vendors send both names, so neither is an alias.
+    #[serde(default)]
+    delta: Option<WireDelta>,
+    /// In a whole reply.
+    #[serde(default)]
+    message: Option<WireDelta>,
+    #[serde(default, borrow)]
+    finish_reason: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct WireDelta {
+    #[serde(default)]
+    content: Chars,
+    #[serde(default)]
+    refusal: Chars,
+    #[serde(default)]
+    reasoning: Chars,
+    #[serde(default)]
+    reasoning_content: Chars,
+    #[serde(default)]
+    tool_calls: Chars,
+    #[serde(default)]
+    function_call: Chars,
+    #[serde(default)]
+    audio: Option<IgnoredAny>,
+}
+
+impl WireDelta {
+    fn chars(&self) -> u64 {
+        // Where both are there, they are the same text.
+        let reasoning = self.reasoning.0.max(self.reasoning_content.0);
+        self.content.0 + self.refusal.0 + reasoning + self.tool_calls.0 + self.function_call.0
+    }
+}
+
+impl WireChoice<'_> {
+    fn said(&self) -> Option<&WireDelta> {
+        self.delta.as_ref().or(self.message.as_ref())
+    }
+
+    fn chars(&self) -> u64 {
+        self.said().map_or(0, WireDelta::chars)
+    }
+
+    fn has_content(&self) -> bool {
+        self.said().is_some_and(|said| said.chars() > 0 || said.audio.is_some())
+    }
+
+    fn finish(&self) -> Option<FinishReason> {
+        match self.finish_reason.as_deref()? {
+            // Some vendors send this until the end.
+            "" => None,
+            "length" | "max_tokens" | "model_length" => Some(FinishReason::Length),
+            "tool_calls" | "function_call" => Some(FinishReason::ToolCalls),
+            "content_filter" => Some(FinishReason::ContentFilter),
+            _ => Some(FinishReason::Stop),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum WireError<'a> {
+    Object {
+        #[serde(default, borrow)]
+        message: Option<Cow<'a, str>>,
+    },
+    Text(#[serde(borrow)] Cow<'a, str>),
+    Other(IgnoredAny),
+}
+
+impl WireError<'_> {
+    fn message(self) -> String {
+        match self {
+            Self::Object { message } => message.unwrap_or_default().into_owned(),
+            Self::Text(text) => text.into_owned(),
+            Self::Other(_) => String::new(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct WireUsage {
+    #[serde(default)]
+    prompt_tokens: Count,
+    #[serde(default)]
+    completion_tokens: Count,
+    #[serde(default)]
+    prompt_tokens_details: Option<WireDetails>,
+    /// DeepSeek's field.
+    #[serde(default)]
+    prompt_cache_hit_tokens: Count,
+}
+
+#[derive(Deserialize)]
+struct WireDetails {
+    #[serde(default)]
+    cached_tokens: Count,
+}
+
+impl WireUsage {
+    /// `None` where neither count is there.
+    fn counted(self) -> Option<Usage> {
+        if self.prompt_tokens.0.is_none() && self.completion_tokens.0.is_none() {
+            return None;
+        }
+        let detailed = self.prompt_tokens_details.and_then(|d| d.cached_tokens.0);
+        Some(Usage {
+            input: self.prompt_tokens.0.unwrap_or(0),
+            output: self.completion_tokens.0.unwrap_or(0),
+            cached_input: detailed.or(self.prompt_cache_hit_tokens.0).unwrap_or(0),
+        })
+    }
+}
+
+/// A count that a vendor may also send as null or as a float.
+#[derive(Clone, Copy, Default)]
+struct Count(Option<u64>);
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = Option::<serde_json::Number>::deserialize(deserializer)?;
+        // `as` saturates: a negative count is 0.
+        Ok(Self(number.and_then(|n| n.as_u64().or(n.as_f64().map(|f| f as u64)))))
+    }
+}
+
+/// The number of characters of all text in a value, counted without keeping it.
+///
+/// Content is a string, or (with some vendors) an array of typed parts; a tool call's text is its name and arguments.
+#[derive(Default)]
+struct Chars(u64);
+
+impl<'de> Deserialize<'de> for Chars {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(CountChars).map(Self)
+    }
+}
+
+struct CountChars;
+
+impl<'de> Visitor<'de> for CountChars {
+    type Value = u64;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("content")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<u64, E> {
+        Ok(text.chars().count() as u64)
+    }
+
+    fn visit_unit<E>(self) -> Result<u64, E> {
+        Ok(0)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<u64, E> {
+        Ok(0)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<u64, E> {
+        Ok(0)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<u64, E> {
+        Ok(0)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<u64, E> {
+        Ok(0)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<u64, A::Error> {
+        let mut sum = 0;
+        while let Some(Chars(chars)) = items.next_element()? {
+            sum += chars;
+        }
+        Ok(sum)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<u64, A::Error> {
+        let mut sum = 0;
+        while let Some(key) = members.next_key::<Cow<'_, str>>()? {
+            match key.as_ref() {
+                "text" | "thinking" | "name" | "arguments" | "function" => sum += members.next_value::<Chars>()?.0,
+                _ => drop(members.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(sum)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunk(json: &str) -> Chunk {
+        match observe(format!("data: {json}\n\n").as_bytes()) {
+            Frame::Chunk(chunk) => chunk,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_role_chunk_is_no_content_and_characters_are_counted_not_bytes() {
+        let role = chunk(r#"{"choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}"#);
+        assert_eq!(role, Chunk::default());
+        let content = chunk(r#"{"choices":[{"delta":{"content":"h\u00e9語😀"}}],"usage":null}"#);
+        assert_eq!(content, Chunk { chars: 4, content: true, ..Chunk::default() });
+    }
+
+    #[test]
+    fn tool_calls_reasoning_and_typed_parts_are_content() {
+        for (delta, chars) in [
+            (r#"{"tool_calls":[{"index":0,"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]}"#, 3),
+            (r#"{"reasoning_content":"hm"}"#, 2),
+            (r#"{"reasoning":"hm","content":null}"#, 2),
+            (r#"{"content":[{"type":"text","text":"abc"}]}"#, 3),
+            (r#"{"refusal":"no"}"#, 2),
+            (r#"{"reasoning":"hm","reasoning_content":"hm"}"#, 2),
+            (r#"{"audio":{"data":"AAAA"}}"#, 0),
+        ] {
+            let seen = chunk(&format!(r#"{{"choices":[{{"delta":{delta}}}]}}"#));
+            assert_eq!((seen.chars, seen.content), (chars, true), "{delta}");
+        }
+    }
+
+    #[test]
+    fn content_end_and_usage_may_come_in_one_chunk() {
+        let seen = chunk(
+            r#"{"choices":[{"delta":{"content":"a"},"finish_reason":"length"}],"usage":{"prompt_tokens":7,
+            "completion_tokens":2.0,"prompt_tokens_details":{"cached_tokens":5},"x":[{}]},"vendor":{"a":1e400}}"#
+                .replace('\n', " ")
+                .as_str(),
+        );
+        let usage = Usage { input: 7, output: 2, cached_input: 5 };
+        assert_eq!((seen.finish, seen.usage), (Some(FinishReason::Length), Some(usage)));
+        assert!(!seen.is_unasked_usage(false));
+    }
+
+    #[test]
+    fn a_usage_chunk_is_stripped_only_from_those_who_did_not_ask() {
+        let seen = chunk(r#"{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1}}"#);
+        assert_eq!((seen.is_unasked_usage(false), seen.is_unasked_usage(true)), (true, false));
+        assert!(!chunk(r#"{"choices":[],"prompt_filter_results":[]}"#).is_unasked_usage(false));
+    }
+
+    #[test]
+    fn frames_that_are_no_chunks_are_told_apart() {
+        assert_eq!(observe(b"data: [DONE]\r\n\r\n"), Frame::Done);
+        assert_eq!(observe(b"data:[DONE]\n\n"), Frame::Done);
+        assert_eq!(observe(b": keep-alive\n\n"), Frame::Comment);
+        assert_eq!(observe(b"\n"), Frame::Comment);
+        assert_eq!(observe(b"data: {\"ok\":true}\n\n"), Frame::Other);
+        assert_eq!(observe(b"data: {\"choi\n\n"), Frame::Other);
+        assert_eq!(
+            observe(b"data: {\"choices\":\ndata: []}\n\n"),
+            Frame::Chunk(Chunk { no_choices: true, ..Chunk::default() })
+        );
+        for error in [r#"{"error":{"message":"full","code":503}}"#, r#"{"error":"full"}"#] {
+            let frame = observe(format!("event: error\ndata: {error}\n\n").as_bytes());
+            assert_eq!(frame, Frame::Error { message: "full".into() });
+        }
+    }
+
+    #[test]
+    fn a_whole_reply_gives_usage_end_and_length() {
+        let seen = observe_reply(
+            br#"{"id":"x","choices":[{"index":0,"message":{"role":"assistant","content":"hello","annotations":[]},
+            "finish_reason":"stop","logprobs":null}],"usage":{"prompt_tokens":3,"completion_tokens":1,
+            "prompt_cache_hit_tokens":2}}"#,
+        );
+        let usage = Some(Usage { input: 3, output: 1, cached_input: 2 });
+        assert_eq!(seen, Some(Observed { usage, finish: Some(FinishReason::Stop), output_chars: 5 }));
+        assert_eq!(observe_reply(b"<html>"), None);
+    }
+}
