@@ -114,9 +114,10 @@ impl Folder {
         if text.is_empty() {
             return;
         }
-        let continues = self.segments.last().is_some_and(|last| {
-            last.replaced == 0 && last.original + (self.text.len() - last.folded) == original
-        });
+        let continues = self
+            .segments
+            .last()
+            .is_some_and(|last| last.replaced == 0 && last.original + (self.text.len() - last.folded) == original);
         if !continues {
             self.segments.push(Segment { folded: self.text.len(), original, replaced: 0 });
         }
