@@ -162,6 +162,8 @@ fn email_addresses_have_a_domain() {
             ("jürgen@example.de", "jürgen@example.de"),
             ("ｊａｎｅ＠example．com", "ｊａｎｅ＠example．com"),
             ("jane\u{200B}@example.com", "jane\u{200B}@example.com"),
+            ("{\"to\":\"jane\\u0040example.com\"}", "jane\\u0040example.com"),
+            ("?to=jane%40example.com", "jane%40example.com"),
         ],
         &[
             "@property def x",
