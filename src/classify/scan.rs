@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_texts_take_linear_time() {
+    fn texts_that_repeat_an_anchor_are_scanned_to_the_end() {
         for unit in [
             "1 ",
             "@",
