@@ -123,7 +123,8 @@ fn secrets(data: &Path, scanner: &Scanner) -> Result<Table, DataError> {
         (alarms, all)
     };
     let ((hits, positives), (alarms, negatives)) = (alarmed(1), alarmed(0));
-    let mut table = Table::new("Secrets in prompts", &["with a secret", "recall", "hard negatives", "false alarms", "precision"]);
+    let mut table =
+        Table::new("Secrets in prompts", &["with a secret", "recall", "hard negatives", "false alarms", "precision"]);
     table.push([
         positives.to_string(),
         ratio(hits, positives),
@@ -167,7 +168,8 @@ fn alarms(data: &Path, scanner: &Scanner) -> Result<Table, DataError> {
     let mut table = Table::new("Prompts in which something was found, none of them labelled", &header);
     for (name, file) in PROMPTS {
         let scans: Vec<Scan> = read_rows::<Prompt>(data, file)?.iter().map(|p| scan(scanner, &text_of(p))).collect();
-        let with = |test: &dyn Fn(&Finding) -> bool| scans.iter().filter(|s| s.findings.iter().any(test)).count().to_string();
+        let with =
+            |test: &dyn Fn(&Finding) -> bool| scans.iter().filter(|s| s.findings.iter().any(test)).count().to_string();
         let mut row = vec![name.to_owned(), scans.len().to_string()];
         row.extend(entities.iter().map(|entity| with(&|f| f.entity == *entity)));
         row.push(with(&is_secret));
@@ -180,5 +182,45 @@ fn text_of(prompt: &Prompt) -> String {
     match &prompt.prompt {
         OneOrMore::One(text) => text.clone(),
         OneOrMore::More(turns) => turns.join("\n"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::path::Path;
+
+    use super::evaluate;
+
+    fn write(folder: &Path, name: &str, lines: &str) {
+        let path = folder.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        if name.ends_with(".gz") {
+            let file = std::fs::File::create(path).unwrap();
+            let mut gz = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
+            gz.write_all(lines.as_bytes()).unwrap();
+            gz.finish().unwrap();
+        } else {
+            std::fs::write(path, lines).unwrap();
+        }
+    }
+
+    #[test]
+    fn recall_and_precision_count_labelled_and_found_spans() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let documents = "{\"text\":\"é a@b.com\",\"spans\":[[2,9,\"EMAIL_ADDRESS\"]]}\n\
+            {\"text\":\"x@y.org or nobody\",\"spans\":[[11,17,\"EMAIL_ADDRESS\"]]}\n";
+        write(folder, "pii/presidio_generated_large.jsonl", documents);
+        let secrets = "{\"text\":\"password: hunter22x\",\"label\":1}\n{\"text\":\"hello\",\"label\":1}\n{\"text\":\"bye\",\"label\":0}\n";
+        write(folder, "secrets/secrets_prompts.jsonl.gz", secrets);
+        write(folder, "traffic/mt_bench_questions.jsonl", "{\"turns\":[\"one\",\"ping 10.1.2.30\"]}\n");
+        for name in
+            ["traffic/arena_hard_v0.1_questions.jsonl", "routing/routellm_mmlu.jsonl", "routing/routellm_gsm8k.jsonl"]
+        {
+            write(folder, name, "{\"prompt\":\"hello\"}\n");
+        }
+        write(folder, "traffic/HumanEval.jsonl.gz", "{\"prompt\":\"def f(): pass\"}\n");
+        insta::assert_snapshot!(evaluate(folder).unwrap());
     }
 }

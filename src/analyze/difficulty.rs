@@ -16,14 +16,12 @@ mod rows;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use self::metrics::{Curve, auroc, calibration_error};
+use self::metrics::{Curve, area_interval, auroc, calibration_error};
 use self::ridge::{Design, solve};
 use self::rows::{Row, Split, load};
 use super::data::DataError;
 use super::report::{Report, Table};
-use crate::classify::difficulty::{
-    BUCKETS, bucket, Estimator, Features, IDF_STEPS, Parameters, SHAPES, sublinear,
-};
+use crate::classify::difficulty::{BUCKETS, Estimator, Features, IDF_STEPS, Parameters, SHAPES, bucket, sublinear};
 
 /// Strength of the penalty on the weights; chosen on the calibration rows.
 const PENALTY: f64 = 8.0;
@@ -43,7 +41,7 @@ pub fn evaluate(data: &Path) -> Result<Report, DataError> {
 }
 
 fn evaluate_with(estimator: &Estimator, rows: &[Row]) -> Result<Report, DataError> {
-    let header = ["rows", "n", "estimate by", "APGR", "CPT50", "CPT80", "AUROC", "ECE", "unknown"];
+    let header = ["rows", "n", "estimate by", "APGR", "95% interval", "CPT50", "CPT80", "AUROC", "ECE", "unknown"];
     let mut table = Table::new("Difficulty on rows the estimate was not fitted on", &header);
     for (name, rows) in groups(rows) {
         measure(&mut table, estimator, &name, &rows);
@@ -107,8 +105,11 @@ fn parameters(weights: &[f64], scales: &[[f32; 2]; SHAPES], fitted: usize) -> Pa
     }
 }
 
-/// Share of the calibration prompts that may come out as unknown for lack of known words, and as many for pairs.
-const UNKNOWN_SHARE: f64 = 0.05;
+/// Share of the calibration prompts that come out as unknown for lack of known words, and as many for pairs.
+///
+/// Small, as within these data sets the estimate is no worse on the prompts that a higher bar would refuse: the bar is
+/// there for text unlike any of them.
+const UNKNOWN_SHARE: f64 = 0.01;
 
 /// Turns scores into gains by a least-squares line, and finds how much must be known.
 fn calibrated(raw: Estimator, parameters: Parameters, examples: &[Example]) -> Parameters {
@@ -152,9 +153,10 @@ const SHAPE_SIZE: f64 = 0.05;
 fn design(fitted: &[Example], idf: &[u8], scales: &[[f32; 2]; SHAPES]) -> Design {
     let mut design = Design::new(BUCKETS + SHAPES);
     for Example { features, gain, .. } in fitted {
-        let text = features.counts.iter().map(|(hash, count)| {
-            (bucket(*hash) as u32, sublinear(*count) * f64::from(idf[bucket(*hash)]) / IDF_STEPS)
-        });
+        let text = features
+            .counts
+            .iter()
+            .map(|(hash, count)| (bucket(*hash) as u32, sublinear(*count) * f64::from(idf[bucket(*hash)]) / IDF_STEPS));
         let text: Vec<(u32, f64)> = text.filter(|(_, value)| *value > 0.0).collect();
         let norm = text.iter().map(|(_, v)| v * v).sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
         let shapes = (0..SHAPES).map(|i| {
@@ -199,13 +201,23 @@ fn groups(rows: &[Row]) -> Vec<(String, Vec<&Row>)> {
     groups
 }
 
+fn interval(method: &str, scores: &[f64], gains: &[f64]) -> String {
+    if method == "random" {
+        return "–".to_owned();
+    }
+    let (low, high) = area_interval(scores, gains);
+    format!("{low:.2} to {high:.2}")
+}
+
 fn measure(table: &mut Table, estimator: &Estimator, name: &str, rows: &[&Row]) {
     let estimates: Vec<Option<f64>> = rows.iter().map(|row| estimator.gain(&row.prompt).map(|g| g.value)).collect();
     let known: Vec<(&Row, f64)> = rows.iter().zip(&estimates).filter_map(|(r, e)| e.map(|e| (*r, e))).collect();
     let unknown = 1.0 - known.len() as f64 / rows.len().max(1) as f64;
     let rows: Vec<&Row> = known.iter().map(|(row, _)| *row).collect();
     let gains: Vec<f64> = rows.iter().map(|row| row.gain()).collect();
-    let by = |score: &dyn Fn(usize, &Row) -> f64| -> Vec<f64> { rows.iter().enumerate().map(|(i, r)| score(i, r)).collect() };
+    let by = |score: &dyn Fn(usize, &Row) -> f64| -> Vec<f64> {
+        rows.iter().enumerate().map(|(i, r)| score(i, r)).collect()
+    };
     let methods: [(&str, Vec<f64>); 4] = [
         ("ajar", by(&|i, _| known[i].1)),
         ("prompt length", by(&|_, row| row.prompt.len() as f64)),
@@ -214,17 +226,87 @@ fn measure(table: &mut Table, estimator: &Estimator, name: &str, rows: &[&Row]) 
     ];
     for (method, scores) in methods {
         let curve = Curve::new(&scores, &gains);
-        let error = if method == "ajar" { format!("{:.3}", calibration_error(&scores, &gains)) } else { "–".to_owned() };
+        let error =
+            if method == "ajar" { format!("{:.3}", calibration_error(&scores, &gains)) } else { "–".to_owned() };
         table.push([
             name.to_owned(),
             rows.len().to_string(),
             method.to_owned(),
             format!("{:.3}", curve.area()),
+            interval(method, &scores, &gains),
             format!("{:.0}%", 100.0 * curve.share_for(0.5)),
             format!("{:.0}%", 100.0 * curve.share_for(0.8)),
             format!("{:.3}", auroc(&scores, &gains)),
             error,
             if method == "ajar" { format!("{:.0}%", 100.0 * unknown) } else { "–".to_owned() },
         ]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::rows::SOURCES;
+    use super::*;
+
+    /// Data of the right form in which the strong model wins on proofs only.
+    fn write_synthetic(folder: &Path) {
+        std::fs::create_dir_all(folder.join("routing")).unwrap();
+        for source in &SOURCES {
+            let rows: Vec<String> = (0..300).map(|i| synthetic_row(source.weak, source.strong, i)).collect();
+            std::fs::write(folder.join(source.file), rows.join("\n")).unwrap();
+        }
+    }
+
+    fn synthetic_row(weak: &[&str], strong: &[&str], i: usize) -> String {
+        let (prompt, gain) = if i.is_multiple_of(2) { ("prove the theorem", 1) } else { ("name the city", 0) };
+        let scores = weak.iter().map(|m| (*m, 0)).chain(strong.iter().map(|m| (*m, gain)));
+        let scores: BTreeMap<&str, i32> = scores.collect();
+        let prompt = format!("please {prompt} of group {} number {i}", i % 7);
+        serde_json::json!({ "prompt": prompt, "domain": format!("subject {}", i % 9), "scores": scores }).to_string()
+    }
+
+    #[test]
+    fn fitting_finds_what_makes_the_difference_and_repeats_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        write_synthetic(folder.path());
+        let out = [folder.path().join("a.bin"), folder.path().join("b.bin")];
+        fit(folder.path(), &out[0]).unwrap();
+        fit(folder.path(), &out[1]).unwrap();
+        let bytes = out.map(|path| std::fs::read(path).unwrap());
+        assert!(bytes[0] == bytes[1]);
+        let estimator = Estimator::parse(bytes[0].clone().into()).unwrap();
+        let gain = |text: &str| estimator.gain(text).map(|gain| gain.value).unwrap();
+        let (hard, easy) =
+            (gain("please prove the theorem of group 3 number 9"), gain("please name the city of group 3 number 9"));
+        assert!((hard - 1.0).abs() < 0.2 && easy.abs() < 0.2, "{hard} {easy}");
+    }
+
+    #[test]
+    fn no_row_is_both_fitted_on_and_measured() {
+        let folder = tempfile::tempdir().unwrap();
+        write_synthetic(folder.path());
+        let rows = load(folder.path()).unwrap();
+        let fitted: Vec<&str> = rows.iter().filter(|r| r.split == Split::Fit).map(|r| r.prompt.as_str()).collect();
+        let measured: Vec<&Row> = groups(&rows).into_iter().flat_map(|(_, rows)| rows).collect();
+        assert!(!fitted.is_empty() && !measured.is_empty());
+        let clean = |row: &&&Row| matches!(row.set, "MMLU" | "RouterArena") || !fitted.contains(&row.prompt.as_str());
+        assert_eq!(measured.iter().filter(clean).count(), measured.len());
+        assert!(rows.iter().all(|r| r.set != "RouterArena" || r.split == Split::HeldOut));
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let error = evaluate(Path::new("nowhere")).unwrap_err().to_string();
+        assert!(error.contains("nowhere/routing/routellm_mmlu.jsonl"), "{error}");
+    }
+
+    /// Runs where the data is, as `AJAR_DATA` says.
+    #[test]
+    fn the_embedded_artefact_is_what_fitting_gives() {
+        let Some(data) = std::env::var_os("AJAR_DATA") else { return };
+        let estimator = fit_rows(&load(Path::new(&data)).unwrap());
+        assert!(estimator.to_bytes() == Estimator::embedded().to_bytes());
     }
 }

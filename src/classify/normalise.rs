@@ -6,7 +6,10 @@
 //! and dashes, spaces, quotes and middle dots become their plain forms. Tag characters (U+E0020–U+E007E), which
 //! show nothing but spell ASCII to a model, are decoded and appended after a line break.
 //!
-//! ASCII text is borrowed: nothing is copied.
+//! ASCII written as a JSON or URL escape (`\u0040`, `%40`) is decoded, one level: that is how tool arguments and links
+//! carry it.
+//!
+//! ASCII text without escapes is borrowed: nothing is copied.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -40,7 +43,7 @@ impl<'a> Normalised<'a> {
         if text.len() > MAX_BYTES {
             return None;
         }
-        if text.is_ascii() {
+        if text.is_ascii() && next_escape(text.as_bytes(), 0).is_none() {
             return Some(Self { text: Cow::Borrowed(text), segments: Vec::new() });
         }
         Folder::with_capacity(text.len()).fold(text)
@@ -96,7 +99,7 @@ impl Folder {
         while at < text.len() {
             let rest = &text[at..];
             let ascii = rest.bytes().position(|b| !b.is_ascii()).unwrap_or(rest.len());
-            self.copy(&rest[..ascii], at);
+            self.copy_unescaped(&rest[..ascii], at);
             at += ascii;
             if let Some(c) = text[at..].chars().next() {
                 self.push(c, at);
@@ -110,13 +113,24 @@ impl Folder {
         Some(Normalised { text: Cow::Owned(self.text), segments: self.segments })
     }
 
+    fn copy_unescaped(&mut self, ascii: &str, original: usize) {
+        let mut at = 0;
+        while let Some((start, length, byte)) = next_escape(ascii.as_bytes(), at) {
+            self.copy(&ascii[at..start], original + at);
+            self.replace([char::from(byte)], original + start, length);
+            at = start + length;
+        }
+        self.copy(&ascii[at..], original + at);
+    }
+
     fn copy(&mut self, text: &str, original: usize) {
         if text.is_empty() {
             return;
         }
-        let continues = self.segments.last().is_some_and(|last| {
-            last.replaced == 0 && last.original + (self.text.len() - last.folded) == original
-        });
+        let continues = self
+            .segments
+            .last()
+            .is_some_and(|last| last.replaced == 0 && last.original + (self.text.len() - last.folded) == original);
         if !continues {
             self.segments.push(Segment { folded: self.text.len(), original, replaced: 0 });
         }
@@ -159,6 +173,23 @@ impl Folder {
 
 fn decompose(c: char) -> impl Iterator<Item = char> {
     std::iter::once(c).nfkd().filter(|c| !is_combining_mark(*c)).map(|c| plain_form(c).unwrap_or(c))
+}
+
+/// The next escape of a visible ASCII character or space at or after `from`: its place, length and meaning.
+fn next_escape(text: &[u8], from: usize) -> Option<(usize, usize, u8)> {
+    let mut at = from;
+    loop {
+        at += text[at..].iter().position(|b| matches!(b, b'%' | b'\\'))?;
+        let head = if text[at] == b'%' { &b"%"[..] } else { b"\\u00" };
+        let digits = text[at..].strip_prefix(head).and_then(|rest| rest.get(..2)).filter(|d| d.is_ascii());
+        // A sign is not an escape: only two hexadecimal digits are.
+        let digits = digits.filter(|d| d.iter().all(u8::is_ascii_hexdigit)).and_then(|d| std::str::from_utf8(d).ok());
+        let byte = digits.and_then(|d| u8::from_str_radix(d, 16).ok()).filter(|b| matches!(b, b' '..=b'~'));
+        match byte {
+            Some(byte) => return Some((at, head.len() + 2, byte)),
+            None => at += 1,
+        }
+    }
 }
 
 /// Large blocks without decompositions, so that Chinese, Japanese kana and emoji skip the tables.
@@ -248,6 +279,21 @@ mod tests {
     }
 
     #[test]
+    fn escapes_are_decoded_one_level() {
+        for (text, expected) in [
+            ("jane\\u0040example.com", "jane@example.com"),
+            ("to=jane%40example.com&x", "to=jane@example.com&x"),
+            ("é 4111%2D1111", "e 4111-1111"),
+            ("100% of %02d and %s, C:\\\\users", "100% of %02d and %s, C:\\\\users"),
+            ("%2540", "%40"),
+        ] {
+            assert_eq!(fold(text), expected);
+        }
+        let folded = Normalised::new("a%40b.com").unwrap();
+        assert_eq!(folded.original(0..7), 0..9);
+    }
+
+    #[test]
     fn spans_lead_back_to_the_original() {
         let text = "é ４\u{200B}２ x";
         let folded = Normalised::new(text).unwrap();
@@ -268,7 +314,7 @@ mod tests {
         }
 
         #[test]
-        fn folding_twice_changes_nothing(text in "\\PC{0,40}") {
+        fn folding_twice_changes_nothing(text in "[^%\\\\\\pC]{0,40}") {
             prop_assert_eq!(fold(&fold(&text)), fold(&text));
         }
     }

@@ -273,7 +273,13 @@ struct Collector {
 
 impl Collector {
     fn new(detectors: usize) -> Self {
-        Self { found: vec![false; detectors], findings: Vec::new(), truncated: false, blind: false, in_context: Vec::new() }
+        Self {
+            found: vec![false; detectors],
+            findings: Vec::new(),
+            truncated: false,
+            blind: false,
+            in_context: Vec::new(),
+        }
     }
 
     fn add(&mut self, finding: Finding) {
@@ -309,4 +315,136 @@ impl Collector {
 
 fn order(finding: &Finding) -> (u32, usize, usize, u16, &str) {
     (finding.part, finding.span.start, finding.span.end, finding.detector, finding.entity)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::normalise::MAX_BYTES;
+    use super::*;
+
+    fn scanner() -> Scanner {
+        let spec = |name: &str, kind| DetectorSpec { name: name.to_owned(), kind };
+        let checksum = Recognizer::NAMES.iter().filter_map(|name| Recognizer::parse(name)).collect();
+        Scanner::new(&[
+            spec("identifier", DetectorKind::Checksum(checksum)),
+            spec("contact", DetectorKind::Pattern(PatternSet::Contact)),
+            spec("secret", DetectorKind::Pattern(PatternSet::Secrets)),
+            spec("label", DetectorKind::Pattern(PatternSet::DocumentLabels)),
+        ])
+    }
+
+    fn user(text: &str) -> Part<'_> {
+        Part { source: Source::User, text: text.into() }
+    }
+
+    fn truths(scan: &Scan) -> Vec<Truth> {
+        scan.results.iter().map(|r| r.truth).collect()
+    }
+
+    #[test]
+    fn each_detector_has_its_verdict_and_findings_name_detector_and_part() {
+        let scan = scanner().scan(&[user("hello"), user("CONFIDENTIAL 4111111111111111")]);
+        assert_eq!(truths(&scan), [Truth::True, Truth::False, Truth::False, Truth::True]);
+        let places: Vec<_> = scan.findings.iter().map(|f| (f.detector, f.part, f.span.clone())).collect();
+        assert_eq!(places, [(3, 1, 0..12), (0, 1, 13..29)]);
+    }
+
+    #[test]
+    fn a_part_too_long_to_look_at_makes_false_unknown_and_leaves_true() {
+        let long = "x".repeat(MAX_BYTES + 1);
+        let scan = scanner().scan(&[user(&long), user("4111111111111111")]);
+        assert_eq!(truths(&scan), [Truth::True, Truth::Unknown, Truth::Unknown, Truth::Unknown]);
+        let grows = "\u{FDFA}".repeat(MAX_BYTES / 20);
+        assert_eq!(truths(&scanner().scan(&[user(&grows)]))[0], Truth::Unknown);
+    }
+
+    #[test]
+    fn two_detectors_of_one_kind_both_report() {
+        let spec = |name: &str| DetectorSpec {
+            name: name.to_owned(),
+            kind: DetectorKind::Checksum(vec![Recognizer::PanLuhn]),
+        };
+        let scan = Scanner::new(&[spec("a"), spec("b")]).scan(&[user("4111111111111111")]);
+        assert_eq!((truths(&scan), scan.findings.len()), (vec![Truth::True; 2], 2));
+    }
+
+    #[test]
+    fn inline_media_is_passed_over_but_links_are_scanned() {
+        let media = |text: String| scanner().scan(&[Part { source: Source::Media, text: text.into() }]);
+        let data = "4111111111111111".repeat(40);
+        assert_eq!(media(format!("data:image/png;base64,{data}")).findings.len(), 0);
+        assert_eq!(media(format!("data:text/plain,{data} a@b.com")).results[1].truth, Truth::True);
+        assert_eq!(media(format!("data:image/png;base64,{data}!a@b.com")).results[1].truth, Truth::True);
+        assert_eq!(media("https://example.com/?to=jane@example.com".to_owned()).results[1].truth, Truth::True);
+    }
+
+    #[test]
+    fn findings_are_bounded_and_verdicts_are_not() {
+        let many = format!("{} CONFIDENTIAL", "a@b.com ".repeat(MAX_FINDINGS + 10));
+        let scan = scanner().scan(&[user(&many)]);
+        assert_eq!((scan.findings.len(), scan.truncated), (MAX_FINDINGS, true));
+        assert_eq!(scan.results[3].truth, Truth::True);
+    }
+
+    #[test]
+    fn texts_that_repeat_an_anchor_are_scanned_to_the_end() {
+        for unit in [
+            "1 ",
+            "@",
+            "eyJ",
+            "a:",
+            "://",
+            "-----BEGIN PRIVATE KEY-----",
+            "password=",
+            "4111 1111 ",
+            "DE89",
+            "\u{E0041}",
+            ":AA",
+        ] {
+            let text = unit.repeat((256 << 10) / unit.len());
+            scanner().scan(&[user(&text)]);
+        }
+    }
+
+    /// Text in which findings are likely.
+    fn text() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            "\\PC{0,12}",
+            "[0-9 .@:+-]{1,20}",
+            Just("4111 1111 1111 1111".to_owned()),
+            Just("jane@example.com".to_owned()),
+            Just("536-22-8714".to_owned()),
+            Just("CONFIDENTIAL".to_owned()),
+            Just("４１１１\u{200B}１１１１１１１１１１１１".to_owned()),
+            Just("password: hunter22".to_owned()),
+            Just("\u{E0041}\u{E0040}é".to_owned()),
+        ];
+        proptest::collection::vec(piece, 0..6).prop_map(|pieces| pieces.join(" "))
+    }
+
+    proptest! {
+        #[test]
+        fn spans_are_whole_characters_inside_their_part(text in text()) {
+            for finding in scanner().scan(&[user(&text)]).findings {
+                prop_assert!(text.get(finding.span.clone()).is_some_and(|t| !t.is_empty()), "{finding:?}");
+            }
+        }
+
+        #[test]
+        fn another_part_removes_no_finding(a in text(), b in text()) {
+            let alone = scanner().scan(&[user(&a)]);
+            let both = scanner().scan(&[user(&a), user(&b)]);
+            prop_assert!(alone.findings.iter().all(|f| both.findings.contains(f)));
+            for (alone, both) in alone.results.iter().zip(&both.results) {
+                prop_assert!(!alone.truth.is_true() || both.truth.is_true());
+            }
+        }
+
+        #[test]
+        fn any_string_is_scanned(text in any::<String>()) {
+            scanner().scan(&[user(&text)]);
+        }
+    }
 }

@@ -38,6 +38,31 @@ impl Curve {
     }
 }
 
+/// Resamples behind an interval.
+const RESAMPLES: usize = 400;
+
+/// The 95% bootstrap interval of the area under the curve (percentile method), drawn with a fixed seed.
+pub fn area_interval(scores: &[f64], gains: &[f64]) -> (f64, f64) {
+    let mut state = 1_u64;
+    let mut areas: Vec<f64> = (0..RESAMPLES).map(|_| resampled_area(scores, gains, &mut state)).collect();
+    areas.sort_by(f64::total_cmp);
+    (areas[RESAMPLES / 40], areas[RESAMPLES - 1 - RESAMPLES / 40])
+}
+
+fn resampled_area(scores: &[f64], gains: &[f64], state: &mut u64) -> f64 {
+    let drawn: Vec<usize> = scores.iter().map(|_| (splitmix(state) % scores.len() as u64) as usize).collect();
+    let of = |values: &[f64]| -> Vec<f64> { drawn.iter().map(|i| values[*i]).collect() };
+    Curve::new(&of(scores), &of(gains)).area()
+}
+
+/// The next number of SplitMix64 (Steele, Lea, Flood 2014).
+fn splitmix(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let mixed = (*state ^ (*state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^ (mixed >> 31)
+}
+
 /// The chance that a prompt on which the strong model is strictly better scores above one on which it is not; ties
 /// count half (the Mann–Whitney statistic).
 pub fn auroc(scores: &[f64], gains: &[f64]) -> f64 {
@@ -69,7 +94,7 @@ pub fn calibration_error(estimates: &[f64], gains: &[f64]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Curve, auroc, calibration_error};
+    use super::{Curve, area_interval, auroc, calibration_error};
 
     const GAINS: [f64; 4] = [1.0, 0.0, 0.0, 1.0];
 
@@ -83,6 +108,15 @@ mod tests {
     fn an_oracle_recovers_the_gap_with_the_prompts_that_matter() {
         let curve = Curve::new(&GAINS, &GAINS);
         assert_eq!((curve.area(), curve.share_for(0.5), auroc(&GAINS, &GAINS)), (0.75, 0.25, 1.0));
+    }
+
+    #[test]
+    fn the_interval_holds_the_area() {
+        let scores: Vec<f64> = (0..200).map(f64::from).collect();
+        let gains: Vec<f64> = (0..200).map(|i| f64::from(i % 3 + i / 100)).collect();
+        let (low, high) = area_interval(&scores, &gains);
+        let area = Curve::new(&scores, &gains).area();
+        assert!(low < area && area < high && high - low < 0.2, "{low} {area} {high}");
     }
 
     #[test]

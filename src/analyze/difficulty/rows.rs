@@ -43,11 +43,14 @@ pub enum Split {
 }
 
 /// A data set, and which of its models stand for the weak and the strong one; the scores of several are averaged.
-struct Source {
+pub struct Source {
     name: &'static str,
-    file: &'static str,
-    weak: &'static [&'static str],
-    strong: &'static [&'static str],
+    /// Its file in the data folder.
+    pub file: &'static str,
+    /// The models that stand for the weak one.
+    pub weak: &'static [&'static str],
+    /// The models that stand for the strong one.
+    pub strong: &'static [&'static str],
     /// Whether subjects are kept away.
     has_subjects: bool,
     evaluate_only: bool,
@@ -55,7 +58,8 @@ struct Source {
 
 const GPT_4: &[&str] = &["gpt-4-1106-preview"];
 
-const SOURCES: [Source; 5] = [
+/// The data sets, in the order of fitting.
+pub const SOURCES: [Source; 5] = [
     Source {
         name: "MMLU",
         file: "routing/routellm_mmlu.jsonl",
@@ -117,11 +121,20 @@ pub fn load(data: &Path) -> Result<Vec<Row>, DataError> {
 
 fn prepare(source: &Source, row: Recorded) -> Option<Row> {
     let mean = |models: &[&str]| -> Option<f64> {
-        models.iter().map(|m| row.scores.get(*m).copied().flatten()).sum::<Option<f64>>().map(|sum| sum / models.len() as f64)
+        models
+            .iter()
+            .map(|m| row.scores.get(*m).copied().flatten())
+            .sum::<Option<f64>>()
+            .map(|sum| sum / models.len() as f64)
     };
     let (weak, strong) = (mean(source.weak)?, mean(source.strong)?);
-    let split = split(source, &row.prompt, &row.domain);
+    let split = split(source, &question(&row.prompt), &row.domain);
     Some(Row { set: source.name, prompt: as_sent(row.prompt), weak, strong, split })
+}
+
+/// The letters and digits of a prompt, so that a question two data sets share falls into one split.
+fn question(prompt: &str) -> String {
+    prompt.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 /// By hashes of the prompt and subject: of 20 parts, 4 are held out and 3 calibrate; one subject in 5 is kept away.

@@ -15,12 +15,34 @@ pub fn entropy(text: &[u8]) -> f64 {
 pub fn is_placeholder(value: &[u8]) -> bool {
     let lower = value.to_ascii_lowercase();
     let says_so = |word: &&str| lower.windows(word.len()).any(|w| w == word.as_bytes());
-    PLACEHOLDER_WORDS.iter().any(says_so) || REFERENCE_STARTS.iter().any(|s| lower.starts_with(s.as_bytes())) || is_sequence(&lower)
+    PLACEHOLDER_WORDS.iter().any(says_so)
+        || REFERENCE_STARTS.iter().any(|s| lower.starts_with(s.as_bytes()))
+        || is_sequence(&lower)
 }
 
 const PLACEHOLDER_WORDS: [&str; 22] = [
-    "example", "placeholder", "changeme", "change_me", "change-me", "your", "xxxx", "****", "....", "####", "0000000",
-    "dummy", "redacted", "insert", "replace", "sample", "here>", "todo", "_here", "-here", "fake", "abc123xyz",
+    "example",
+    "placeholder",
+    "changeme",
+    "change_me",
+    "change-me",
+    "your",
+    "xxxx",
+    "****",
+    "....",
+    "####",
+    "0000000",
+    "dummy",
+    "redacted",
+    "insert",
+    "replace",
+    "sample",
+    "here>",
+    "todo",
+    "_here",
+    "-here",
+    "fake",
+    "abc123xyz",
 ];
 
 const REFERENCE_STARTS: [&str; 11] =

@@ -7,8 +7,19 @@ use super::{Hit, word_at, word_before};
 
 /// The usual markings.
 pub const DEFAULT_WORDS: [&str; 14] = [
-    "CONFIDENTIAL", "STRICTLY CONFIDENTIAL", "COMPANY CONFIDENTIAL", "INTERNAL ONLY", "INTERNAL USE ONLY", "TOP SECRET",
-    "RESTRICTED", "PROPRIETARY", "NOT FOR DISTRIBUTION", "DO NOT DISTRIBUTE", "PRIVILEGED", "TLP:RED", "TLP:AMBER",
+    "CONFIDENTIAL",
+    "STRICTLY CONFIDENTIAL",
+    "COMPANY CONFIDENTIAL",
+    "INTERNAL ONLY",
+    "INTERNAL USE ONLY",
+    "TOP SECRET",
+    "RESTRICTED",
+    "PROPRIETARY",
+    "NOT FOR DISTRIBUTION",
+    "DO NOT DISTRIBUTE",
+    "PRIVILEGED",
+    "TLP:RED",
+    "TLP:AMBER",
     "EYES ONLY",
 ];
 
@@ -26,7 +37,8 @@ impl Labels {
     /// Compiles the words; empty ones are left out.
     pub fn new<S: AsRef<str>>(words: &[S]) -> Self {
         let words: Vec<String> = words.iter().map(|w| fold(w.as_ref().trim())).filter(|w| !w.is_empty()).collect();
-        let automaton = AhoCorasickBuilder::new().ascii_case_insensitive(true).match_kind(MatchKind::Standard).build(&words);
+        let automaton =
+            AhoCorasickBuilder::new().ascii_case_insensitive(true).match_kind(MatchKind::Standard).build(&words);
         // Building fails only beyond two thousand million states; with no automaton every text is unknown.
         Self { words, automaton: automaton.ok() }
     }

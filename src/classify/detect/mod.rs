@@ -13,6 +13,8 @@ mod labels;
 mod phone;
 mod secret;
 mod ssn;
+#[cfg(test)]
+mod tests;
 mod vendors;
 
 use std::ops::Range;
@@ -147,11 +149,10 @@ fn mentioned_before(text: &[u8], at: usize, reach: usize, words: &[&str]) -> boo
 
 /// Whether one of the lower-case `words` stands in `text` with no letter on either side, in any case.
 fn mentions(text: &[u8], words: &[&str]) -> bool {
-    let alone = |start: usize, end: usize| {
-        !(start > 0 && text[start - 1].is_ascii_alphabetic()) && !text.get(end).is_some_and(u8::is_ascii_alphabetic)
+    let starts = |at: &usize| text[*at].is_ascii_alphabetic() && !(*at > 0 && text[*at - 1].is_ascii_alphabetic());
+    let stands_at = |word: &[u8], at: usize| {
+        let here = text.get(at..at + word.len()).is_some_and(|w| w.eq_ignore_ascii_case(word));
+        here && !text.get(at + word.len()).is_some_and(u8::is_ascii_alphabetic)
     };
-    words.iter().any(|word| {
-        let word = word.as_bytes();
-        text.windows(word.len()).enumerate().any(|(at, w)| w.eq_ignore_ascii_case(word) && alone(at, at + word.len()))
-    })
+    (0..text.len()).filter(starts).any(|at| words.iter().any(|word| stands_at(word.as_bytes(), at)))
 }

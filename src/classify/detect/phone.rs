@@ -3,10 +3,28 @@
 
 use super::{Cluster, Hit, mentioned_before, word_at, word_before};
 
-const CONTEXT: [&str; 18] = [
-    "phone", "telephone", "tel", "mobile", "cell", "cellphone", "fax", "whatsapp", "sms", "call me", "call us",
-    "reach me", "text me", "phone number", "telefon", "handy", "ring me", "contact number",
+/// Words beside which any seven digits are a telephone number.
+const CONTEXT: [&str; 16] = [
+    "phone",
+    "telephone",
+    "tel",
+    "mobile",
+    "cell",
+    "cellphone",
+    "fax",
+    "whatsapp",
+    "sms",
+    "call me",
+    "call us",
+    "reach me",
+    "text me",
+    "telefon",
+    "ring me",
+    "contact number",
 ];
+
+/// Words beside which grouped digits are one; single numbers follow them in program text, too.
+const LOOSE_CONTEXT: [&str; 6] = ["call", "dial", "dialled", "dialed", "answering at", "reach us at"];
 
 /// The telephone number that the digits are, if they are one.
 pub fn phone(text: &[u8], cluster: &Cluster) -> Option<Hit> {
@@ -16,10 +34,12 @@ pub fn phone(text: &[u8], cluster: &Cluster) -> Option<Hit> {
         return None;
     }
     let plus = international_start(text, span.start);
-    let found = plus.is_some() && (8..=15).contains(&digits)
+    let written_as_one = cluster.groups.len() == 1;
+    let found = plus.is_some() && (if written_as_one { 9..=15 } else { 8..=15 }).contains(&digits)
         || is_dialled_abroad(text, cluster)
         || is_north_american(text, cluster)
         || is_trunk(text, cluster)
+        || has_area_code(text, cluster)
         || is_named(text, cluster);
     found.then(|| Hit::new("phone", plus.unwrap_or(opening(text, span.start))..span.end))
 }
@@ -43,7 +63,10 @@ fn is_bounded_badly(text: &[u8], cluster: &Cluster) -> bool {
     let slashes = cluster.groups.windows(2).any(|g| text[g[0].end..g[1].start].contains(&b'/'));
     let before = span.start.checked_sub(1).map(|at| text[at]);
     let follows = matches!(before, Some(b'.' | b'#' | b'$' | b'/' | b'_' | b'-' | b'*' | b'='));
-    word_before(text, span.start) || word_at(text, span.end) && !extension || slashes || follows && !named(text, span.start)
+    word_before(text, span.start)
+        || word_at(text, span.end) && !extension
+        || slashes
+        || follows && !named(text, span.start)
 }
 
 fn lengths(cluster: &Cluster) -> Vec<usize> {
@@ -57,7 +80,9 @@ fn is_separated_by(text: &[u8], cluster: &Cluster, allowed: &[u8]) -> bool {
 /// `001-846-853-9089`, `0044 20 7946 0958`.
 fn is_dialled_abroad(text: &[u8], cluster: &Cluster) -> bool {
     let first = &text[cluster.groups[0].clone()];
-    first.starts_with(b"00") && first.get(2).is_some_and(|d| *d != b'0') && cluster.groups.len() >= 3
+    first.starts_with(b"00")
+        && first.get(2).is_some_and(|d| *d != b'0')
+        && cluster.groups.len() >= 3
         && (10..=17).contains(&cluster.digit_count())
 }
 
@@ -86,9 +111,20 @@ fn is_trunk(text: &[u8], cluster: &Cluster) -> bool {
         && is_separated_by(text, cluster, b" -()")
 }
 
+/// An area code in parentheses before a grouped number: `(11) 4706-6184`.
+fn has_area_code(text: &[u8], cluster: &Cluster) -> bool {
+    let lengths = lengths(cluster);
+    let (start, end) = (cluster.groups[0].start, cluster.groups[0].end);
+    let enclosed = start > 0 && text[start - 1] == b'(' && text.get(end) == Some(&b')');
+    enclosed
+        && matches!(lengths.as_slice(), [2 | 3, 3..=4, 3..=4])
+        && cluster.groups[2].start == cluster.groups[1].end + 1
+}
+
 /// Seven digits or more beside a word that names a telephone.
 fn is_named(text: &[u8], cluster: &Cluster) -> bool {
-    named(text, cluster.span().start)
+    let start = cluster.span().start;
+    named(text, start) || cluster.groups.len() > 1 && mentioned_before(text, start, 16, &LOOSE_CONTEXT)
 }
 
 fn named(text: &[u8], start: usize) -> bool {

@@ -1,12 +1,11 @@
 //! Secrets: private-key blocks, JSON web tokens, the vendors' keys, credentials in URLs and headers, and values that
 //! look random beside a name that says they are secret.
 //!
-//! Two automata find the anchors, one exact for prefixes, one in any case for names; a rule then looks at what stands
-//! around the anchor. What is written as a placeholder (`your-api-key`, `xxxx`, `${TOKEN}`) is not a secret.
+//! One automaton finds the anchors, in any case; a rule then looks at what stands around the anchor. What is written as a placeholder (`your-api-key`, `xxxx`, `${TOKEN}`) is not a secret.
 
 use std::ops::Range;
 
-use aho_corasick::{AhoCorasick, AhoCorasickBuilder, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, MatchKind};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
@@ -17,8 +16,7 @@ use super::{Hit, word_at, word_before};
 /// Finds secrets in folded text.
 #[derive(Debug)]
 pub struct Secrets {
-    prefixes: Option<AhoCorasick>,
-    names: Option<AhoCorasick>,
+    anchors: Option<AhoCorasick>,
 }
 
 /// Anchors beside the vendors' prefixes, in the order of [`Secrets::at_prefix`].
@@ -42,20 +40,87 @@ const NAMES: &[(Name, &[&str])] = &[
     (
         Name::Key,
         &[
-            "secret", "token", "apikey", "api_key", "api-key", "api key", "access_key", "access-key", "accesskey",
-            "private_key", "privatekey", "encryption_key", "encryptionkey", "signing_key", "auth_key", "authkey",
-            "account_key", "accountkey", "master_key", "credential",
+            "secret",
+            "token",
+            "apikey",
+            "api_key",
+            "api-key",
+            "api key",
+            "access_key",
+            "access-key",
+            "accesskey",
+            "private_key",
+            "privatekey",
+            "encryption_key",
+            "encryptionkey",
+            "signing_key",
+            "auth_key",
+            "authkey",
+            "account_key",
+            "accountkey",
+            "master_key",
+            "credential",
         ],
     ),
     (
         Name::Service,
         &[
-            "adobe", "airtable", "algolia", "asana", "atlassian", "bitbucket", "bittrex", "cloudflare", "codecov",
-            "coinbase", "confluent", "contentful", "datadog", "discord", "droneci", "dropbox", "etsy", "fastly",
-            "finicity", "finnhub", "flickr", "freshbooks", "gitter", "heroku", "hubspot", "intercom", "jfrog", "kraken",
-            "kucoin", "launchdarkly", "linkedin", "lob", "looker", "mailchimp", "mailgun", "messagebird", "netlify",
-            "nytimes", "okta", "plaid", "rapidapi", "sendbird", "sentry", "snyk", "squarespace", "sumo", "travis",
-            "trello", "twitch", "twitter", "yandex", "zendesk", "cohere", "privateai",
+            "adobe",
+            "airtable",
+            "algolia",
+            "artifactory",
+            "asana",
+            "atlassian",
+            "bintray",
+            "bitbucket",
+            "bittrex",
+            "cloudflare",
+            "codecov",
+            "coinbase",
+            "confluent",
+            "contentful",
+            "datadog",
+            "discord",
+            "droneci",
+            "dropbox",
+            "etsy",
+            "fastly",
+            "finicity",
+            "finnhub",
+            "flickr",
+            "freshbooks",
+            "gitter",
+            "heroku",
+            "hubspot",
+            "intercom",
+            "jfrog",
+            "kraken",
+            "kucoin",
+            "launchdarkly",
+            "linkedin",
+            "lob",
+            "looker",
+            "mailchimp",
+            "mailgun",
+            "messagebird",
+            "netlify",
+            "nytimes",
+            "okta",
+            "plaid",
+            "rapidapi",
+            "sendbird",
+            "sentry",
+            "snyk",
+            "squarespace",
+            "sumo",
+            "travis",
+            "trello",
+            "twitch",
+            "twitter",
+            "yandex",
+            "zendesk",
+            "cohere",
+            "privateai",
         ],
     ),
     (Name::Scheme, &["bearer", "basic"]),
@@ -63,38 +128,32 @@ const NAMES: &[(Name, &[&str])] = &[
 
 impl Default for Secrets {
     fn default() -> Self {
-        let build = |patterns: Vec<&str>, any_case: bool| {
-            let kind = MatchKind::Standard;
-            AhoCorasickBuilder::new().ascii_case_insensitive(any_case).match_kind(kind).build(patterns).ok()
-        };
-        let prefixes = FORMATS.iter().map(|f| f.prefix).chain(STRUCTURES).collect();
-        let names = NAMES.iter().flat_map(|(_, words)| words.iter().copied()).collect();
-        Self { prefixes: build(prefixes, false), names: build(names, true) }
+        let names = NAMES.iter().flat_map(|(_, words)| words.iter().copied());
+        let anchors = FORMATS.iter().map(|f| f.prefix).chain(STRUCTURES).chain(names);
+        let mut builder = AhoCorasickBuilder::new();
+        builder.ascii_case_insensitive(true).match_kind(MatchKind::Standard).kind(Some(AhoCorasickKind::DFA));
+        Self { anchors: builder.build(anchors).ok() }
     }
 }
 
 impl Secrets {
-    /// Whether the automata could be built; if not, every text is unknown.
+    /// Whether the automaton could be built; if not, every text is unknown.
     pub fn is_ready(&self) -> bool {
-        self.prefixes.is_some() && self.names.is_some()
+        self.anchors.is_some()
     }
 
-    /// Calls `found` for every secret in `text`, at most once for each stretch.
+    /// Calls `found` for every secret in `text`; of those that end in one place by a rule of one kind, for the first.
     pub fn find(&self, text: &str, mut found: impl FnMut(Hit)) {
         let bytes = text.as_bytes();
-        let mut seen = 0;
-        for anchor in self.prefixes.iter().flat_map(|a| a.find_overlapping_iter(bytes)) {
-            let hit = at_prefix(bytes, anchor.pattern().as_usize(), anchor.start()..anchor.end());
-            if let Some(hit) = hit.filter(|hit| hit.span.end > seen) {
-                seen = hit.span.end;
-                found(hit);
-            }
-        }
-        let mut seen = 0;
-        for anchor in self.names.iter().flat_map(|a| a.find_overlapping_iter(bytes)) {
-            let hit = at_name(bytes, name_of(anchor.pattern().as_usize()), anchor.start()..anchor.end());
-            if let Some(hit) = hit.filter(|hit| hit.span.end > seen) {
-                seen = hit.span.end;
+        let (mut after_prefix, mut after_name) = (0, 0);
+        for anchor in self.anchors.iter().flat_map(|a| a.find_overlapping_iter(bytes)) {
+            let (pattern, span) = (anchor.pattern().as_usize(), anchor.start()..anchor.end());
+            let (hit, seen) = match pattern.checked_sub(FORMATS.len() + STRUCTURES.len()) {
+                None => (at_prefix(bytes, pattern, span), &mut after_prefix),
+                Some(name) => (at_name(bytes, name_of(name), span), &mut after_name),
+            };
+            if let Some(hit) = hit.filter(|hit| hit.span.end > *seen) {
+                *seen = hit.span.end;
                 found(hit);
             }
         }
@@ -124,7 +183,7 @@ fn at_prefix(text: &[u8], pattern: usize, anchor: Range<usize>) -> Option<Hit> {
 // === Structures ===
 
 fn vendor_key(text: &[u8], format: &Format, anchor: Range<usize>) -> Option<Hit> {
-    if word_before(text, anchor.start) {
+    if word_before(text, anchor.start) || text[anchor.clone()] != *format.prefix.as_bytes() {
         return None;
     }
     let (min, max) = format.length;
@@ -134,7 +193,8 @@ fn vendor_key(text: &[u8], format: &Format, anchor: Range<usize>) -> Option<Hit>
     let body = body.strip_suffix(b".").unwrap_or(body);
     let end = anchor.end + body.len();
     let random = looks_random(body, format.alphabet.wants_digit());
-    ((min..=max).contains(&body.len()) && !word_at(text, end) && random).then(|| Hit::new(format.entity, anchor.start..end))
+    ((min..=max).contains(&body.len()) && !word_at(text, end) && random)
+        .then(|| Hit::new(format.entity, anchor.start..end))
 }
 
 /// Entropy that random keys of the length practically always reach.
@@ -150,9 +210,13 @@ fn private_key(text: &[u8], anchor: Range<usize>) -> Option<Hit> {
         return None;
     }
     let body = label_end + 5;
-    let content = text[body..].iter().take(64).filter(|b| Alphabet::Base64.has(**b) && **b != b'-').count();
-    let end = find(text, body, 16 << 10, b"-----END ").and_then(|end| find(text, end + 9, 40, b"-----")).map(|end| end + 5);
-    let end = end.unwrap_or_else(|| text.len().min(body + 64));
+    // The content has no row of dashes, so the next one is the end line, if there is one.
+    let dashes = find(text, body, 16 << 10, b"-----");
+    let closing = dashes.filter(|at| text[*at..].starts_with(b"-----END "));
+    let end = closing.and_then(|at| find(text, at + 9, 40, b"-----")).map(|at| at + 5);
+    let window = &text[body..text.len().min(dashes.unwrap_or(body + 64)).min(body + 64)];
+    let content = window.iter().filter(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=')).count();
+    let end = end.unwrap_or(body + window.len());
     // The whole block may be on one line, its line breaks written as `\n`.
     (content >= 24).then(|| Hit::new("private_key", anchor.start..end))
 }
@@ -164,7 +228,7 @@ fn find(text: &[u8], from: usize, reach: usize, what: &[u8]) -> Option<usize> {
 
 /// A JSON web token (RFC 7519, compact form): the header decodes to an object that names an algorithm.
 fn jwt(text: &[u8], start: usize) -> Option<Hit> {
-    if word_before(text, start) {
+    if word_before(text, start) || !text[start..].starts_with(b"eyJ") {
         return None;
     }
     let length = text[start..].iter().take(16 << 10).take_while(|b| Alphabet::Dotted.has(**b)).count();
@@ -194,8 +258,10 @@ fn telegram_token(text: &[u8], colon: usize) -> Option<Hit> {
     let digits = text[..colon].iter().rev().take(11).take_while(|b| b.is_ascii_digit()).count();
     let length = text[colon + 1..].iter().take(36).take_while(|b| Alphabet::Url.has(**b)).count();
     let start = colon - digits;
-    let fits = (8..=10).contains(&digits) && length == 35 && !word_before(text, start);
-    (fits && looks_random(&text[colon + 1..colon + 1 + length], true)).then(|| Hit::new("telegram_token", start..colon + 1 + length))
+    let fits =
+        text[colon..].starts_with(b":AA") && (8..=10).contains(&digits) && length == 35 && !word_before(text, start);
+    (fits && looks_random(&text[colon + 1..colon + 1 + length], true))
+        .then(|| Hit::new("telegram_token", start..colon + 1 + length))
 }
 
 // === Values beside a name ===
@@ -257,7 +323,8 @@ fn identifier_end(text: &[u8], at: usize) -> usize {
 fn is_public(identifier: &[u8]) -> bool {
     const ENDINGS: [&str; 26] = [
         "id", "ids", "name", "names", "url", "uri", "path", "file", "dir", "length", "len", "size", "type", "version",
-        "hash", "count", "limit", "audience", "issuer", "expiry", "expires", "field", "label", "tokens", "policy", "ref",
+        "hash", "count", "limit", "audience", "issuer", "expiry", "expires", "field", "label", "tokens", "policy",
+        "ref",
     ];
     const WITHIN: [&str; 5] = ["public", "csrf", "xsrf", "max_token", "accessor"];
     let lower = identifier.to_ascii_lowercase();
@@ -276,7 +343,8 @@ fn value_after(text: &[u8], name_end: usize) -> Option<(Range<usize>, bool)> {
     let start = if assigned {
         skip(sign_end, 5, b" \t\n\"'`=")
     } else {
-        let is = text[sign..].strip_prefix(b"is").filter(|rest| rest.first().is_some_and(|b| matches!(b, b' ' | b':')))?;
+        let is =
+            text[sign..].strip_prefix(b"is").filter(|rest| rest.first().is_some_and(|b| matches!(b, b' ' | b':')))?;
         skip(text.len() - is.len(), 4, b" :\"'`")
     };
     let quote = start.checked_sub(1).map(|at| text[at]).filter(|b| matches!(b, b'"' | b'\'' | b'`'));
@@ -307,11 +375,14 @@ fn is_password(value: &[u8], quoted: bool, assigned: bool) -> bool {
     let mixed = has(u8::is_ascii_alphabetic) && has(u8::is_ascii_digit);
     let signs = has(|b| matches!(b, b'!' | b'@' | b'#' | b'$' | b'%' | b'^' | b'&' | b'*' | b'+' | b'?' | b'~'));
     let word = value.to_ascii_lowercase();
-    let says_itself = ["pass", "pwd", "secret", "string", "required", "invalid", "missing", "null", "none", "false", "true"]
-        .iter()
-        .any(|w| word.windows(w.len()).any(|x| x == w.as_bytes()));
+    let says_itself =
+        ["pass", "pwd", "secret", "string", "required", "invalid", "missing", "null", "none", "false", "true"]
+            .iter()
+            .any(|w| word.windows(w.len()).any(|x| x == w.as_bytes()));
     let literal = quoted && assigned && value.len() >= 8;
-    (6..=128).contains(&value.len()) && entropy(value) >= 2.0 && (mixed || signs && has(u8::is_ascii_alphabetic) || literal && !says_itself)
+    (6..=128).contains(&value.len())
+        && entropy(value) >= 2.0
+        && (mixed || signs && has(u8::is_ascii_alphabetic) || literal && !says_itself)
 }
 
 /// A key: long, of key characters, letters and figures mixed, random.
@@ -327,7 +398,8 @@ fn is_reference(value: &[u8]) -> bool {
     const FILES: [&str; 12] =
         [".pem", ".cer", ".crt", ".key", ".json", ".yaml", ".yml", ".txt", ".xml", ".properties", ".p12", ".js"];
     let contains = |what: &[u8]| value.windows(what.len()).any(|w| w == what);
-    let dotted = value.split(|b| *b == b'.').all(|piece| piece.first().is_some_and(u8::is_ascii_alphabetic)) && contains(b".");
+    let dotted =
+        value.split(|b| *b == b'.').all(|piece| piece.first().is_some_and(u8::is_ascii_alphabetic)) && contains(b".");
     let call = contains(b"(") || contains(b"{") || contains(b"::");
     call || dotted && !value.iter().any(|b| b"!@#$%^&*".contains(b)) && value.len() < 40
         || contains(b"://")

@@ -1,6 +1,8 @@
 //! US social security numbers.
 
-use super::{Cluster, Hit, Labels, mentions, word_at, word_before};
+use std::ops::Range;
+
+use super::{Cluster, Hit, Labels, mentioned_before, mentions, word_at, word_before};
 
 /// How sure a number is of being one.
 #[derive(Debug, PartialEq, Eq)]
@@ -12,8 +14,17 @@ pub enum Ssn {
 }
 
 const CONTEXT: [&str; 11] = [
-    "ssn", "ssns", "social security", "social-security", "social_security", "socialsecurity", "soc sec", "taxpayer",
-    "tax id", "itin", "tin",
+    "ssn",
+    "ssns",
+    "social security",
+    "social-security",
+    "social_security",
+    "socialsecurity",
+    "soc sec",
+    "taxpayer",
+    "tax id",
+    "itin",
+    "tin",
 ];
 
 /// Finds words that speak of social security numbers.
@@ -23,36 +34,43 @@ pub fn ssn_context() -> Labels {
 
 /// The social security numbers among the digits.
 pub fn ssn(text: &[u8], cluster: &Cluster) -> Vec<Ssn> {
-    let written = cluster.groups.windows(3).filter_map(|groups| {
-        let span = groups[0].start..groups[2].end;
-        let separators = [text[groups[0].end], text[groups[1].end]];
-        let lengths = [groups[0].len(), groups[1].len(), groups[2].len()];
-        let tight = groups[0].end + 1 == groups[1].start && groups[1].end + 1 == groups[2].start;
-        let same = separators[0] == separators[1] && matches!(separators[0], b'-' | b' ' | b'.' | b'_');
-        // Spaces and dots also separate list items and decimals: then the three groups must be all there is.
-        let alone = separators[0] == b'-' || cluster.groups.len() == 3;
-        let fits = lengths == [3, 2, 4] && tight && same && alone;
-        (fits && is_issued(&Cluster::digits(text, groups)) && bounded(text, &span)).then(|| Ssn::Certain(Hit::new("us_ssn", span)))
-    });
-    let plain = cluster.groups.iter().filter_map(|group| plain_ssn(text, cluster, group.clone()));
+    let written = cluster.groups.windows(3).filter_map(|groups| written_ssn(text, cluster, groups));
+    let plain = cluster.groups.iter().filter_map(|group| plain_ssn(text, group.clone()));
     written.chain(plain).collect()
 }
 
-fn plain_ssn(text: &[u8], cluster: &Cluster, span: std::ops::Range<usize>) -> Option<Ssn> {
-    let fits = span.len() == 9 && cluster.groups.len() == 1 && is_issued(&text[span.clone()]) && bounded(text, &span);
-    if !fits {
+/// `536-22-8714`.
+fn written_ssn(text: &[u8], cluster: &Cluster, groups: &[Range<usize>]) -> Option<Ssn> {
+    let [area, group, serial] = groups else { return None };
+    let span = area.start..serial.end;
+    let separator = text[area.end];
+    let tight = area.end + 1 == group.start && group.end + 1 == serial.start;
+    let same = separator == text[group.end] && matches!(separator, b'-' | b' ' | b'.' | b'_');
+    let shaped = [area.len(), group.len(), serial.len()] == [3, 2, 4] && tight && same;
+    // Spaces and dots also separate list items and decimals: then the three groups must be all there is, or be named.
+    let sure = || separator == b'-' || cluster.groups.len() == 3 || is_named(text, &span);
+    let fits = shaped && is_issued(&Cluster::digits(text, groups)) && is_bounded(text, &span) && sure();
+    fits.then(|| Ssn::Certain(Hit::new("us_ssn", span)))
+}
+
+/// `536228714`.
+fn plain_ssn(text: &[u8], span: Range<usize>) -> Option<Ssn> {
+    if span.len() != 9 || !is_issued(&text[span.clone()]) || !is_bounded(text, &span) {
         return None;
     }
-    let near = text[span.start.saturating_sub(64)..span.start].iter();
-    if mentions(near.as_slice(), &CONTEXT) || mentions(&text[span.end..text.len().min(span.end + 32)], &CONTEXT) {
-        return Some(Ssn::Certain(Hit::new("us_ssn", span)));
-    }
-    let all = text.trim_ascii().len() == span.len();
-    all.then(|| Ssn::InContext(Hit::new("us_ssn", span)))
+    let is_all = text.trim_ascii().len() == span.len();
+    let hit = Hit::new("us_ssn", span.clone());
+    if is_named(text, &span) { Some(Ssn::Certain(hit)) } else { is_all.then_some(Ssn::InContext(hit)) }
+}
+
+/// Beside words that name it.
+fn is_named(text: &[u8], span: &Range<usize>) -> bool {
+    let after = &text[span.end..text.len().min(span.end + 32)];
+    mentioned_before(text, span.start, 64, &CONTEXT) || mentions(after, &CONTEXT)
 }
 
 /// Not part of a longer word or number.
-fn bounded(text: &[u8], span: &std::ops::Range<usize>) -> bool {
+fn is_bounded(text: &[u8], span: &Range<usize>) -> bool {
     !word_before(text, span.start) && !word_at(text, span.end)
 }
 

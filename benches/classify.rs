@@ -1,0 +1,53 @@
+//! How long it takes to look at a request: detectors and difficulty.
+
+use std::hint::black_box;
+
+use ajar::chat::{Part, Source};
+use ajar::classify::difficulty::Estimator;
+use ajar::classify::{DetectorKind, DetectorSpec, PatternSet, Recognizer, Scanner};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+
+const PROSE: &str = "The committee met on Tuesday to talk about the harvest, which had been poor for the third year. \
+Some of the older members remembered a time when the river ran high until June; others said that memory is kind. \
+Nothing was decided, except that the mill would be repaired before the frost and that everyone would bring wood. ";
+
+const CODE: &str = "impl Iterator for Steps {\n    type Item = (usize, f64);\n\n    fn next(&mut self) -> Option<Self::Item> {\n        \
+let step = self.left.checked_sub(1)?;\n        self.left = step;\n        Some((step, self.size * step as f64 / 16.0))\n    }\n}\n\n";
+
+fn all() -> Scanner {
+    let spec = |name: &str, kind| DetectorSpec { name: name.to_owned(), kind };
+    let checksum = Recognizer::NAMES.iter().filter_map(|name| Recognizer::parse(name)).collect();
+    Scanner::new(&[
+        spec("identifier", DetectorKind::Checksum(checksum)),
+        spec("contact", DetectorKind::Pattern(PatternSet::Contact)),
+        spec("secret", DetectorKind::Pattern(PatternSet::Secrets)),
+        spec("label", DetectorKind::Pattern(PatternSet::DocumentLabels)),
+    ])
+}
+
+fn scan(c: &mut Criterion) {
+    let scanner = all();
+    let accents = PROSE.replace('e', "é");
+    let mut group = c.benchmark_group("scan");
+    for (name, text) in [
+        ("prompt_400_bytes", PROSE.repeat(2)[..400].to_owned()),
+        ("prose_64_kib", PROSE.repeat((64 << 10) / PROSE.len())),
+        ("code_64_kib", CODE.repeat((64 << 10) / CODE.len())),
+        ("accents_64_kib", accents.repeat((64 << 10) / accents.len())),
+        ("digits_64_kib", "1024 2048 4096, 17.5 and 2024-10-12; ".repeat((64 << 10) / 37)),
+    ] {
+        group.throughput(Throughput::Bytes(text.len() as u64));
+        let parts = [Part { source: Source::User, text: text.into() }];
+        group.bench_function(name, |b| b.iter(|| scanner.scan(black_box(&parts))));
+    }
+    group.finish();
+}
+
+fn difficulty(c: &mut Criterion) {
+    let estimator = Estimator::embedded();
+    let text = PROSE.repeat(4)[..1024].to_owned();
+    c.bench_function("difficulty_1_kib", |b| b.iter(|| estimator.gain(black_box(&text))));
+}
+
+criterion_group!(benches, scan, difficulty);
+criterion_main!(benches);
