@@ -4,7 +4,7 @@
 //! retries and no proxy behind the caller's back, and no URL in an error, since a redirect's may be signed.
 
 use std::error::Error;
-use std::io::SeekFrom;
+use std::io::{ErrorKind, SeekFrom};
 use std::path::Path;
 use std::time::Duration;
 
@@ -100,8 +100,7 @@ impl Downloader {
         expected: u64,
         progress: impl Fn(u64),
     ) -> Result<(), DownloadError> {
-        let mut file = OpenOptions::new().create(true).write(true).truncate(false).open(part).await?;
-        let mut have = file.metadata().await?.len();
+        let mut have = length(part).await?;
         if have == expected {
             progress(have);
             return Ok(());
@@ -111,6 +110,7 @@ impl Downloader {
         }
         let response = self.request(url, have).await?;
         let start = start_of(&response, have, expected)?;
+        let mut file = OpenOptions::new().create(true).write(true).truncate(false).open(part).await?;
         file.set_len(start).await?;
         file.seek(SeekFrom::Start(start)).await?;
         let found = copy(response, file, start, expected, progress).await?;
@@ -123,6 +123,14 @@ impl Downloader {
             request = request.header(RANGE, format!("bytes={have}-"));
         }
         request.send().await.map_err(transport)
+    }
+}
+
+async fn length(part: &Path) -> Result<u64, DownloadError> {
+    match tokio::fs::metadata(part).await {
+        Ok(metadata) => Ok(metadata.len()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -313,8 +321,10 @@ pub(crate) mod tests {
     async fn an_answer_that_is_not_the_file_is_an_error() {
         let server = Server::answering(vec![answer("404 Not Found", "", 5, b"abcde")]).await;
         let folder = tempfile::tempdir().unwrap();
-        let error = resume(&server, &folder.path().join("part"), 5).await;
+        let part = folder.path().join("part");
+        let error = resume(&server, &part, 5).await;
         assert!(matches!(error, Err(DownloadError::Status(404))), "{error:?}");
+        assert!(!part.exists());
     }
 
     #[tokio::test]

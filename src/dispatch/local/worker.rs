@@ -253,7 +253,7 @@ mod tests {
     use crate::chat::request::{ChatRequest, Content, Message, Sampling};
 
     const SLOTS: usize = 2;
-    const QUEUE: usize = 3;
+    const QUEUE: usize = 2;
     const END: Token = 0;
 
     /// A model whose prompt is the user's bytes and whose answer is the prompt again, byte by byte, over and over;
