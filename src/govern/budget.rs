@@ -1,0 +1,513 @@
+//! Budgets that cannot be overrun: the worst case is reserved before the call, and settled after it.
+//!
+//! A reservation takes its amount from every budget that applies, or from none, under one short lock; so of any number
+//! of simultaneous requests exactly those go that the budgets cover. Time is passed in.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+
+use crate::chat::MicroUsd;
+
+use super::Window;
+use super::accounts::{Accounts, Hold};
+
+/// Most scopes that are counted at once. Where there would be more, the new ones get no money.
+const MAX_SCOPES: usize = 100_000;
+
+/// One budget, as the policy states it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// The policy's name for it.
+    pub id: Arc<str>,
+    /// Who shares it.
+    pub per: Per,
+    /// How long it lasts.
+    pub window: Window,
+    /// How much it is.
+    pub limit: MicroUsd,
+}
+
+/// Who shares a budget.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Per {
+    /// Nobody: it caps each single request.
+    Request,
+    /// All requests of one key.
+    Key,
+    /// All requests whose attribute has the same value, such as a team's. Requests without it share one budget.
+    Attribute(String),
+    /// Everyone.
+    All,
+}
+
+impl Budget {
+    /// What must stay the same for the sums to live on when the policies are reloaded.
+    fn series(&self) -> Arc<str> {
+        let per = match &self.per {
+            Per::Request => "request",
+            Per::Key => "key",
+            Per::Attribute(name) => name,
+            Per::All => "all",
+        };
+        format!("{}/{per}/{}", self.id, self.window.name()).into()
+    }
+}
+
+/// Who pays.
+#[derive(Clone, Copy, Debug)]
+pub struct Spender<'a> {
+    /// The key's name; empty without one.
+    pub key: &'a str,
+    /// The key's attributes.
+    pub attributes: &'a BTreeMap<String, String>,
+}
+
+/// Money that was spent, as the records tell it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spend {
+    /// The key's name; empty without one.
+    pub key: String,
+    /// The key's attributes.
+    pub attributes: BTreeMap<String, String>,
+    /// When, to the hour.
+    pub at: Timestamp,
+    /// How much.
+    pub cost: MicroUsd,
+}
+
+/// A budget does not cover the worst case.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("budget `{budget}` does not cover the request's worst case")]
+pub struct Exhausted {
+    /// Which.
+    pub budget: Arc<str>,
+    /// When its window ends, where it has one.
+    pub until: Option<Timestamp>,
+}
+
+/// The budgets in force and what was spent of them.
+#[derive(Debug)]
+pub struct Ledger {
+    books: Vec<Book>,
+    accounts: Arc<Mutex<Accounts>>,
+}
+
+#[derive(Debug)]
+struct Book {
+    budget: Budget,
+    series: Arc<str>,
+    /// Nothing was known of it when the ledger was made: its past is in the records alone.
+    is_new: bool,
+}
+
+impl Ledger {
+    /// A ledger in which nothing was spent yet. Follow with [`Ledger::restore`].
+    pub fn new(budgets: Vec<Budget>) -> Self {
+        Self::with_capacity(budgets, MAX_SCOPES)
+    }
+
+    fn with_capacity(budgets: Vec<Budget>, scopes: usize) -> Self {
+        Self::over(budgets, Arc::new(Mutex::new(Accounts::new(scopes))))
+    }
+
+    /// The ledger of newly loaded policies. Budgets that stayed the same, up to their limit, keep their sums, and
+    /// reservations made in the old ledger settle in the new one.
+    pub fn successor(&self, budgets: Vec<Budget>) -> Self {
+        let next = Self::over(budgets, self.accounts.clone());
+        let kept: Vec<Arc<str>> = next.books.iter().map(|b| b.series.clone()).collect();
+        next.lock().retain_series(&kept);
+        next
+    }
+
+    fn over(budgets: Vec<Budget>, accounts: Arc<Mutex<Accounts>>) -> Self {
+        let mut known = lock(&accounts);
+        let mut books = Vec::with_capacity(budgets.len());
+        for budget in budgets {
+            let series = budget.series();
+            books.push(Book { is_new: !known.has_series(&series), budget, series: series.clone() });
+            known.add_series(&series);
+        }
+        drop(known);
+        Self { books, accounts }
+    }
+
+    /// From when on [`Ledger::restore`] needs the records; `None` where no budget has a past to restore.
+    pub fn restores_from(&self, now: Timestamp) -> Option<Timestamp> {
+        let new = self.books.iter().filter(|b| b.is_new && b.budget.per != Per::Request);
+        new.map(|b| b.budget.window.start(now)).min()
+    }
+
+    /// Adds what was spent before the process started to the budgets that did not see it: those whose current window
+    /// holds it. To be called once, with the records since [`Ledger::restores_from`].
+    pub fn restore(&self, spent: impl IntoIterator<Item = Spend>, now: Timestamp) {
+        let second = now.as_second();
+        let mut accounts = self.lock();
+        for spend in spent {
+            let who = Spender { key: &spend.key, attributes: &spend.attributes };
+            for book in self.books.iter().filter(|b| b.is_new) {
+                let Some(scope) = book.scope(who) else { continue };
+                if book.budget.window.start(now) <= spend.at
+                    && let Some(slot) = accounts.open(&book.series, scope, book.budget.window, second)
+                {
+                    accounts.get_mut(slot).settled += spend.cost;
+                }
+            }
+        }
+    }
+
+    /// Takes `worst`, the most that the request can cost, from every budget that applies to `who`, or from none.
+    pub fn reserve(&self, who: Spender<'_>, worst: MicroUsd, now: Timestamp) -> Result<Reservation, Exhausted> {
+        let mut accounts = self.lock();
+        let mut slots = Vec::with_capacity(self.books.len());
+        for book in &self.books {
+            slots.extend(book.cover(who, worst, now, &mut accounts)?);
+        }
+        let holds = slots.into_iter().map(|slot| accounts.hold(slot, worst)).collect();
+        Ok(Reservation { accounts: self.accounts.clone(), holds, amount: worst, sent: false })
+    }
+
+    /// How much of budget `id` is settled or reserved for `who`, as a fraction of its limit: the policy's
+    /// `budget.<id>`. `None` where there is no such budget; 0 for one per request, which nothing uses up.
+    pub fn used_fraction(&self, id: &str, who: Spender<'_>, now: Timestamp) -> Option<f64> {
+        let book = self.books.iter().find(|b| &*b.budget.id == id)?;
+        let Some(scope) = book.scope(who) else { return Some(0.0) };
+        if book.budget.limit == MicroUsd::ZERO {
+            return Some(1.0);
+        }
+        let accounts = self.lock();
+        let account = accounts.peek(&book.series, scope).filter(|a| !a.is_over(now.as_second()));
+        Some(account.map_or(0.0, |a| a.used().as_usd() / book.budget.limit.as_usd()))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Accounts> {
+        lock(&self.accounts)
+    }
+}
+
+/// The sums are consistent between any two statements that can panic, so a poisoned lock is as good as any.
+fn lock(accounts: &Mutex<Accounts>) -> MutexGuard<'_, Accounts> {
+    accounts.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Book {
+    /// Whose account is charged; `None` where each request stands alone.
+    fn scope<'a>(&self, who: Spender<'a>) -> Option<&'a str> {
+        match &self.budget.per {
+            Per::Request => None,
+            Per::Key => Some(who.key),
+            Per::Attribute(name) => Some(who.attributes.get(name).map_or("", String::as_str)),
+            Per::All => Some(""),
+        }
+    }
+
+    /// The account that can take `worst`, if it needs one.
+    fn cover(
+        &self,
+        who: Spender<'_>,
+        worst: MicroUsd,
+        now: Timestamp,
+        accounts: &mut Accounts,
+    ) -> Result<Option<usize>, Exhausted> {
+        let budget = &self.budget;
+        let exhausted = |until: Option<i64>| Exhausted {
+            budget: budget.id.clone(),
+            until: until.and_then(|second| Timestamp::from_second(second).ok()),
+        };
+        let Some(scope) = self.scope(who) else {
+            return if worst > budget.limit { Err(exhausted(None)) } else { Ok(None) };
+        };
+        let slot = accounts.open(&self.series, scope, budget.window, now.as_second()).ok_or_else(|| exhausted(None))?;
+        let account = accounts.get_mut(slot);
+        if account.used() + worst > budget.limit {
+            return Err(exhausted(Some(account.window_end())));
+        }
+        Ok(Some(slot))
+    }
+}
+
+/// Money that is set aside for one request, in all its attempts.
+///
+/// It ends in [`Reservation::settle`]. Dropped without that, it gives the money back where nothing was sent, and counts
+/// as spent where something was: a call whose end nobody saw is paid for all the same.
+#[derive(Debug)]
+#[must_use = "dropping a reservation gives the money back"]
+pub struct Reservation {
+    accounts: Arc<Mutex<Accounts>>,
+    holds: Vec<Hold>,
+    amount: MicroUsd,
+    sent: bool,
+}
+
+impl Reservation {
+    /// How much is set aside.
+    pub fn amount(&self) -> MicroUsd {
+        self.amount
+    }
+
+    /// To be called before the first byte goes to a provider: from here on the call may cost.
+    pub fn sent(&mut self) {
+        self.sent = true;
+    }
+
+    /// Ends the reservation with what the request cost in truth, even where that is more than was reserved.
+    pub fn settle(mut self, actual: MicroUsd) {
+        self.end(actual);
+    }
+
+    fn end(&mut self, charge: MicroUsd) {
+        let mut accounts = lock(&self.accounts);
+        for hold in self.holds.drain(..) {
+            accounts.end_hold(hold, self.amount, charge);
+        }
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        if !self.holds.is_empty() {
+            self.end(if self.sent { self.amount } else { MicroUsd::ZERO });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn noon() -> Timestamp {
+        at("2026-11-24T12:00:00Z")
+    }
+
+    fn budget(id: &str, per: Per, window: Window, limit: u64) -> Budget {
+        Budget { id: id.into(), per, window, limit: MicroUsd(limit) }
+    }
+
+    fn daily(limit: u64) -> Ledger {
+        Ledger::new(vec![budget("day", Per::Key, Window::Day, limit)])
+    }
+
+    fn attributes(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect()
+    }
+
+    static NO_ATTRIBUTES: BTreeMap<String, String> = BTreeMap::new();
+
+    fn key(key: &str) -> Spender<'_> {
+        Spender { key, attributes: &NO_ATTRIBUTES }
+    }
+
+    /// The sums of the only account.
+    fn sums(ledger: &Ledger) -> (u64, u64) {
+        let (settled, reserved) = ledger.lock().totals()[0];
+        (settled.0, reserved.0)
+    }
+
+    #[test]
+    fn of_200_simultaneous_requests_against_a_budget_for_10_exactly_10_go() {
+        for _ in 0..20 {
+            let ledger = daily(1000);
+            let (barrier, gone) = (Barrier::new(200), AtomicUsize::new(0));
+            std::thread::scope(|threads| {
+                for _ in 0..200 {
+                    threads.spawn(|| {
+                        barrier.wait();
+                        let reservation = ledger.reserve(key("k"), MicroUsd(100), noon());
+                        // Nobody settles before everyone has asked.
+                        barrier.wait();
+                        if let Ok(mut reservation) = reservation {
+                            gone.fetch_add(1, Ordering::Relaxed);
+                            reservation.sent();
+                            reservation.settle(MicroUsd(90));
+                        }
+                    });
+                }
+            });
+            assert_eq!((gone.into_inner(), sums(&ledger)), (10, (900, 0)));
+        }
+    }
+
+    #[test]
+    fn nothing_stays_reserved_whichever_way_a_request_ends() {
+        let ledger = daily(1000);
+        let reserve = || ledger.reserve(key("k"), MicroUsd(100), noon()).unwrap();
+        drop(reserve());
+        assert_eq!(sums(&ledger), (0, 0), "nothing was sent: the money comes back");
+        let mut sent = reserve();
+        sent.sent();
+        assert_eq!(sums(&ledger), (0, 100));
+        drop(sent);
+        assert_eq!(sums(&ledger), (100, 0), "bytes were sent and nobody saw the end: it is paid for");
+        reserve().settle(MicroUsd(30));
+        assert_eq!(sums(&ledger), (130, 0));
+        let panicked = std::thread::scope(|s| s.spawn(|| [reserve()].iter().for_each(|_| panic!("boom"))).join());
+        assert!(panicked.is_err());
+        assert_eq!(sums(&ledger), (130, 0), "a panic gives it back as well");
+        reserve().settle(MicroUsd(2000));
+        assert_eq!(sums(&ledger), (2130, 0), "a provider that charges more is believed");
+        assert!(ledger.reserve(key("k"), MicroUsd(0), noon()).is_err());
+    }
+
+    #[test]
+    fn a_reservation_takes_from_all_budgets_or_from_none() {
+        let ledger = Ledger::new(vec![
+            budget("all", Per::All, Window::Forever, 1000),
+            budget("team", Per::Attribute("team".into()), Window::Month, 150),
+            budget("request", Per::Request, Window::Forever, 120),
+        ]);
+        let (red, blue) = (attributes(&[("team", "red")]), attributes(&[("team", "blue")]));
+        let (red, blue) = (Spender { key: "a", attributes: &red }, Spender { key: "b", attributes: &blue });
+        let first = ledger.reserve(red, MicroUsd(100), noon()).unwrap();
+        let denied = ledger.reserve(red, MicroUsd(100), noon()).unwrap_err();
+        assert_eq!((&*denied.budget, denied.until), ("team", Some(at("2026-12-01T00:00:00Z"))));
+        assert_eq!(&*ledger.reserve(blue, MicroUsd(121), noon()).unwrap_err().budget, "request");
+        assert_eq!(ledger.used_fraction("all", blue, noon()), Some(0.1), "the denied ones took nothing");
+        assert_eq!(ledger.used_fraction("team", blue, noon()), Some(0.0));
+        let second = ledger.reserve(blue, MicroUsd(100), noon()).unwrap();
+        assert_eq!(ledger.used_fraction("all", key("c"), noon()), Some(0.2));
+        drop((first, second));
+        assert_eq!(ledger.used_fraction("all", key("c"), noon()), Some(0.0));
+        assert_eq!(ledger.used_fraction("other", red, noon()), None);
+    }
+
+    #[test]
+    fn requests_without_the_attribute_share_one_budget() {
+        let ledger = Ledger::new(vec![budget("team", Per::Attribute("team".into()), Window::Day, 100)]);
+        let _held = ledger.reserve(key("a"), MicroUsd(100), noon()).unwrap();
+        assert!(ledger.reserve(key("b"), MicroUsd(1), noon()).is_err());
+    }
+
+    #[test]
+    fn a_new_window_starts_at_zero_and_old_reservations_do_not_reach_into_it() {
+        let ledger = daily(100);
+        let late = at("2026-11-24T23:59:59Z");
+        let over_midnight = ledger.reserve(key("k"), MicroUsd(100), late).unwrap();
+        assert!(ledger.reserve(key("k"), MicroUsd(1), late).is_err());
+        let next_day = at("2026-11-25T00:00:00Z");
+        assert_eq!(ledger.used_fraction("day", key("k"), next_day), Some(0.0));
+        let today = ledger.reserve(key("k"), MicroUsd(60), next_day).unwrap();
+        over_midnight.settle(MicroUsd(100));
+        assert_eq!(sums(&ledger), (0, 60));
+        today.settle(MicroUsd(50));
+        assert_eq!(sums(&ledger), (50, 0));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_frees_nothing() {
+        let ledger = daily(100);
+        ledger.reserve(key("k"), MicroUsd(100), noon()).unwrap().settle(MicroUsd(100));
+        assert!(ledger.reserve(key("k"), MicroUsd(1), at("2026-11-23T12:00:00Z")).is_err());
+    }
+
+    #[test]
+    fn spend_of_the_current_windows_is_restored_from_the_records() {
+        let budgets = || {
+            vec![
+                budget("day", Per::Key, Window::Day, 100),
+                budget("month", Per::Attribute("team".into()), Window::Month, 100),
+                budget("one", Per::Request, Window::Forever, 100),
+            ]
+        };
+        let ledger = Ledger::new(budgets());
+        assert_eq!(ledger.restores_from(noon()), Some(at("2026-11-01T00:00:00Z")));
+        let team = attributes(&[("team", "red")]);
+        let spend = |at: Timestamp, cost| Spend { key: "k".into(), attributes: team.clone(), at, cost: MicroUsd(cost) };
+        let records =
+            || [spend(noon(), 10), spend(at("2026-11-23T23:00:00Z"), 20), spend(at("2026-10-31T23:00:00Z"), 40)];
+        ledger.restore(records(), noon());
+        let who = Spender { key: "k", attributes: &team };
+        let used = |ledger: &Ledger, id| ledger.used_fraction(id, who, noon()).unwrap();
+        assert_eq!((used(&ledger, "day"), used(&ledger, "month")), (0.1, 0.3));
+
+        let mut reloaded = budgets();
+        reloaded[0].limit = MicroUsd(200);
+        reloaded[1].window = Window::Day;
+        let reloaded = ledger.successor(reloaded);
+        assert_eq!(reloaded.restores_from(noon()), Some(at("2026-11-24T00:00:00Z")), "only what is new");
+        reloaded.restore(records(), noon());
+        assert_eq!((used(&reloaded, "day"), used(&reloaded, "month")), (0.05, 0.1), "not counted twice");
+    }
+
+    #[test]
+    fn a_reservation_made_before_a_reload_settles_after_it() {
+        let ledger = daily(100);
+        let held = ledger.reserve(key("k"), MicroUsd(100), noon()).unwrap();
+        let gone = ledger.successor(vec![]);
+        let back = gone.successor(vec![budget("day", Per::Key, Window::Day, 100)]);
+        assert!(back.reserve(key("k"), MicroUsd(1), noon()).is_err());
+        held.settle(MicroUsd(40));
+        assert_eq!(sums(&back), (40, 0));
+    }
+
+    #[test]
+    fn scopes_are_bounded_and_those_of_past_windows_make_room() {
+        let ledger = Ledger::with_capacity(vec![budget("day", Per::Key, Window::Day, 100)], 2);
+        for name in ["a", "b"] {
+            ledger.reserve(key(name), MicroUsd(10), noon()).unwrap().settle(MicroUsd(10));
+        }
+        assert!(ledger.reserve(key("c"), MicroUsd(10), noon()).is_err());
+        assert!(ledger.reserve(key("a"), MicroUsd(10), noon()).is_ok(), "who has an account keeps it");
+        let tomorrow = at("2026-11-25T12:00:00Z");
+        assert!(ledger.reserve(key("c"), MicroUsd(10), tomorrow).is_ok());
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Reserve { who: u8, worst: u64 },
+        End { which: usize, sent: bool, settle: Option<u64> },
+        Wait { seconds: i64 },
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            4 => (0..3u8, 0..60u64).prop_map(|(who, worst)| Step::Reserve { who, worst }),
+            3 => (any::<usize>(), any::<bool>(), prop::option::of(0..60u64))
+                .prop_map(|(which, sent, settle)| Step::End { which, sent, settle }),
+            1 => (0..40_000i64).prop_map(|seconds| Step::Wait { seconds }),
+        ];
+        prop::collection::vec(step, 0..120)
+    }
+
+    proptest! {
+        #[test]
+        fn settled_and_reserved_never_exceed_the_limit(steps in steps()) {
+            let ledger = Ledger::new(vec![
+                budget("day", Per::Key, Window::Day, 100),
+                budget("all", Per::All, Window::Day, 150),
+            ]);
+            let (mut now, mut held) = (noon(), Vec::new());
+            for step in steps {
+                match step {
+                    Step::Reserve { who, worst } => {
+                        held.extend(ledger.reserve(key(["a", "b", "c"][usize::from(who)]), MicroUsd(worst), now));
+                    }
+                    Step::End { which, sent, settle } if !held.is_empty() => {
+                        let mut one: Reservation = held.swap_remove(which % held.len());
+                        if sent { one.sent() }
+                        if let Some(actual) = settle { let most = one.amount(); one.settle(MicroUsd(actual).min(most)) }
+                    }
+                    Step::End { .. } => {}
+                    Step::Wait { seconds } => now += jiff::SignedDuration::from_secs(seconds),
+                }
+                for (settled, reserved) in ledger.lock().totals() {
+                    prop_assert!(settled + reserved <= MicroUsd(150));
+                }
+                for who in ["a", "b", "c"] {
+                    prop_assert!(ledger.used_fraction("day", key(who), now).unwrap() <= 1.0);
+                }
+            }
+            drop(held);
+            prop_assert!(ledger.lock().totals().iter().all(|(_, reserved)| *reserved == MicroUsd::ZERO));
+        }
+    }
+}
