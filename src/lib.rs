@@ -4,6 +4,7 @@
 //! `ARCHITECTURE.md` says how the modules relate; `pipeline` tells the life of a request.
 
 pub mod analyze;
+pub mod app;
 pub mod cache;
 pub mod chat;
 pub mod classify;
@@ -12,7 +13,9 @@ pub mod dispatch;
 pub mod egress;
 pub mod govern;
 pub mod models;
+pub mod pipeline;
 pub mod policy;
 pub mod record;
 pub mod serve;
+pub mod telemetry;
 pub mod yaml;

@@ -14,12 +14,15 @@ use std::time::Duration;
 pub use layers::Overrides;
 use secrecy::SecretString;
 
+use crate::govern::{Explain, KeyEntry};
 use crate::serve::openai::edit::CapField;
 use crate::yaml::{Place, Problems, parse};
 
 /// The whole configuration.
 #[derive(Debug)]
 pub struct Config {
+    /// The file it was read from.
+    pub file: PathBuf,
     /// Listeners and their limits.
     pub server: Server,
     /// The folder of the policy set in force.
@@ -33,7 +36,7 @@ pub struct Config {
     /// What `via` in policies refers to.
     pub providers: Vec<Provider>,
     /// Virtual keys.
-    pub keys: Vec<Key>,
+    pub keys: Vec<KeyEntry>,
     /// The secret that keys are hashed under.
     pub pepper: PathBuf,
     /// Whom requests without a key count as.
@@ -53,6 +56,8 @@ pub struct Server {
     pub listen: SocketAddr,
     /// Where operators connect: health, metrics, explain. Never the same as `listen`.
     pub operator: SocketAddr,
+    /// Whether the operators' listener may be reached from elsewhere than this host.
+    pub operator_exposed: bool,
     /// Largest request body in bytes.
     pub body: usize,
     /// How long a request's headers may take.
@@ -152,33 +157,6 @@ pub struct Timeouts {
     pub idle: Duration,
 }
 
-/// How much an answer tells a client about the decision.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Explain {
-    /// Only the id.
-    None,
-    /// Who served, at what cost, and a reason code.
-    #[default]
-    Reason,
-    /// Also the route and the policy's digest.
-    Full,
-}
-
-/// A virtual key.
-#[derive(Clone, Debug)]
-pub struct Key {
-    /// Its name.
-    pub name: String,
-    /// `hmac-sha256:` and 64 hex digits.
-    pub hash: String,
-    /// The policy's `key.*`, without the prefix.
-    pub attributes: BTreeMap<String, String>,
-    /// What answers tell.
-    pub explain: Explain,
-    /// Requests per minute; `None` is no limit.
-    pub requests_per_minute: Option<u32>,
-}
-
 /// Whom requests without a key count as.
 #[derive(Clone, Debug)]
 pub struct Anonymous {
@@ -186,6 +164,8 @@ pub struct Anonymous {
     pub loopback: bool,
     /// The policy's `key.*` for them, without the prefix.
     pub attributes: BTreeMap<String, String>,
+    /// How much answers tell them.
+    pub explain: Explain,
 }
 
 /// The record.
@@ -225,7 +205,7 @@ impl Config {
         layers::apply(&mut root, overrides, &mut problems);
         let config = read::config(&root, &mut problems);
         match config {
-            Some(config) => problems.or_ok(config),
+            Some(config) => problems.or_ok(Self { file: file.to_owned(), ..config }),
             None => Err(problems),
         }
     }

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
 
 use super::{
-    Anonymous, Cache, Config, Credential, Dialect, Explain, Key, LocalModel, ModelNames, Provider, Record, Server,
-    Timeouts,
+    Anonymous, Cache, Config, Credential, Dialect, LocalModel, ModelNames, Provider, Record, Server, Timeouts,
 };
+use crate::govern::{Explain, KeyEntry, RateLimit};
 use crate::serve::openai::edit::CapField;
 use crate::yaml::{Fields, Node, Problems};
 
@@ -30,6 +31,7 @@ pub(super) fn config(root: &Node, problems: &mut Problems) -> Option<Config> {
     let cache = cache(fields.optional("cache"), problems);
     fields.finish(problems);
     Some(Config {
+        file: PathBuf::new(),
         server: server?,
         policies: policies?,
         models,
@@ -38,7 +40,7 @@ pub(super) fn config(root: &Node, problems: &mut Problems) -> Option<Config> {
         providers,
         keys,
         pepper,
-        anonymous: anonymous.unwrap_or(Anonymous { loopback: false, attributes: BTreeMap::new() }),
+        anonymous: anonymous.unwrap_or(Anonymous { loopback: false, attributes: BTreeMap::new(), explain: Explain::None }),
         headers,
         record,
         cache,
@@ -53,6 +55,7 @@ fn server(node: &Node, problems: &mut Problems) -> Option<Server> {
     let mut fields = Fields::of(node, "`server`", problems)?;
     let listen = fields.required("listen", problems).and_then(|n| address(n, problems));
     let operator = fields.required("operator", problems).and_then(|n| address(n, problems));
+    let operator_exposed = fields.optional("operator_exposed").and_then(|n| n.flag(problems)).unwrap_or(false);
     let limits = fields.optional("limits");
     fields.finish(problems);
     let (listen, operator) = (listen?, operator?);
@@ -62,6 +65,7 @@ fn server(node: &Node, problems: &mut Problems) -> Option<Server> {
     let mut server = Server {
         listen,
         operator,
+        operator_exposed,
         body: 32 << 20,
         header_timeout: Duration::from_secs(10),
         idle_timeout: Duration::from_secs(75),
@@ -240,8 +244,8 @@ fn timeouts(node: Option<&Node>, problems: &mut Problems) -> Timeouts {
     timeouts
 }
 
-fn keys(node: &Node, problems: &mut Problems) -> Vec<Key> {
-    let mut keys: Vec<Key> = Vec::new();
+fn keys(node: &Node, problems: &mut Problems) -> Vec<KeyEntry> {
+    let mut keys: Vec<KeyEntry> = Vec::new();
     for item in node.list(problems).unwrap_or_default() {
         let Some(mut fields) = Fields::of(item, "a key", problems) else { continue };
         let key = key(&mut fields, problems);
@@ -255,7 +259,7 @@ fn keys(node: &Node, problems: &mut Problems) -> Vec<Key> {
     keys
 }
 
-fn key(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Key> {
+fn key(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<KeyEntry> {
     let name = fields.required("name", problems).and_then(|n| n.text(problems)).map(str::to_owned);
     let hash = fields.required("hash", problems).and_then(|n| {
         let text = n.text(problems)?;
@@ -266,13 +270,24 @@ fn key(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Key> {
         digits.map(|_| text.to_owned())
     });
     let attributes = fields.optional("attributes").map(|n| attributes(n, problems)).unwrap_or_default();
-    let levels = [("none", Explain::None), ("reason", Explain::Reason), ("full", Explain::Full)];
-    let explain = fields.optional("explain").and_then(|n| n.one_of(&levels, problems)).unwrap_or_default();
-    let requests_per_minute = fields.optional("requests_per_minute").and_then(|n| small(n, problems));
-    if requests_per_minute == Some(0) {
-        problems.add(fields.place(), "`requests_per_minute: 0` would refuse everything; leave it out for no limit");
+    let explain = fields.optional("explain").and_then(|n| explain(n, problems)).unwrap_or(Explain::Reason);
+    let tenant = fields.optional("tenant").and_then(|n| n.text(problems)).map(str::to_owned);
+    let per_minute = fields.optional("requests_per_minute").and_then(|n| at_least_one(n, problems));
+    let burst = fields.optional("burst").and_then(|n| at_least_one(n, problems));
+    let limit = per_minute.map(|per_minute| RateLimit { per_minute, burst });
+    Some(KeyEntry { name: name?, hash: hash?, tenant, attributes, explain, limit })
+}
+
+fn explain(node: &Node, problems: &mut Problems) -> Option<Explain> {
+    node.one_of(&[("none", Explain::None), ("reason", Explain::Reason), ("full", Explain::Full)], problems)
+}
+
+fn at_least_one(node: &Node, problems: &mut Problems) -> Option<NonZeroU32> {
+    let number = NonZeroU32::new(small(node, problems)?);
+    if number.is_none() {
+        problems.add(&node.place, "0 would refuse everything; leave it out for no limit");
     }
-    Some(Key { name: name?, hash: hash?, attributes, explain, requests_per_minute })
+    number
 }
 
 fn attributes(node: &Node, problems: &mut Problems) -> BTreeMap<String, String> {
@@ -290,8 +305,9 @@ fn anonymous(node: &Node, problems: &mut Problems) -> Option<Anonymous> {
     let loopback =
         fields.required("allow", problems).and_then(|n| n.one_of(&[("loopback", true), ("none", false)], problems));
     let attributes = fields.optional("attributes").map(|n| attributes(n, problems)).unwrap_or_default();
+    let explain = fields.optional("explain").and_then(|n| explain(n, problems)).unwrap_or(Explain::Full);
     fields.finish(problems);
-    Some(Anonymous { loopback: loopback?, attributes })
+    Some(Anonymous { loopback: loopback?, attributes, explain })
 }
 
 fn headers(node: &Node, problems: &mut Problems) -> BTreeMap<String, String> {

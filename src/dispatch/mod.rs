@@ -68,6 +68,16 @@ impl Dispatcher {
         self.engines.iter().map(|(name, engine)| (name.as_str(), engine.facts()))
     }
 
+    /// Stops all engines and waits until their threads have ended.
+    pub async fn shutdown(&self) {
+        for engine in self.engines.values() {
+            engine.shutdown();
+        }
+        for engine in self.engines.values() {
+            engine.stopped().await;
+        }
+    }
+
     /// Why `destination` cannot be called now, if so.
     pub fn unavailable(&self, destination: &Destination) -> Option<&'static str> {
         if destination.is_embedded() {

@@ -160,6 +160,10 @@ impl Ledger {
     /// Takes `worst`, the most that the request can cost, from every budget that applies to `who`, or from none.
     pub fn reserve(&self, who: Spender<'_>, worst: MicroUsd, now: Timestamp) -> Result<Reservation, Exhausted> {
         let mut accounts = self.lock();
+        if worst == MicroUsd::ZERO {
+            // What costs nothing needs no room: an empty budget must still let the local model answer.
+            return Ok(Reservation { accounts: self.accounts.clone(), holds: Vec::new(), amount: worst, sent: false });
+        }
         let mut slots = Vec::with_capacity(self.books.len());
         for book in &self.books {
             slots.extend(book.cover(who, worst, now, &mut accounts)?);

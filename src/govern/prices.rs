@@ -73,11 +73,19 @@ pub struct Price {
 }
 
 impl Price {
-    /// A price stated by the installation itself, in US dollars per million tokens. `None` where either is negative or
-    /// not a number.
-    pub fn from_usd_per_million(input: f64, output: f64) -> Option<Self> {
-        let base = Amounts { input, output, cached_input: None, cache_write: None }.rates()?;
-        Some(Self { base, long: None, context: None, max_output: None })
+    /// Nothing: what the embedded engine costs.
+    pub const FREE: Self = Self {
+        base: Rates { input: 0, output: 0, cached_input: 0, cache_write: 0 },
+        long: None,
+        context: None,
+        max_output: None,
+    };
+
+    /// A price stated by the installation itself, in US dollars per million tokens; cached input costs as much as other
+    /// input unless stated. `None` where any is negative or not a number.
+    pub fn from_usd_per_million(input: f64, output: f64, cached_input: Option<f64>) -> Option<Self> {
+        let base = Amounts { input, output, cached_input, cache_write: None }.rates()?;
+        Some(Self { base, ..Self::FREE })
     }
 
     /// What `usage` costs, rounded up to the next micro-dollar.
@@ -296,7 +304,7 @@ mod tests {
     fn a_price_that_is_no_amount_is_refused_by_name() {
         let error = PriceList::parse(&LIST.replace("2.5", "-2.5")).unwrap_err();
         assert_eq!(error.to_string(), "`m` has a price that is negative or not a number");
-        assert_eq!(Price::from_usd_per_million(f64::NAN, 1.0), None);
+        assert_eq!(Price::from_usd_per_million(f64::NAN, 1.0, None), None);
     }
 
     proptest! {

@@ -15,7 +15,7 @@ use crate::chat::MicroUsd;
 use crate::dispatch::local::EngineError;
 use crate::dispatch::{Attempt, Failure};
 use crate::egress::SendError;
-use crate::govern::{Exhausted, Reservation, Spender};
+use crate::govern::{Exhausted, Price, Reservation, Spender};
 use crate::policy::decision::Candidate;
 use crate::policy::{Boundary, Grant};
 use crate::serve::openai::error::ApiError;
@@ -120,11 +120,11 @@ async fn attempt(
 
 fn begun(call: &Call, candidate: &Candidate, mut entry: Entry, body: Body, reservation: Reservation) -> Begun {
     let destination = call.policy.set.destination(candidate.id);
-    let served_by: Arc<str> = destination.name.as_str().into();
+    let served_by = call.policy.names.destination(candidate.id);
     entry.row.served_by = Some(served_by.clone());
     entry.row.local = Some(destination.boundary == Boundary::Host);
     // `decide` lets nobody without a price into a plan.
-    let price = destination.price.unwrap_or_default();
+    let price = destination.price.unwrap_or(Price::FREE);
     let meter = Meter::new(entry, candidate.id, price, reservation, call.tokens_input);
     Begun { head: Head { served_by, cost: None }, body, meter, deadline: call.deadline }
 }

@@ -9,25 +9,16 @@ use http::header::AUTHORIZATION;
 use http::request::Parts;
 
 use crate::cache::{Flights, Store};
-use crate::classify::Scanner;
 use crate::classify::difficulty::Estimator;
 use crate::config::Config;
 use crate::dispatch::Dispatcher;
 use crate::govern::{Keyring, Ledger, PriceList, Subject};
-use crate::pipeline::respond::Head;
-use crate::policy::PolicySet;
+use super::Policy;
+use super::respond::Head;
 use crate::record::Recorder;
 use crate::serve::listener::Peer;
 use crate::serve::openai::error::ApiError;
 use crate::telemetry::Metrics;
-
-/// A policy set with what is built from it.
-pub struct Policy {
-    /// The set.
-    pub set: PolicySet,
-    /// Its detectors.
-    pub scanner: Scanner,
-}
 
 /// The running gateway.
 pub struct Gateway {
@@ -55,6 +46,8 @@ pub struct Gateway {
     pub recorder: Option<Recorder>,
     /// Counters and clocks.
     pub metrics: Metrics,
+    /// When the process began to serve.
+    pub started: jiff::Timestamp,
 }
 
 impl Gateway {
@@ -69,7 +62,7 @@ impl Gateway {
                 .to_str()
                 .ok()
                 .and_then(|value| value.strip_prefix("Bearer ").or_else(|| value.strip_prefix("bearer ")))
-                .and_then(|token| self.keys.find(token.trim()))
+                .and_then(|token| self.keys.authenticate(token.trim()).cloned())
                 // Many client libraries insist on sending some key; where none are configured it means nothing.
                 .or_else(|| if self.keys.is_empty() { self.without_key(head) } else { None }),
         };

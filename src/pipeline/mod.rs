@@ -10,6 +10,7 @@ mod entry;
 mod gateway;
 mod lookup;
 mod meter;
+mod policy;
 mod respond;
 mod understand;
 
@@ -21,8 +22,9 @@ use http::Request;
 
 use self::dispatching::dispatch;
 use self::entry::Entry;
-pub use self::gateway::{Gateway, Policy};
+pub use self::gateway::Gateway;
 use self::lookup::{Lookup, fill, look_up};
+pub use self::policy::Policy;
 pub use self::understand::explain;
 use self::understand::understand;
 

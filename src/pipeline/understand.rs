@@ -13,14 +13,17 @@ use super::entry::{Entry, millis};
 use super::{Gateway, Policy};
 use crate::cache::CacheControl;
 use crate::cache::key::{CacheKey, Scope};
-use crate::chat::{ChatRequest, Json, Part, Role, Source};
+use crate::chat::{ChatRequest, Json, MicroUsd, Part, Role, Source, Text};
 use crate::classify::{Gain, Scan, Truth};
-use crate::govern::Subject;
+use crate::govern::{Spender, Subject};
 use crate::policy::decision::{Decision, Outcome, Refusal, RefusalKind};
 use crate::policy::explain::{Explanation, Seen};
 use crate::policy::facts::{RequestFacts, facts};
-use crate::policy::set::Store as Keeps;
-use crate::policy::{DestinationId, DestinationState, Facts, Inputs, TransformSet, decide};
+use crate::policy::set::{Budget, Store};
+use crate::policy::{
+    Barrier, Destination, DestinationId, DestinationState, Facts, Inputs, TransformSet, decide,
+};
+use crate::record::StoredText;
 use crate::serve::body::read_body;
 use crate::serve::openai::decode::{Decoded, EditPoints, decode};
 use crate::serve::openai::error::ApiError;
@@ -69,9 +72,9 @@ pub(crate) async fn understand(
     body: Body,
     entry: &mut Entry,
 ) -> Result<Call, ApiError> {
-    if let Err(wait) = subject.check_rate() {
-        return Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, "the rate limit of this key is reached")
-            .retry_after(wait));
+    if let Some(Err(wait)) = subject.limiter.as_ref().map(|limiter| limiter.check()) {
+        let limited = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "the rate limit of this key is reached");
+        return Err(limited.retry_after(wait));
     }
     let server = &gateway.config.server;
     let body = read_body(body, server.body, server.idle_timeout).await?;
@@ -80,34 +83,21 @@ pub(crate) async fn understand(
     let decoded = decode(&body, &json)?;
     entry.row.asked_model = Some(decoded.request.model.clone());
     entry.row.stream = decoded.request.streaming.is_on();
-    entry.row.timing.parse_ms = millis(read.elapsed());
+    entry.row.timing.parse = Some(millis(read.elapsed()));
 
     let policy = gateway.policy.load_full();
     let preference = preference(gateway, &policy, &decoded.request.model)?;
     let view = View { gateway, policy: &policy, subject, headers: &head.headers };
     let weighed = view.weigh(&decoded, preference);
-    entry.row.timing.classify_ms = millis(weighed.classifying);
-    entry.row.timing.decide_ms = millis(weighed.deciding);
-    entry.row.policy = policy.set.digest.clone();
-    entry.row.class = Some(policy.set.class_name(weighed.decision.class).to_owned());
-    entry.row.class_basis = Some(weighed.decision.basis.name().to_owned());
-    entry.row.route = weighed.decision.route.map(|i| policy.set.routes[usize::from(i)].id.clone());
-    entry.row.est_gain = weighed.gain.map(|gain| gain.value);
-    let explanation = weighed.explain(&policy);
-    entry.row.decision = serde_json::to_string(&explanation).unwrap_or_default();
-    entry.row.plan = explanation.plan.join(",");
-    let reason = explanation.reason.to_owned();
+    note(entry, &policy, &weighed);
     gateway.metrics.classified(&policy.set, &weighed.verdicts);
-
     if let Outcome::Refuse(refusal) = &weighed.decision.outcome {
         return Err(refused(refusal, &weighed.decision));
     }
-    entry.row.reason = Some(reason);
     if keeps_text(&policy, &weighed.decision) {
-        entry.row.text = Some(crate::record::StoredText {
-            prompt: String::from_utf8_lossy(&body).into_owned(),
-            answer: String::new(),
-        });
+        // The body was parsed, so it is UTF-8.
+        let prompt = std::str::from_utf8(&body).unwrap_or_default().into();
+        entry.row.text = Some(StoredText { prompt, answer: Text::default() });
     }
     let cache_control = head.headers.get(http::header::CACHE_CONTROL).and_then(|v| v.to_str().ok());
     let cache_control = cache_control.map(CacheControl::parse).unwrap_or_default();
@@ -127,23 +117,32 @@ pub(crate) async fn understand(
     })
 }
 
-/// Explains what would be decided about `body` for `subject`, without executing anything.
-///
-/// # Errors
-/// As for a real request with this body.
-pub fn explain_json(gateway: &Gateway, subject: &Arc<Subject>, headers: &HeaderMap, body: &[u8]) -> Result<String, ApiError> {
-    explain(gateway, subject, headers, body, |explanation| {
-        serde_json::to_string_pretty(&explanation).unwrap_or_default()
-    })
+/// Everything that is known before anybody answers goes into the record.
+fn note(entry: &mut Entry, policy: &Policy, weighed: &Weighed) {
+    let row = &mut entry.row;
+    row.timing.classify = Some(millis(weighed.classifying));
+    row.timing.decide = Some(millis(weighed.deciding));
+    row.policy = Some(policy.names.digest.clone());
+    row.class = Some(policy.names.classes[usize::from(weighed.decision.class.0)].clone());
+    row.class_basis = Some(weighed.decision.basis.name().into());
+    row.route = weighed.decision.route.map(|i| policy.names.routes[usize::from(i)].clone());
+    row.est_gain = weighed.gain.map(|gain| gain.value);
+    row.plan = weighed.decision.plan().iter().map(|c| policy.names.destination(c.id)).collect();
+    row.decision = serde_json::to_string(&weighed.explain(policy)).unwrap_or_default();
+    row.reason = Some(match &weighed.decision.outcome {
+        Outcome::Go(choice) => choice.code().into(),
+        Outcome::Refuse(refusal) => refusal.reason.clone().into(),
+    });
 }
 
-/// As [`explain_json`], in whatever form `show` gives the explanation.
+/// Explains what would be decided about `body` for `subject`, without executing anything, in whatever form `show` gives
+/// the explanation.
 ///
 /// # Errors
 /// As for a real request with this body.
 pub fn explain<T>(
     gateway: &Gateway,
-    subject: &Arc<Subject>,
+    subject: &Subject,
     headers: &HeaderMap,
     body: &[u8],
     show: impl FnOnce(&Explanation<'_>) -> T,
@@ -223,8 +222,7 @@ impl View<'_> {
     fn facts(&self, decoded: &Decoded<'_>, verdicts: &[Truth], gain: Option<Gain>, tokens_input: u64) -> Facts {
         let set = &self.policy.set;
         let uses: Vec<&'static str> = decoded.uses.iter().map(Feature::name).collect();
-        let now = jiff::Timestamp::now();
-        let budgets: Vec<f64> = self.gateway.used_shares(set, self.subject, now);
+        let budgets = self.budget_shares();
         let local = self.local_facts();
         let max_output = decoded.request.sampling.max_tokens.unwrap_or(DEFAULT_MAX_OUTPUT);
         let request = RequestFacts {
@@ -239,10 +237,17 @@ impl View<'_> {
         facts(set, &request, &self.attributes())
     }
 
+    fn budget_shares(&self) -> Vec<f64> {
+        let now = jiff::Timestamp::now();
+        let spender = Spender { key: &self.subject.name, attributes: &self.subject.attributes };
+        let used = |budget: &Budget| self.gateway.ledger.used_fraction(&budget.id, spender, now).unwrap_or(f64::NAN);
+        self.policy.set.budgets.iter().map(used).collect()
+    }
+
     /// The key's attributes, and those that headers may set.
     fn attributes(&self) -> BTreeMap<String, String> {
         let mut attributes = BTreeMap::new();
-        for (name, value) in &self.subject.attributes {
+        for (name, value) in self.subject.attributes.iter() {
             attributes.insert(format!("key.{name}"), value.clone());
         }
         for (name, header) in &self.gateway.config.headers {
@@ -272,9 +277,9 @@ impl View<'_> {
         let dispatcher = &self.gateway.dispatcher;
         let set = &self.policy.set;
         let asked = decoded.request.sampling.max_tokens;
-        let state = |(i, destination): (usize, &crate::policy::Destination)| {
+        let state = |(i, destination): (usize, &Destination)| {
             if !destination.is_model() {
-                return DestinationState { worst_case: Some(crate::chat::MicroUsd::ZERO), ..Default::default() };
+                return DestinationState { worst_case: Some(MicroUsd::ZERO), ..DestinationState::default() };
             }
             let id = DestinationId(i as u8);
             let max_output = asked.unwrap_or_else(|| usual_max_output(self.gateway, self.policy, id));
@@ -313,7 +318,7 @@ impl View<'_> {
         }
         let first = decision.plan().first()?;
         let scope = Scope {
-            tenant: &self.subject.name,
+            tenant: &self.subject.tenant,
             class: decision.class,
             destination: &set.destination(first.id).name,
             policy: &set.digest,
@@ -385,11 +390,10 @@ fn context_window(gateway: &Gateway, policy: &Policy, id: DestinationId) -> Opti
 /// Whether the policy keeps text of requests of this class in the record.
 fn keeps_text(policy: &Policy, decision: &Decision) -> bool {
     let sink = policy.set.sink("decision-log");
-    sink.is_some_and(|(id, sink)| sink.store == Keeps::Text && decision.permitted.contains(id))
+    sink.is_some_and(|(id, sink)| sink.store == Store::Text && decision.permitted.contains(id))
 }
 
 fn refused(refusal: &Refusal, decision: &Decision) -> ApiError {
-    use crate::policy::Barrier;
     let too_long = decision.barriers.contains(&Barrier::Lacks("context"));
     let (status, message) = match refusal.kind {
         RefusalKind::Policy => (StatusCode::FORBIDDEN, "the policy permits nobody to answer this request"),
@@ -405,10 +409,6 @@ fn refused(refusal: &Refusal, decision: &Decision) -> ApiError {
             (StatusCode::SERVICE_UNAVAILABLE, "no model that may answer this request is available now")
         }
     };
-    ApiError::new(status, message).code(known_code(refusal))
-}
-
-/// Codes in answers are static: a policy's own word stays in the record and in `x-ajar-reason`.
-fn known_code(refusal: &Refusal) -> &'static str {
-    refusal.kind.code()
+    // The policy's own word is in the record and in `x-ajar-reason`.
+    ApiError::new(status, message).code(refusal.kind.code())
 }

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use super::expr::{Condition, DestinationCondition};
 use super::vocabulary::{Slot, Vocabulary};
-use crate::chat::{MicroUsd, Price};
+use crate::chat::MicroUsd;
 use crate::classify::DetectorSpec;
+use crate::govern::Price;
+use crate::yaml::Place;
 
 /// Everything a set of files says, checked and ready to decide.
 #[derive(Debug)]
@@ -145,6 +147,8 @@ pub enum Boundary {
 /// Anything that receives content.
 #[derive(Clone, Debug)]
 pub struct Destination {
+    /// Where it is defined.
+    pub place: Place,
     /// Its name in the set.
     pub name: String,
     /// `embedded`, the name of a provider in the configuration, or `sink/…`.

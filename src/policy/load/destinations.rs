@@ -3,7 +3,7 @@
 use super::header::class;
 use super::sections::Sections;
 use super::{Loader, Prices};
-use crate::chat::Price;
+use crate::govern::Price;
 use crate::policy::set::{Boundary, Class, Destination, DestinationSet, Store};
 use crate::yaml::{Fields, Node, Problems};
 
@@ -64,6 +64,7 @@ impl Loader<'_> {
         let via = via?;
         let price = stated.or_else(|| if via == "embedded" || is_sink { Some(Price::FREE) } else { prices(model) });
         Some(Destination {
+            place: node.place.clone(),
             name: name.to_owned(),
             via: via.to_owned(),
             model: model.to_owned(),
@@ -90,12 +91,20 @@ fn price(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Price> {
     }
     if let Some(node) = flat {
         let per_million = node.number(problems)? * 1000.0;
-        return Some(Price::from_usd(per_million, per_million, None));
+        return checked(node, Price::from_usd_per_million(per_million, per_million, None), problems);
     }
-    let mut fields = Fields::of(detailed?, "a price", problems)?;
+    let node = detailed?;
+    let mut fields = Fields::of(node, "a price", problems)?;
     let input = fields.required("input", problems).and_then(|n| n.number(problems));
     let output = fields.required("output", problems).and_then(|n| n.number(problems));
     let cached = fields.optional("cached_input").and_then(|n| n.number(problems));
     fields.finish(problems);
-    Some(Price::from_usd(input?, output?, cached))
+    checked(node, Price::from_usd_per_million(input?, output?, cached), problems)
+}
+
+fn checked(node: &Node, price: Option<Price>, problems: &mut Problems) -> Option<Price> {
+    if price.is_none() {
+        problems.add(&node.place, "a price is not negative");
+    }
+    price
 }

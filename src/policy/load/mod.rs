@@ -15,7 +15,7 @@ use self::header::Header;
 use self::sections::Sections;
 use super::cases;
 use super::set::PolicySet;
-use crate::chat::Price;
+use crate::govern::Price;
 use crate::yaml::{Problems, parse};
 
 /// One policy file.

@@ -1,0 +1,381 @@
+//! Puts the gateway together and runs it. Only this module names concrete types from both sides.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::cache::{Flights, Store};
+use crate::classify::difficulty::Estimator;
+use crate::config::{Config, LocalModel};
+use crate::dispatch::Dispatcher;
+use crate::dispatch::local::{Engine, EngineConfig};
+use crate::dispatch::remote::OpenAi;
+use crate::egress::SendError;
+use crate::govern::{Budget, Keyring, Ledger, Pepper, Per, PriceList, Subject, Window};
+use crate::models;
+use crate::pipeline::{Gateway, Policy};
+use crate::policy::{self, PolicySet, set};
+use crate::record::{Recorder, Records, StoreError, StoreOptions};
+use crate::serve::listener::{Limits, bind, serve};
+use crate::serve::{data, operator};
+use crate::telemetry::Metrics;
+use crate::yaml::{Place, Problems, did_you_mean};
+
+/// The name under which requests without a key are recorded.
+const ANONYMOUS: &str = "anonymous";
+/// How many requests may wait to be recorded.
+const RECORD_QUEUE: usize = 16 * 1024;
+
+/// Why the gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Configuration or policies are wrong.
+    #[error("{0}")]
+    Problems(#[from] Problems),
+    /// A file cannot be read or written.
+    #[error("{path}: {error}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// An address cannot be bound.
+    #[error("cannot listen on {addr}: {error}")]
+    Bind {
+        /// Which.
+        addr: SocketAddr,
+        /// Why.
+        error: io::Error,
+    },
+    /// The record cannot be opened.
+    #[error("the record: {0}")]
+    Record(#[from] StoreError),
+    /// There can be no HTTP client.
+    #[error("the HTTP client: {0}")]
+    Client(#[from] SendError),
+    /// The pepper is no secret.
+    #[error("the pepper: {0}")]
+    Pepper(String),
+}
+
+/// A gateway that serves.
+pub struct Running {
+    /// Where applications connect.
+    pub data: SocketAddr,
+    /// Where operators connect.
+    pub operator: SocketAddr,
+    /// What all requests share.
+    pub gateway: Arc<Gateway>,
+    shutdown: CancellationToken,
+    listeners: Vec<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Stops: no new connection, requests in flight may finish within the drain time, then the record is closed.
+    pub async fn stop(self) {
+        self.shutdown.cancel();
+        for listener in self.listeners {
+            // A listener's panic has been reported by its task.
+            let _ = listener.await;
+        }
+        self.gateway.dispatcher.shutdown().await;
+        if let Some(recorder) = &self.gateway.recorder {
+            recorder.close().await;
+        }
+    }
+}
+
+/// Loads the policy set of a folder, and checks it against the configuration.
+///
+/// # Errors
+/// Every mistake at once, or the file that cannot be read.
+pub fn load_policy(config: &Config) -> Result<PolicySet, StartError> {
+    let sources = read_policies(&config.policies)?;
+    let prices = PriceList::embedded();
+    let set = policy::load(&sources, &|model| prices.price(model))?;
+    let mut problems = Problems::new();
+    cross_check(config, &set, &mut problems);
+    Ok(problems.or_ok(set)?)
+}
+
+/// Starts the gateway: everything is checked before a port is bound. Models load behind `/readyz`.
+///
+/// # Errors
+/// See [`StartError`].
+pub async fn start(config: Config) -> Result<Running, StartError> {
+    let set = load_policy(&config)?;
+    let keys = keyring(&config)?;
+    let ledger = Ledger::new(set.budgets.iter().map(budget).collect());
+    let recorder = recorder(&config, &ledger).await?;
+    let dispatcher = Dispatcher::new(engines(&config), providers(&config)?);
+    let listen = listen(config.server.listen)?;
+    let operate = listen_on_operator(&config)?;
+    let (data_addr, operator_addr) = (local_addr(&listen)?, local_addr(&operate)?);
+    let limits = limits(&config);
+    let gateway = Arc::new(Gateway {
+        anonymous: Arc::new(anonymous(&config)),
+        cache: (config.cache.memory > 0).then(|| Store::new(config.cache.memory, config.cache.ttl)),
+        policy: ArcSwap::from_pointee(Policy::new(set)),
+        keys,
+        estimator: Estimator::embedded(),
+        ledger,
+        prices: PriceList::embedded(),
+        flights: Flights::default(),
+        dispatcher,
+        recorder,
+        metrics: Metrics::default(),
+        started: jiff::Timestamp::now(),
+        config,
+    });
+    warn_of_the_unavailable(&gateway);
+    let shutdown = CancellationToken::new();
+    let listeners = vec![
+        tokio::spawn(serve(listen, data::router(gateway.clone()), limits, shutdown.clone())),
+        tokio::spawn(serve(operate, operator::router(gateway.clone()), limits, shutdown.clone())),
+    ];
+    Ok(Running { data: data_addr, operator: operator_addr, gateway, shutdown, listeners })
+}
+
+// === policies
+
+fn read_policies(folder: &Path) -> Result<Vec<policy::Source>, StartError> {
+    let file_error = |error| StartError::File { path: folder.to_owned(), error };
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
+        .map_err(file_error)?
+        .filter_map(|entry| entry.ok().map(|e| e.path()))
+        .filter(|path| path.extension().is_some_and(|e| e == "yaml" || e == "yml"))
+        .collect();
+    files.sort();
+    if files.is_empty() {
+        return Err(file_error(io::Error::new(io::ErrorKind::NotFound, "the folder has no `*.yaml` policy")));
+    }
+    let read = |path: PathBuf| match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(policy::Source { file: path.display().to_string(), text }),
+        Err(error) => Err(StartError::File { path, error }),
+    };
+    files.into_iter().map(read).collect()
+}
+
+/// What policy and configuration say about each other must fit.
+fn cross_check(config: &Config, set: &PolicySet, problems: &mut Problems) {
+    for destination in set.destinations.iter().filter(|d| d.is_model()) {
+        check_destination(config, destination, problems);
+    }
+    let place = Place::whole(config.file.display().to_string());
+    for (pattern, target) in &config.models.aliases {
+        if target != "auto" && set.destination_named(target).is_none() {
+            let hint = did_you_mean(target, set.destinations.iter().map(|d| d.name.as_str()));
+            problems.add(&place, format!("`models`: `{pattern}` stands for `{target}`, which is no destination{hint}"));
+        }
+    }
+    for header in config.headers.keys().filter(|name| set.vocabulary.slot(name).is_none()) {
+        problems.add(&place, format!("`headers`: the policy set has no attribute `{header}`"));
+    }
+    let anonymous = ("anonymous", &config.anonymous.attributes);
+    let keys = config.keys.iter().map(|key| (key.name.as_str(), &key.attributes));
+    for (key, attributes) in keys.chain([anonymous]) {
+        for (name, word) in attributes {
+            check_attribute(set, key, name, word, &place, problems);
+        }
+    }
+}
+
+fn check_destination(config: &Config, destination: &set::Destination, problems: &mut Problems) {
+    let (name, via, model) = (&destination.name, &destination.via, &destination.model);
+    if destination.is_embedded() {
+        if !config.local.iter().any(|local| serves(local, model)) {
+            let message = format!("`{name}` needs the model `{model}`, which `local` in the configuration does not define");
+            problems.add(&destination.place, message);
+        }
+    } else if !config.providers.iter().any(|provider| provider.name == *via) {
+        let hint = did_you_mean(via, config.providers.iter().map(|p| p.name.as_str()));
+        let message = format!("`{name}` goes via `{via}`, which `providers` in the configuration does not define{hint}");
+        problems.add(&destination.place, message);
+    }
+}
+
+fn check_attribute(set: &PolicySet, key: &str, name: &str, word: &str, place: &Place, problems: &mut Problems) {
+    let full = format!("key.{name}");
+    match set.vocabulary.slot(&full) {
+        None => {
+            let known = set.vocabulary.names().filter(|known| known.starts_with("key."));
+            let hint = did_you_mean(&full, known);
+            problems.add(place, format!("key `{key}`: the policy set has no attribute `{full}`{hint}"));
+        }
+        Some(slot) if set.vocabulary.word(slot, word) == policy::Fact::Unknown => {
+            problems.add(place, format!("key `{key}`: `{full}` is never `{word}` in the policy set"));
+        }
+        Some(_) => {}
+    }
+}
+
+fn budget(budget: &set::Budget) -> Budget {
+    let per = match &budget.per {
+        set::Scope::Key => Per::Key,
+        set::Scope::Attribute(name) => Per::Attribute(name.clone()),
+        set::Scope::Request => Per::Request,
+        set::Scope::All => Per::All,
+    };
+    let window = match budget.window {
+        set::Window::Hour => Window::Hour,
+        set::Window::Day | set::Window::Request => Window::Day,
+        set::Window::Month => Window::Month,
+    };
+    Budget { id: budget.id.as_str().into(), per, window, limit: budget.limit }
+}
+
+// === keys
+
+/// Reads the pepper's file.
+///
+/// # Errors
+/// When it cannot be read, or is too short.
+pub fn read_pepper(path: &Path) -> Result<Pepper, StartError> {
+    let content = std::fs::read(path).map_err(|error| StartError::File { path: path.to_owned(), error })?;
+    Pepper::new(&content).map_err(|weak| StartError::Pepper(weak.to_string()))
+}
+
+fn keyring(config: &Config) -> Result<Keyring, StartError> {
+    let pepper = if config.keys.is_empty() {
+        // Nothing is hashed under it.
+        Pepper::generate().map_err(|error| StartError::Pepper(error.to_string()))?
+    } else {
+        read_pepper(&config.pepper)?
+    };
+    Keyring::build(&config.keys, pepper, None).map_err(|errors| {
+        let mut problems = Problems::new();
+        let place = Place::whole(config.file.display().to_string());
+        errors.iter().for_each(|error| problems.add(&place, error.to_string()));
+        problems.into()
+    })
+}
+
+fn anonymous(config: &Config) -> Subject {
+    Subject {
+        name: ANONYMOUS.into(),
+        tenant: ANONYMOUS.into(),
+        attributes: Arc::new(config.anonymous.attributes.clone()),
+        explain: config.anonymous.explain,
+        limiter: None,
+    }
+}
+
+// === the record
+
+async fn recorder(config: &Config, ledger: &Ledger) -> Result<Option<Recorder>, StartError> {
+    let Some(path) = &config.record.path else { return Ok(None) };
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(|error| StartError::File { path: folder.to_owned(), error })?;
+    }
+    let options = StoreOptions {
+        commit_interval: config.record.commit_interval,
+        queue: RECORD_QUEUE,
+        retention: Some(config.record.retention),
+        ..StoreOptions::new(path)
+    };
+    let recorder = Recorder::start(options).await?;
+    let now = jiff::Timestamp::now();
+    if let Some(since) = ledger.restores_from(now) {
+        let mut records = Records::open(path).await?;
+        ledger.restore(records.spend_since(since).await?, now);
+        records.close().await?;
+    }
+    Ok(Some(recorder))
+}
+
+// === who answers
+
+fn serves(local: &LocalModel, model: &str) -> bool {
+    local.name == model || local.model == model
+}
+
+/// Where a local model's file is: a catalogue name stands for a file in the models' folder.
+pub fn model_path(config: &Config, local: &LocalModel) -> PathBuf {
+    match models::find(&local.model) {
+        Some(entry) => models::path(&config.models_dir, entry),
+        None => PathBuf::from(&local.model),
+    }
+}
+
+fn engines(config: &Config) -> HashMap<String, Engine> {
+    let mut engines = HashMap::new();
+    for local in &config.local {
+        let engine = Engine::load(EngineConfig {
+            name: local.name.clone(),
+            model: model_path(config, local),
+            context: local.context,
+            sequences: local.sequences,
+            threads: local.threads,
+            gpu_layers: local.gpu_layers,
+            queue: local.queue,
+        });
+        engines.insert(local.name.clone(), engine.clone());
+        engines.insert(local.model.clone(), engine);
+    }
+    engines
+}
+
+fn providers(config: &Config) -> Result<HashMap<String, Option<OpenAi>>, StartError> {
+    let set_up = |provider: &crate::config::Provider| Ok((provider.name.clone(), OpenAi::new(provider)?));
+    config.providers.iter().map(set_up).collect()
+}
+
+fn warn_of_the_unavailable(gateway: &Gateway) {
+    for provider in &gateway.config.providers {
+        if let crate::config::Credential::Missing(why) = &provider.credential {
+            tracing::warn!(provider = provider.name, why, "A provider has no credential, its destinations are unavailable.");
+        }
+    }
+    let policy = gateway.policy.load();
+    for destination in policy.set.destinations.iter().filter(|d| d.price.is_none()) {
+        tracing::warn!(
+            destination = destination.name,
+            model = destination.model,
+            "A destination has no known price, so it is never called; state one as `price: { input, output }`."
+        );
+    }
+}
+
+// === listeners
+
+fn listen(addr: SocketAddr) -> Result<tokio::net::TcpListener, StartError> {
+    bind(addr).map_err(|error| StartError::Bind { addr, error })
+}
+
+/// Operators' pages have no login: elsewhere than on this host they would be anybody's.
+fn listen_on_operator(config: &Config) -> Result<tokio::net::TcpListener, StartError> {
+    let addr = config.server.operator;
+    if !addr.ip().is_loopback() && !config.server.operator_exposed {
+        let mut problems = Problems::new();
+        problems.add(
+            &Place::whole(config.file.display().to_string()),
+            format!("`server.operator` is {addr}, and operators' pages have no login; listen on loopback, or set `operator_exposed: true` where the network keeps others out"),
+        );
+        return Err(problems.into());
+    }
+    listen(addr)
+}
+
+fn local_addr(listener: &tokio::net::TcpListener) -> Result<SocketAddr, StartError> {
+    let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
+    listener.local_addr().map_err(|error| StartError::Bind { addr: unknown, error })
+}
+
+fn limits(config: &Config) -> Limits {
+    let server = &config.server;
+    Limits {
+        body: server.body,
+        header_timeout: server.header_timeout,
+        idle_timeout: server.idle_timeout,
+        drain: server.drain,
+        connections: server.connections,
+        ..Limits::default()
+    }
+}

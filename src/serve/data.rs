@@ -1,0 +1,54 @@
+//! The data listener: what applications call. Unknown paths are 404; nothing passes through unseen.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use http::header::CONTENT_TYPE;
+use http::{Request, StatusCode};
+
+use super::openai::encode::{ModelEntry, encode_models};
+use super::openai::error::ApiError;
+use crate::pipeline::{self, Gateway};
+
+/// The routes.
+pub fn router(gateway: Arc<Gateway>) -> Router {
+    Router::new()
+        .route("/v1/chat/completions", post(chat))
+        .route("/v1/models", get(models))
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(gateway)
+}
+
+async fn chat(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response {
+    pipeline::chat(gateway, request).await
+}
+
+/// `auto`, and the destinations that a client may prefer.
+async fn models(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response {
+    let (head, _) = request.into_parts();
+    if let Err(refusal) = gateway.authenticate(&head) {
+        return refusal.into_response();
+    }
+    let policy = gateway.policy.load();
+    let available = |d: &&crate::policy::Destination| d.is_model() && gateway.dispatcher.unavailable(d).is_none();
+    let names = policy.set.destinations.iter().filter(available).map(|d| d.name.as_str());
+    let entries = std::iter::once("auto").chain(names);
+    let created = gateway.started.as_second();
+    let body = encode_models(entries.map(|id| ModelEntry { id, created, owned_by: "ajar" }));
+    ([(CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+async fn unknown_path(request: Request<Body>) -> ApiError {
+    let paths = "`POST /v1/chat/completions` and `GET /v1/models`";
+    let path = request.uri().path().chars().take(100).collect::<String>();
+    ApiError::new(StatusCode::NOT_FOUND, format!("unknown path `{path}`; this is a gateway for {paths}"))
+}
+
+async fn wrong_method() -> ApiError {
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "this path takes another method: POST for chat completions, GET for models")
+}

@@ -1,0 +1,113 @@
+//! The operators' listener: health, metrics, explain. Never on the data port.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use http::header::CONTENT_TYPE;
+use http::{Request, StatusCode};
+use serde::Serialize;
+
+use super::body::read_body;
+use super::openai::error::ApiError;
+use crate::dispatch::local::EngineState;
+use crate::pipeline::{self, Gateway};
+
+/// The routes.
+pub fn router(gateway: Arc<Gateway>) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .route("/api/explain", post(explain))
+        .with_state(gateway)
+}
+
+#[derive(Serialize)]
+struct Readiness<'a> {
+    ready: bool,
+    policy: &'a str,
+    engines: Vec<Engine<'a>>,
+    destinations: Vec<Destination<'a>>,
+    records: Option<Records>,
+}
+
+#[derive(Serialize)]
+struct Engine<'a> {
+    name: &'a str,
+    state: &'static str,
+    queue: usize,
+    free_slots: usize,
+    tokens_per_second: f64,
+    ttft_ms: f64,
+}
+
+#[derive(Serialize)]
+struct Destination<'a> {
+    name: &'a str,
+    unavailable: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct Records {
+    written: u64,
+    queued: usize,
+    lost: u64,
+}
+
+/// Ready once no engine is still loading: who cannot be reached then is known, and the policy takes that into account.
+async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
+    let policy = gateway.policy.load();
+    let engines: Vec<_> = gateway.dispatcher.engines().collect();
+    let readiness = Readiness {
+        ready: engines.iter().all(|(_, facts)| facts.state != EngineState::Loading),
+        policy: policy.set.short_digest(),
+        engines: engines
+            .iter()
+            .map(|(name, facts)| Engine {
+                name,
+                state: facts.state.name(),
+                queue: facts.queue,
+                free_slots: facts.free_slots,
+                tokens_per_second: facts.tokens_per_second,
+                ttft_ms: facts.ttft_ms,
+            })
+            .collect(),
+        destinations: (policy.set.destinations.iter().filter(|d| d.is_model()))
+            .map(|d| Destination { name: &d.name, unavailable: gateway.dispatcher.unavailable(d) })
+            .collect(),
+        records: gateway
+            .recorder
+            .as_ref()
+            .map(|r| Records { written: r.written(), queued: r.queued(), lost: r.lost() }),
+    };
+    let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, json(&readiness)).into_response()
+}
+
+async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
+    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(CONTENT_TYPE, content_type)], gateway.metrics.encode()).into_response()
+}
+
+/// What would be decided about this body, for the key named in `x-ajar-key` or the anonymous subject. Executes nothing.
+async fn explain(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Result<Response, ApiError> {
+    let (head, body) = request.into_parts();
+    let body = read_body(body, gateway.config.server.body, gateway.config.server.idle_timeout).await?;
+    let subject = match head.headers.get("x-ajar-key").map(|name| name.to_str().unwrap_or_default()) {
+        None => gateway.anonymous.clone(),
+        Some(name) => gateway.keys.named(name).cloned().ok_or_else(|| {
+            ApiError::new(StatusCode::NOT_FOUND, "no key has the name in `x-ajar-key`").code("key_not_found")
+        })?,
+    };
+    let explained = pipeline::explain(&gateway, &subject, &head.headers, &body, |explanation| json(explanation))?;
+    Ok(explained.into_response())
+}
+
+fn json(value: &impl Serialize) -> impl IntoResponse + use<> {
+    let body = serde_json::to_string_pretty(value).unwrap_or_default() + "\n";
+    ([(CONTENT_TYPE, "application/json")], body)
+}

@@ -1,0 +1,129 @@
+//! Counters and clocks in Prometheus' format. Labels are names of the policy set and of our own words, never text.
+
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::classify::Truth;
+use crate::policy::PolicySet;
+use crate::record::Row;
+
+/// All metrics.
+pub struct Metrics {
+    registry: Registry,
+    /// Requests that were authenticated and have not ended.
+    pub in_flight: Gauge,
+    /// Requests refused for want of a valid key.
+    pub unauthenticated: Counter,
+    requests: Family<RequestLabels, Counter>,
+    tokens: Family<TokenLabels, Counter>,
+    cost: Family<DestinationLabels, Counter<f64, AtomicU64>>,
+    unknowns: Family<DetectorLabels, Counter>,
+    ttft: Family<DestinationLabels, Histogram>,
+    total: Family<DestinationLabels, Histogram>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    destination: String,
+    outcome: &'static str,
+    cache: &'static str,
+    class: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DestinationLabels {
+    destination: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TokenLabels {
+    destination: String,
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DetectorLabels {
+    detector: String,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let seconds = || Histogram::new(exponential_buckets(0.001, 2.0, 16));
+        let mut metrics = Self {
+            registry: Registry::with_prefix("ajar"),
+            in_flight: Gauge::default(),
+            unauthenticated: Counter::default(),
+            requests: Family::default(),
+            tokens: Family::default(),
+            cost: Family::default(),
+            unknowns: Family::default(),
+            ttft: Family::new_with_constructor(seconds),
+            total: Family::new_with_constructor(seconds),
+        };
+        metrics.register();
+        metrics
+    }
+}
+
+impl Metrics {
+    fn register(&mut self) {
+        let r = &mut self.registry;
+        r.register("requests_in_flight", "Requests that have not ended", self.in_flight.clone());
+        r.register("unauthenticated", "Requests refused for want of a valid key", self.unauthenticated.clone());
+        r.register("requests", "Requests by who answered and how they ended", self.requests.clone());
+        r.register("tokens", "Tokens by destination and kind", self.tokens.clone());
+        r.register("cost_usd", "What calls cost, in US dollars", self.cost.clone());
+        r.register("detector_unknown", "Requests that a detector could not look at", self.unknowns.clone());
+        let seconds = || Unit::Seconds;
+        r.register_with_unit("time_to_first_token", "From arrival to the first content", seconds(), self.ttft.clone());
+        r.register_with_unit("request_duration", "From arrival to the end", seconds(), self.total.clone());
+    }
+
+    /// Counts a request that has ended.
+    pub fn finished(&self, row: &Row) {
+        self.in_flight.dec();
+        let destination = row.served_by.as_deref().unwrap_or("none").to_owned();
+        let class = row.class.as_deref().unwrap_or("none").to_owned();
+        let labels = RequestLabels {
+            destination: destination.clone(),
+            outcome: row.outcome.name(),
+            cache: row.cache.name(),
+            class,
+        };
+        self.requests.get_or_create(&labels).inc();
+        for (kind, tokens) in [("input", row.input_tokens), ("output", row.output_tokens)] {
+            let labels = TokenLabels { destination: destination.clone(), kind };
+            self.tokens.get_or_create(&labels).inc_by(tokens.unwrap_or(0));
+        }
+        let labels = DestinationLabels { destination };
+        self.cost.get_or_create(&labels).inc_by(row.cost.unwrap_or_default().as_usd());
+        self.total.get_or_create(&labels).observe(row.timing.total / 1e3);
+        if let Some(ttft) = row.timing.ttft {
+            self.ttft.get_or_create(&labels).observe(ttft / 1e3);
+        }
+    }
+
+    /// Counts detectors that could not look: a rise means that requests are being kept at home needlessly.
+    pub fn classified(&self, set: &PolicySet, verdicts: &[Truth]) {
+        for (spec, verdict) in set.detectors.iter().zip(verdicts) {
+            if *verdict == Truth::Unknown {
+                self.unknowns.get_or_create(&DetectorLabels { detector: spec.name.clone() }).inc();
+            }
+        }
+    }
+
+    /// All metrics as OpenMetrics text.
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
