@@ -50,6 +50,7 @@ fn start(limits: Limits) -> Running {
         .route("/echo", post(echo))
         .route("/wait", post(wait))
         .route("/flood", get(flood))
+        .route("/big", get(|| async { vec![b'x'; 64 << 20] }))
         .route("/peer", get(|Extension(Peer(addr)): Extension<Peer>| async move { format!("{addr} ") }))
         .route("/", get(|| async { "hello" }))
         .with_state(World { limits, events: sender, release: release.clone() });
@@ -300,6 +301,31 @@ async fn connections_over_the_cap_wait_for_a_slot() {
     until(&mut first, "waited").await;
     drop(first);
     assert!(rest(&mut second).await.ends_with("hello"));
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_a_whole_answer_loses_its_slot() {
+    let server = start(Limits { connections: 1, idle_timeout: LONG, ..quick() });
+    let stalled = server.send("GET /big HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    stalled.readable().await.unwrap();
+    let mut next = server.send("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+    assert!(rest(&mut next).await.ends_with("hello"));
+    drop(stalled);
+}
+
+#[tokio::test]
+async fn a_client_that_reads_a_whole_answer_slowly_gets_all_of_it() {
+    let server = start(quick());
+    let mut client = server.send("GET /big HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+    let start = std::time::Instant::now();
+    let mut piece = vec![0; 4 << 20];
+    let mut total = 0;
+    while let Ok(()) = client.read_exact(&mut piece).await.map(drop) {
+        total += piece.len();
+        tokio::time::sleep(Duration::from_millis(80)).await;
+    }
+    assert_eq!(total, 64 << 20);
+    assert!(start.elapsed() > quick().idle_timeout);
 }
 
 fn http2_client() -> reqwest::Client {
