@@ -107,6 +107,10 @@ impl Socket {
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {}
                 sent => {
                     self.stalled = None;
+                    if self.awaits == Awaits::NextRequest {
+                        // The last answer is still on its way, out of hyper's buffer.
+                        self.set(Awaits::NextRequest, self.patience.idle);
+                    }
                     return Poll::Ready(sent);
                 }
             }

@@ -169,5 +169,10 @@ fn says_something(json: &Json<'_>) -> bool {
     !json.is_null() && json.as_array().is_none_or(|a| !a.is_empty()) && json.as_object().is_none_or(|o| !o.is_empty())
 }
 
+/// Null is absent.
+fn optional(json: &Json<'_>, decode: impl FnOnce() -> Result<(), BadRequest>) -> Result<(), BadRequest> {
+    if json.is_null() { Ok(()) } else { decode() }
+}
+
 #[cfg(test)]
 mod tests;

@@ -27,7 +27,7 @@ impl At<'static> {
 }
 
 impl At<'_> {
-    /// A member of this object. `key` must be a name of the dialect, never the client's own.
+    /// A member of this object. Refuse only names of the dialect: the message must not repeat the client's own.
     pub fn key<'q>(&'q self, key: &'q str) -> At<'q> {
         At { parent: Some(self), step: Step::Key(key) }
     }

@@ -2,7 +2,7 @@
 
 use super::super::field::At;
 use super::super::uses::Feature;
-use super::{BadRequest, Decoder};
+use super::{BadRequest, Decoder, optional};
 use crate::chat::request::ToolCall;
 use crate::chat::{Content, Json, Message, Role, Source};
 
@@ -53,38 +53,20 @@ impl<'a> Decoder<'a> {
         source: Source,
         message: &mut Message,
     ) -> Result<(), BadRequest> {
-        let is_assistant = message.role == Role::Assistant;
-        let known = matches!(key, "role" | "content" | "name" | "tool_call_id")
-            || is_assistant && matches!(key, "refusal" | "tool_calls" | "function_call" | "audio");
-        if !known {
-            if matches!(key, "tool_calls" | "function_call") && !json.is_null() {
-                return Err(at.key(key).invalid("stand in an `assistant` message only"));
-            }
-            self.unknown(key, json);
-            return Ok(());
-        }
-        if json.is_null() {
-            return Ok(());
-        }
         let at = at.key(key);
-        match key {
-            "role" => self.parts.tree(json, Source::Parameter),
-            "content" => self.content(&at, json, source, message)?,
-            "name" => message.name = Some(self.name(&at, json)?),
-            "tool_call_id" => message.tool_call_id = Some(self.name(&at, json)?),
-            "refusal" => self.refusal(&at, json, message)?,
-            "tool_calls" => self.tool_calls(&at, json, message)?,
-            "function_call" => {
-                self.uses.insert(Feature::LegacyFunctions);
-                let call = self.called(&at, json, "arguments")?;
-                message.tool_calls.push(call);
+        match (key, message.role) {
+            ("role", _) => self.parts.tree(json, Source::Parameter),
+            ("content", _) => optional(json, || self.content(&at, json, source, message))?,
+            ("name", _) => message.name = self.optional_name(&at, json)?,
+            ("tool_call_id", _) => message.tool_call_id = self.optional_name(&at, json)?,
+            ("refusal", Role::Assistant) => optional(json, || self.refusal(&at, json, message))?,
+            ("tool_calls", Role::Assistant) => optional(json, || self.tool_calls(&at, json, message))?,
+            ("function_call", Role::Assistant) => optional(json, || self.function_call(&at, json, message))?,
+            ("audio", Role::Assistant) => optional(json, || self.spoken(&at, json, message))?,
+            ("tool_calls" | "function_call", _) if !json.is_null() => {
+                return Err(at.invalid("stand in an `assistant` message only"));
             }
-            _ => {
-                at.object(json)?;
-                self.uses.insert(Feature::Audio);
-                self.parts.tree(json, Source::Media);
-                message.content.push(Content::Audio(self.verbatim(json)));
-            }
+            _ => self.unknown(key, json),
         }
         Ok(())
     }
@@ -142,19 +124,12 @@ impl<'a> Decoder<'a> {
             }
         }
         let at = at.key(kind);
-        match kind {
-            "text" => {
-                let text = at.string(value)?;
-                self.said(text, source);
-                Ok(Content::Text(text.into()))
-            }
-            "refusal" => {
-                let text = at.string(value)?;
-                self.said(text, source);
-                Ok(Content::Refusal(text.into()))
-            }
-            _ => self.media(&at, kind, value),
+        if !matches!(kind, "text" | "refusal") {
+            return self.media(&at, kind, value);
         }
+        let text = at.string(value)?;
+        self.said(text, source);
+        Ok(if kind == "refusal" { Content::Refusal(text.into()) } else { Content::Text(text.into()) })
     }
 
     fn media(&mut self, at: &At<'_>, kind: &str, json: &'a Json<'a>) -> Result<Content, BadRequest> {
@@ -199,6 +174,22 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
+    /// An answer that the model spoke before, by its id.
+    fn spoken(&mut self, at: &At<'_>, json: &'a Json<'a>, message: &mut Message) -> Result<(), BadRequest> {
+        at.object(json)?;
+        self.uses.insert(Feature::Audio);
+        self.parts.tree(json, Source::Media);
+        message.content.push(Content::Audio(self.verbatim(json)));
+        Ok(())
+    }
+
+    fn function_call(&mut self, at: &At<'_>, json: &'a Json<'a>, message: &mut Message) -> Result<(), BadRequest> {
+        self.uses.insert(Feature::LegacyFunctions);
+        let call = self.called(at, json, "arguments")?;
+        message.tool_calls.push(call);
+        Ok(())
+    }
+
     fn tool_calls(&mut self, at: &At<'_>, json: &'a Json<'a>, message: &mut Message) -> Result<(), BadRequest> {
         for (index, call) in at.array(json)?.iter().enumerate() {
             self.uses.insert(Feature::Tools);
@@ -240,6 +231,10 @@ impl<'a> Decoder<'a> {
             }
         }
         Ok(ToolCall { id: String::new(), name, arguments: arguments.into() })
+    }
+
+    fn optional_name(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<Option<String>, BadRequest> {
+        if json.is_null() { Ok(None) } else { self.name(at, json).map(Some) }
     }
 
     fn name(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<String, BadRequest> {

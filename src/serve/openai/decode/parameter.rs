@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::super::field::At;
 use super::super::uses::Feature;
-use super::{BadRequest, CapPoint, Decoder, OptionsPoint};
+use super::{BadRequest, CapPoint, Decoder, OptionsPoint, optional};
 use crate::chat::{Json, ResponseFormat, Source};
 
 /// As many stop strings as OpenAI takes.
@@ -213,11 +213,6 @@ impl<'a> Decoder<'a> {
         }
         Ok(())
     }
-}
-
-/// Null is absent.
-fn optional(json: &Json<'_>, decode: impl FnOnce() -> Result<(), BadRequest>) -> Result<(), BadRequest> {
-    if json.is_null() { Ok(()) } else { decode() }
 }
 
 /// A field that the dialect knows and that has no neutral word: it has a type, a provenance and perhaps a need.
