@@ -356,7 +356,10 @@ fn listen_on_operator(config: &Config) -> Result<tokio::net::TcpListener, StartE
         let mut problems = Problems::new();
         problems.add(
             &Place::whole(config.file.display().to_string()),
-            format!("`server.operator` is {addr}, and operators' pages have no login; listen on loopback, or set `operator_exposed: true` where the network keeps others out"),
+            format!(
+                "`server.operator` is {addr}, and operators' pages have no login; listen on loopback, or set \
+                 `operator_exposed: true` where the network keeps others out"
+            ),
         );
         return Err(problems.into());
     }

@@ -25,7 +25,7 @@ use crate::policy::permit::Outbound;
 use crate::policy::{Destination, Grant};
 use crate::serve::openai::decode::EditPoints;
 use crate::serve::openai::edit::{self, CapField, Edits};
-use crate::serve::openai::uses::{Feature, Uses};
+use crate::serve::openai::{Feature, Uses};
 
 /// Everybody who answers, by the names policies use.
 pub struct Dispatcher {

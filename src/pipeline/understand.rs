@@ -27,7 +27,7 @@ use crate::record::StoredText;
 use crate::serve::body::read_body;
 use crate::serve::openai::decode::{Decoded, EditPoints, decode};
 use crate::serve::openai::error::ApiError;
-use crate::serve::openai::uses::{Feature, Uses};
+use crate::serve::openai::{Feature, Uses};
 
 /// Cap on an answer where neither client, policy nor price list knows one, in tokens.
 const DEFAULT_MAX_OUTPUT: u32 = 4096;

@@ -103,11 +103,10 @@ async fn explain(State(gateway): State<Arc<Gateway>>, request: Request<Body>) ->
             ApiError::new(StatusCode::NOT_FOUND, "no key has the name in `x-ajar-key`").code("key_not_found")
         })?,
     };
-    let explained = pipeline::explain(&gateway, &subject, &head.headers, &body, |explanation| json(explanation))?;
-    Ok(explained.into_response())
+    pipeline::explain(&gateway, &subject, &head.headers, &body, |explanation| json(explanation))
 }
 
-fn json(value: &impl Serialize) -> impl IntoResponse + use<> {
+fn json<T: Serialize>(value: &T) -> Response {
     let body = serde_json::to_string_pretty(value).unwrap_or_default() + "\n";
-    ([(CONTENT_TYPE, "application/json")], body)
+    ([(CONTENT_TYPE, "application/json")], body).into_response()
 }

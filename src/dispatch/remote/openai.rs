@@ -188,7 +188,10 @@ impl Frames {
     fn cut(&mut self) {
         while let Some(cut) = self.framer.next() {
             match cut {
-                Ok(bytes) => self.ready.extend(self.look(bytes)),
+                Ok(bytes) => {
+                    let frame = self.look(bytes);
+                    self.ready.extend(frame);
+                }
                 Err(_) => {
                     self.ready.push_back(Err(Broken::TooLarge));
                     return;
