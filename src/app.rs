@@ -60,6 +60,9 @@ pub enum StartError {
     /// There can be no HTTP client.
     #[error("the HTTP client: {0}")]
     Client(#[from] SendError),
+    /// A model's file is missing or wrong.
+    #[error("{0}")]
+    Model(#[from] models::VerifyError),
     /// The pepper is no secret.
     #[error("the pepper: {0}")]
     Pepper(String),
@@ -113,13 +116,45 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let set = load_policy(&config)?;
     let keys = keyring(&config)?;
     let ledger = Ledger::new(set.budgets.iter().map(budget).collect());
+    check_models(&config)?;
     let recorder = recorder(&config, &ledger).await?;
-    let dispatcher = Dispatcher::new(engines(&config), providers(&config)?);
     let listen = listen(config.server.listen)?;
     let operate = listen_on_operator(&config)?;
     let (data_addr, operator_addr) = (local_addr(&listen)?, local_addr(&operate)?);
     let limits = limits(&config);
-    let gateway = Arc::new(Gateway {
+    let dispatcher = Dispatcher::new(engines(&config, |engine| Some(Engine::load(engine))), providers(&config)?);
+    let gateway = Arc::new(assemble(config, set, keys, ledger, dispatcher, recorder));
+    warn_of_the_unavailable(&gateway);
+    let shutdown = CancellationToken::new();
+    let listeners = vec![
+        tokio::spawn(serve(listen, data::router(gateway.clone()), limits, shutdown.clone())),
+        tokio::spawn(serve(operate, operator::router(gateway.clone()), limits, shutdown.clone())),
+    ];
+    Ok(Running { data: data_addr, operator: operator_addr, gateway, shutdown, listeners })
+}
+
+/// A gateway that listens nowhere, loads no model and records nothing: for explaining decisions. Configured engines
+/// count as available.
+///
+/// # Errors
+/// Mistakes in configuration and policies.
+pub fn idle(config: Config) -> Result<Gateway, StartError> {
+    let set = load_policy(&config)?;
+    let keys = keyring(&config)?;
+    let ledger = Ledger::new(set.budgets.iter().map(budget).collect());
+    let dispatcher = Dispatcher::new(engines(&config, |_| None), providers(&config)?);
+    Ok(assemble(config, set, keys, ledger, dispatcher, None))
+}
+
+fn assemble(
+    config: Config,
+    set: PolicySet,
+    keys: Keyring,
+    ledger: Ledger,
+    dispatcher: Dispatcher,
+    recorder: Option<Recorder>,
+) -> Gateway {
+    Gateway {
         anonymous: Arc::new(anonymous(&config)),
         cache: (config.cache.memory > 0).then(|| Store::new(config.cache.memory, config.cache.ttl)),
         policy: ArcSwap::from_pointee(Policy::new(set)),
@@ -133,14 +168,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         metrics: Metrics::default(),
         started: jiff::Timestamp::now(),
         config,
-    });
-    warn_of_the_unavailable(&gateway);
-    let shutdown = CancellationToken::new();
-    let listeners = vec![
-        tokio::spawn(serve(listen, data::router(gateway.clone()), limits, shutdown.clone())),
-        tokio::spawn(serve(operate, operator::router(gateway.clone()), limits, shutdown.clone())),
-    ];
-    Ok(Running { data: data_addr, operator: operator_addr, gateway, shutdown, listeners })
+    }
 }
 
 // === policies
@@ -304,10 +332,24 @@ pub fn model_path(config: &Config, local: &LocalModel) -> PathBuf {
     }
 }
 
-fn engines(config: &Config) -> HashMap<String, Engine> {
+/// A model that is missing or is not what the catalogue says is a mistake to be told at once, not at the first request.
+fn check_models(config: &Config) -> Result<(), StartError> {
+    for local in &config.local {
+        let path = model_path(config, local);
+        match models::find(&local.model) {
+            Some(entry) => models::verify(&path, entry)?,
+            None => {
+                std::fs::metadata(&path).map_err(|error| StartError::File { path, error })?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn engines(config: &Config, load: impl Fn(EngineConfig) -> Option<Engine>) -> HashMap<String, Option<Engine>> {
     let mut engines = HashMap::new();
     for local in &config.local {
-        let engine = Engine::load(EngineConfig {
+        let engine = load(EngineConfig {
             name: local.name.clone(),
             model: model_path(config, local),
             context: local.context,
@@ -338,7 +380,7 @@ fn warn_of_the_unavailable(gateway: &Gateway) {
         tracing::warn!(
             destination = destination.name,
             model = destination.model,
-            "A destination has no known price, so it is never called; state one as `price: { input, output }`."
+            "A destination has no known price, so it is never called; state one as `price: {{ input, output }}`."
         );
     }
 }

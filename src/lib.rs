@@ -8,6 +8,7 @@ pub mod app;
 pub mod cache;
 pub mod chat;
 pub mod classify;
+pub mod cli;
 pub mod config;
 pub mod dispatch;
 pub mod egress;

@@ -29,7 +29,8 @@ use crate::serve::openai::{Feature, Uses};
 
 /// Everybody who answers, by the names policies use.
 pub struct Dispatcher {
-    engines: HashMap<String, Engine>,
+    /// An engine that is configured but not loaded here is `None`.
+    engines: HashMap<String, Option<Engine>>,
     providers: HashMap<String, Option<OpenAi>>,
 }
 
@@ -52,28 +53,27 @@ pub struct Attempt<'a> {
 }
 
 impl Dispatcher {
-    /// From the engines by the name of their model, and the providers by their name; `None` for a provider that has no
-    /// credential.
-    pub fn new(engines: HashMap<String, Engine>, providers: HashMap<String, Option<OpenAi>>) -> Self {
+    /// From the engines by name and by model, and the providers by name; `None` for a provider without credential.
+    pub fn new(engines: HashMap<String, Option<Engine>>, providers: HashMap<String, Option<OpenAi>>) -> Self {
         Self { engines, providers }
     }
 
     /// The engine that serves `destination`, if that is embedded.
     pub fn engine(&self, destination: &Destination) -> Option<&Engine> {
-        self.engines.get(&destination.model).filter(|_| destination.is_embedded())
+        self.engines.get(&destination.model).and_then(Option::as_ref).filter(|_| destination.is_embedded())
     }
 
     /// All engines, by the name of their model.
     pub fn engines(&self) -> impl Iterator<Item = (&str, EngineFacts)> {
-        self.engines.iter().map(|(name, engine)| (name.as_str(), engine.facts()))
+        self.engines.iter().filter_map(|(name, engine)| Some((name.as_str(), engine.as_ref()?.facts())))
     }
 
     /// Stops all engines and waits until their threads have ended.
     pub async fn shutdown(&self) {
-        for engine in self.engines.values() {
+        for engine in self.engines.values().flatten() {
             engine.shutdown();
         }
-        for engine in self.engines.values() {
+        for engine in self.engines.values().flatten() {
             engine.stopped().await;
         }
     }
@@ -81,11 +81,11 @@ impl Dispatcher {
     /// Why `destination` cannot be called now, if so.
     pub fn unavailable(&self, destination: &Destination) -> Option<&'static str> {
         if destination.is_embedded() {
-            return match self.engine(destination).map(|engine| engine.facts().state) {
-                None => Some("not_configured"),
+            let Some(engine) = self.engines.get(&destination.model) else { return Some("not_configured") };
+            return match engine.as_ref().map(|engine| engine.facts().state) {
                 Some(EngineState::Failed) => Some("model_failed"),
                 Some(EngineState::Stopped) => Some("stopped"),
-                Some(EngineState::Loading | EngineState::Ready) => None,
+                Some(EngineState::Loading | EngineState::Ready) | None => None,
             };
         }
         match self.providers.get(&destination.via) {

@@ -1,0 +1,50 @@
+//! `ajar explain`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, anyhow};
+use http::HeaderMap;
+
+use super::ConfigArgs;
+use crate::{app, pipeline};
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// A file with the request's body, as an application would send it; `-` is standard input.
+    #[arg(long, value_name = "FILE")]
+    request: PathBuf,
+    /// The name of the key that would send it; the anonymous subject otherwise.
+    #[arg(long)]
+    key: Option<String>,
+    /// Print the decision record as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[expect(clippy::print_stdout, reason = "the command's answer")]
+pub(super) async fn run(args: Args) -> Result<ExitCode> {
+    let body = read(&args.request).with_context(|| args.request.display().to_string())?;
+    let gateway = app::idle(args.config.load()?)?;
+    let subject = match &args.key {
+        None => gateway.anonymous.clone(),
+        Some(name) => gateway.keys.named(name).cloned().with_context(|| format!("no key is named `{name}`"))?,
+    };
+    let explained = pipeline::explain(&gateway, &subject, &HeaderMap::new(), &body, |explanation| {
+        if args.json { serde_json::to_string_pretty(explanation).map(|j| j + "\n") } else { Ok(explanation.to_text()) }
+    });
+    let shown = explained.map_err(|error| anyhow!("the request would be refused: {}", error.message))??;
+    print!("{shown}");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read(path: &PathBuf) -> std::io::Result<Vec<u8>> {
+    if path.as_os_str() == "-" {
+        let mut body = Vec::new();
+        std::io::Read::read_to_end(&mut std::io::stdin(), &mut body)?;
+        return Ok(body);
+    }
+    std::fs::read(path)
+}

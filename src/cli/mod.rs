@@ -1,0 +1,125 @@
+//! The command line.
+
+mod check;
+mod evaluate;
+mod explain;
+mod keys;
+mod log;
+mod models;
+mod serve;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::config::Config;
+
+/// A reverse proxy for LLM calls: policies on privacy, cost and difficulty choose, request by request, between an open
+/// model in this process and a closed one behind an API.
+#[derive(Parser)]
+#[command(name = "ajar", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Where the configuration is, and what to change in it.
+#[derive(clap::Args, Clone)]
+pub(crate) struct ConfigArgs {
+    /// The configuration file.
+    #[arg(long, short, env = "AJAR_CONFIG", default_value = "config/ajar.yaml")]
+    config: PathBuf,
+    /// Overrides one value, as in `--set server.listen=0.0.0.0:8080`. May be repeated.
+    #[arg(long = "set", value_name = "PATH=VALUE", value_parser = assignment)]
+    set: Vec<(String, String)>,
+}
+
+impl ConfigArgs {
+    /// Reads it.
+    pub(crate) fn load(&self) -> Result<Config> {
+        Ok(Config::load(&self.config, &self.set)?)
+    }
+
+    /// The file's name.
+    pub(crate) fn file(&self) -> &Path {
+        &self.config
+    }
+}
+
+fn assignment(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((path, value)) => Ok((path.to_owned(), value.to_owned())),
+        None => Err("expected PATH=VALUE".to_owned()),
+    }
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve.
+    Serve(serve::Args),
+    /// Check configuration and policies, and run the policies' own tests.
+    Check(check::Args),
+    /// Say what would be decided about a request, and why, without executing it.
+    Explain(explain::Args),
+    /// Make virtual keys.
+    #[command(subcommand)]
+    Keys(keys::Action),
+    /// Read the record.
+    #[command(subcommand)]
+    Log(log::Action),
+    /// List, fetch and verify open models.
+    #[command(subcommand)]
+    Models(models::Action),
+    /// Measure detectors or the difficulty model on labelled data.
+    #[command(subcommand)]
+    Evaluate(evaluate::Subject),
+    /// Fit the difficulty model on routing data.
+    Fit(evaluate::FitArgs),
+    /// Print a completion script for a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Runs the command line; errors go to standard error, one line each where there are several.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli.command) {
+        Ok(code) => code,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Serve(args) => runtime()?.block_on(serve::run(args)),
+        Command::Check(args) => check::run(&args),
+        Command::Explain(args) => runtime()?.block_on(explain::run(args)),
+        Command::Keys(action) => keys::run(&action),
+        Command::Log(action) => runtime()?.block_on(log::run(action)),
+        Command::Models(action) => runtime()?.block_on(models::run(action)),
+        Command::Evaluate(subject) => evaluate::run(&subject),
+        Command::Fit(args) => evaluate::fit(&args),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "ajar", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")
+}
+
+/// `ajar log tail | head` is no failure.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>());
+    io.is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
+}

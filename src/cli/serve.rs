@@ -1,0 +1,58 @@
+//! `ajar serve`
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use super::ConfigArgs;
+use crate::app;
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Write log lines as JSON.
+    #[arg(long)]
+    json_logs: bool,
+}
+
+pub(super) async fn run(args: Args) -> Result<ExitCode> {
+    log(args.json_logs);
+    let running = app::start(args.config.load()?).await?;
+    let policy = running.gateway.policy.load().set.short_digest().to_owned();
+    tracing::info!(applications = %running.data, operators = %running.operator, policy, "Serving.");
+    if running.gateway.keys.is_empty() {
+        tracing::warn!(
+            "No keys are configured: only clients on this host are served, as the anonymous subject. \
+             `ajar keys new NAME` makes a key."
+        );
+    }
+    stop_signal().await?;
+    tracing::info!("Stopping: requests in flight may finish, new ones are refused.");
+    running.stop().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The level is that of `RUST_LOG`, or `info`.
+fn log(json: bool) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    if json {
+        lines.json().init();
+    } else {
+        lines.with_ansi(std::io::stderr().is_terminal()).init();
+    }
+}
+
+async fn stop_signal() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
