@@ -59,3 +59,34 @@ fn seed(given: Option<i64>) -> u32 {
     };
     if given.is_some() && folded == ANY_SEED { ANY_SEED - 1 } else { folded }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{ANY_SEED, sampler, seed};
+    use crate::chat::request::Sampling;
+
+    #[test]
+    fn a_given_seed_is_never_llama_cpps_sentinel_for_any() {
+        assert_eq!((seed(Some(7)), seed(Some(7))), (7, 7));
+        assert_ne!(seed(Some(1 << 32)), seed(Some(0)));
+        for sentinel in [i64::from(ANY_SEED), i64::from(ANY_SEED) << 32] {
+            assert_ne!(seed(Some(sentinel)), ANY_SEED);
+        }
+    }
+
+    #[test]
+    fn the_chain_holds_what_the_request_asks_for_and_no_more() {
+        let chain = |sampling: Sampling| format!("{:?}", sampler(&sampling, 10, 100));
+        let usual = chain(Sampling::default());
+        for part in ["top-k", "top-p", "min-p", "temp", "dist"] {
+            assert!(usual.contains(part), "{part} in {usual}");
+        }
+        assert!(!usual.contains("penalties") && !usual.contains("logit-bias"), "{usual}");
+        let exact = chain(Sampling { top_p: Some(1.0), temperature: Some(1.0), ..Sampling::default() });
+        assert!(!exact.contains("top-") && !exact.contains("min-p") && exact.contains("dist"), "{exact}");
+        let greedy = chain(Sampling { temperature: Some(0.0), presence_penalty: Some(1.0), ..Sampling::default() });
+        assert!(greedy.contains("penalties") && greedy.contains("greedy") && !greedy.contains("dist"), "{greedy}");
+        let biased = chain(Sampling { logit_bias: vec![(3, 1.0), (100, 1.0)], ..Sampling::default() });
+        assert!(biased.contains("logit-bias"), "{biased}");
+    }
+}

@@ -312,12 +312,15 @@ mod tests {
 
     fn engine() -> (Engine, std_mpsc::Sender<()>) {
         let (permit, permits) = std_mpsc::channel();
+        (start(permits, QUEUE), permit)
+    }
+
+    fn start(permits: std_mpsc::Receiver<()>, queue: usize) -> Engine {
         let limits = Limits { piece: 4, budget: 8 };
-        let engine = Engine::start(SLOTS, QUEUE, "echo".to_owned(), move |shared| {
+        Engine::start(SLOTS, queue, "echo".to_owned(), move |shared| {
             run(Echo { permits, prompts: vec![Vec::new(); SLOTS], outputs: Vec::new() }, shared, SLOTS, limits);
             Ok(())
-        });
-        (engine, permit)
+        })
     }
 
     fn job(text: &str, max_output: u32) -> Job {
@@ -387,6 +390,8 @@ mod tests {
     async fn a_full_queue_refuses_and_takes_again_when_a_waiting_reader_leaves() {
         let (engine, permit) = engine();
         let _running: Vec<_> = (0..SLOTS).map(|_| engine.generate(job("abc", 50)).unwrap()).collect();
+        // The first step may have begun with the first job alone; before the second step the other is admitted.
+        permit.send(()).unwrap();
         until(&engine, |e| e.facts().free_slots == 0).await;
         let mut waiting: Vec<_> = (0..QUEUE).map(|_| engine.generate(job("abc", 1)).unwrap()).collect();
         assert!(matches!(engine.generate(job("abc", 1)), Err(EngineError::QueueFull { .. })));
@@ -424,7 +429,6 @@ mod tests {
         let (engine, permit) = engine();
         let late = |text| Job { deadline: Instant::now() + Duration::from_millis(200), ..job(text, 50) };
         let jobs: Vec<_> = (0..SLOTS + 1).map(|_| engine.generate(late("abc")).unwrap()).collect();
-        until(&engine, |e| e.facts().free_slots == 0).await;
         tokio::time::sleep(Duration::from_millis(210)).await;
         drop(permit);
         for generation in jobs {
@@ -455,6 +459,37 @@ mod tests {
         engine.stopped().await;
         assert_eq!(engine.facts().state, EngineState::Stopped);
         assert!(matches!(engine.generate(job("abc", 1)), Err(EngineError::Stopped)));
+    }
+
+    #[tokio::test]
+    async fn without_a_queue_as_many_jobs_are_taken_as_there_are_free_sequences() {
+        let (permit, permits) = std_mpsc::channel();
+        let engine = start(permits, 0);
+        let _running: Vec<_> = (0..SLOTS).map(|_| engine.generate(job("abc", 50)).unwrap()).collect();
+        assert!(matches!(engine.generate(job("abc", 1)), Err(EngineError::QueueFull { .. })));
+        drop(permit);
+    }
+
+    #[tokio::test]
+    async fn whatever_readers_do_every_slot_and_every_place_comes_back() {
+        let (engine, permit) = engine();
+        drop(permit);
+        // At most 30 tokens: answers that nobody reads must not wait for room while they hold the slots.
+        for round in 0..40_u32 {
+            let text = ["a", "!", "b#", "a prompt that takes several steps to be read"][round as usize % 4];
+            let offered = (0..SLOTS as u32 + 2).map(|n| engine.generate(job(text, 1 + (round * 7 + n) % 30)));
+            let mut taken: Vec<_> = offered.flatten().collect();
+            for (n, generation) in taken.iter_mut().enumerate() {
+                if n % 2 == 0 {
+                    generation.next().await;
+                }
+            }
+            if round % 3 == 0 {
+                collect(taken.swap_remove(0)).await;
+            }
+        }
+        until(&engine, |e| e.facts().free_slots == SLOTS && e.facts().queue == 0).await;
+        assert_eq!(collect(engine.generate(job("abc", 5)).unwrap()).await.0, "xxxxx");
     }
 
     #[tokio::test]
