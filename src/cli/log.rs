@@ -93,7 +93,7 @@ pub(super) async fn run(action: Action) -> Result<ExitCode> {
         }
         Action::Stats { store, since } => stats(&mut store.open().await?, ago(since)?, out).await?,
         Action::Export { store, since, jsonl: _ } => {
-            store.open().await?.export_jsonl(&mut std::io::stdout().lock(), ago(since)?).await?;
+            store.open().await?.export_jsonl(&mut std::io::stdout(), ago(since)?).await?;
         }
         Action::Delete { store, id, key } => delete(&mut store.open().await?, id, key, out).await?,
     }
@@ -260,7 +260,7 @@ async fn delete(records: &mut Records, id: Option<String>, key: Option<String>, 
 
 fn new_table<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(header);
     table
 }

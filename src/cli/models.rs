@@ -65,7 +65,7 @@ pub(super) async fn run(action: Action) -> Result<ExitCode> {
 
 fn list(dir: &Path) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
     table.set_header(["name", "size", "licence", "here", "what it is"]);
     for entry in catalogue() {
         let here = if models::path(dir, entry).exists() { "yes" } else { "–" };
