@@ -219,12 +219,14 @@ fn check_destination(config: &Config, destination: &set::Destination, problems: 
     let (name, via, model) = (&destination.name, &destination.via, &destination.model);
     if destination.is_embedded() {
         if !config.local.iter().any(|local| serves(local, model)) {
-            let message = format!("`{name}` needs the model `{model}`, which `local` in the configuration does not define");
+            let message =
+                format!("`{name}` needs the model `{model}`, which `local` in the configuration does not define");
             problems.add(&destination.place, message);
         }
     } else if !config.providers.iter().any(|provider| provider.name == *via) {
         let hint = did_you_mean(via, config.providers.iter().map(|p| p.name.as_str()));
-        let message = format!("`{name}` goes via `{via}`, which `providers` in the configuration does not define{hint}");
+        let message =
+            format!("`{name}` goes via `{via}`, which `providers` in the configuration does not define{hint}");
         problems.add(&destination.place, message);
     }
 }
@@ -372,7 +374,11 @@ fn providers(config: &Config) -> Result<HashMap<String, Option<OpenAi>>, StartEr
 fn warn_of_the_unavailable(gateway: &Gateway) {
     for provider in &gateway.config.providers {
         if let crate::config::Credential::Missing(why) = &provider.credential {
-            tracing::warn!(provider = provider.name, why, "A provider has no credential, its destinations are unavailable.");
+            tracing::warn!(
+                provider = provider.name,
+                why,
+                "A provider has no credential, its destinations are unavailable."
+            );
         }
     }
     let policy = gateway.policy.load();

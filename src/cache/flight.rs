@@ -93,15 +93,7 @@ impl<H: Clone> Flights<H> {
 
 impl<H> State<H> {
     fn new() -> Self {
-        Self {
-            head: None,
-            frames: Vec::new(),
-            bytes: 0,
-            ended: None,
-            readers: 1,
-            wakers: Vec::new(),
-            task: None,
-        }
+        Self { head: None, frames: Vec::new(), bytes: 0, ended: None, readers: 1, wakers: Vec::new(), task: None }
     }
 
     fn wake(&mut self) {

@@ -104,7 +104,9 @@ impl StoreArgs {
     async fn open(&self) -> Result<Records> {
         let path = match &self.store {
             Some(path) => path.clone(),
-            None => self.config.load()?.record.path.context("the configuration keeps no record; name one with --store")?,
+            None => {
+                self.config.load()?.record.path.context("the configuration keeps no record; name one with --store")?
+            }
         };
         Ok(Records::open(&path).await?)
     }
@@ -133,7 +135,19 @@ async fn tail(records: &mut Records, lines: u32, follow: bool, out: &mut impl Wr
 
 fn table(entries: &[Entry]) -> Table {
     let mut table = new_table([
-        "id", "time", "key", "class", "route", "served by", "outcome", "cache", "in", "out", "USD", "TTFT ms", "total ms",
+        "id",
+        "time",
+        "key",
+        "class",
+        "route",
+        "served by",
+        "outcome",
+        "cache",
+        "in",
+        "out",
+        "USD",
+        "TTFT ms",
+        "total ms",
     ]);
     for Entry { row, .. } in entries {
         table.add_row([
@@ -215,9 +229,8 @@ fn show(row: &Row) -> String {
 
 async fn stats(records: &mut Records, since: Timestamp, out: &mut impl Write) -> Result<()> {
     let stats = records.stats(since).await?;
-    let mut table = new_table([
-        "served by", "class", "outcome", "requests", "in", "out", "USD", "cache hits", "p50 ms", "p95 ms",
-    ]);
+    let mut table =
+        new_table(["served by", "class", "outcome", "requests", "in", "out", "USD", "cache hits", "p50 ms", "p95 ms"]);
     for group in &stats.groups {
         let names = [or_dash(group.served_by.as_deref()), or_dash(group.class.as_deref()), group.outcome.name().into()];
         table.add_row(names.into_iter().chain(numbers(&group.sums)));

@@ -36,9 +36,12 @@ pub(super) async fn run(args: Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The level is that of `RUST_LOG`, or `info`.
+/// llama.cpp tells its life at `info`.
+const LEVELS: &str = "info,llama-cpp-2=error";
+
+/// The levels are those of `RUST_LOG`, or the usual ones.
 fn log(json: bool) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LEVELS));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     if json {
         lines.json().init();

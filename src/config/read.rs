@@ -40,7 +40,11 @@ pub(super) fn config(root: &Node, problems: &mut Problems) -> Option<Config> {
         providers,
         keys,
         pepper,
-        anonymous: anonymous.unwrap_or(Anonymous { loopback: false, attributes: BTreeMap::new(), explain: Explain::None }),
+        anonymous: anonymous.unwrap_or(Anonymous {
+            loopback: false,
+            attributes: BTreeMap::new(),
+            explain: Explain::None,
+        }),
         headers,
         record,
         cache,
@@ -81,9 +85,8 @@ fn server(node: &Node, problems: &mut Problems) -> Option<Server> {
 
 fn limits_into(server: &mut Server, node: &Node, problems: &mut Problems) {
     let Some(mut fields) = Fields::of(node, "`limits`", problems) else { return };
-    let size = |node: &Node, problems: &mut Problems| {
-        node.bytes(problems).map(|n| usize::try_from(n).unwrap_or(usize::MAX))
-    };
+    let size =
+        |node: &Node, problems: &mut Problems| node.bytes(problems).map(|n| usize::try_from(n).unwrap_or(usize::MAX));
     replace(&mut server.body, fields.optional("body").and_then(|n| size(n, problems)));
     replace(&mut server.header_timeout, fields.optional("header_timeout").and_then(|n| n.duration(problems)));
     replace(&mut server.idle_timeout, fields.optional("idle_timeout").and_then(|n| n.duration(problems)));
@@ -163,8 +166,7 @@ fn small_or_auto(node: &Node, problems: &mut Problems) -> Option<u32> {
 }
 
 fn provider(name: &str, fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Provider> {
-    let dialect =
-        fields.required("dialect", problems).and_then(|n| n.one_of(&[("openai", Dialect::OpenAi)], problems));
+    let dialect = fields.required("dialect", problems).and_then(|n| n.one_of(&[("openai", Dialect::OpenAi)], problems));
     let base_url = fields.required("base_url", problems).and_then(|n| base_url(n, problems));
     let credential = match fields.optional("credential") {
         Some(node) => credential(node, problems),
@@ -172,8 +174,7 @@ fn provider(name: &str, fields: &mut Fields<'_>, problems: &mut Problems) -> Opt
     };
     // The zone is the policy's matter; it may be named here for the reader.
     let _zone = fields.optional("zone").and_then(|n| n.text(problems));
-    let fields_of_cap =
-        [("max_completion_tokens", CapField::MaxCompletionTokens), ("max_tokens", CapField::MaxTokens)];
+    let fields_of_cap = [("max_completion_tokens", CapField::MaxCompletionTokens), ("max_tokens", CapField::MaxTokens)];
     let cap_field = fields.optional("cap_field").and_then(|n| n.one_of(&fields_of_cap, problems));
     let timeouts = timeouts(fields.optional("timeouts"), problems);
     let base_url = base_url?;
@@ -200,7 +201,9 @@ fn base_url(node: &Node, problems: &mut Problems) -> Option<String> {
     if !fits {
         problems.add(
             &node.place,
-            format!("expected a URL such as `https://api.openai.com/v1`, without user, query or fragment, found `{text}`"),
+            format!(
+                "expected a URL such as `https://api.openai.com/v1`, without user, query or fragment, found `{text}`"
+            ),
         );
         return None;
     }
@@ -223,7 +226,8 @@ fn credential(node: &Node, problems: &mut Problems) -> Option<Credential> {
             Err(error) => Credential::Missing(format!("the file `{file}` cannot be read: {error}")),
         }),
         _ => {
-            problems.add(&node.place, "a credential is either `{ env: NAME }` or `{ file: PATH }`; never write it here");
+            problems
+                .add(&node.place, "a credential is either `{ env: NAME }` or `{ file: PATH }`; never write it here");
             None
         }
     }
@@ -317,7 +321,9 @@ fn headers(node: &Node, problems: &mut Problems) -> BTreeMap<String, String> {
         if !name.starts_with("client.") {
             problems.add(
                 &key.place,
-                format!("`{name}`: only `client.*` attributes may come from headers, for clients can say anything there"),
+                format!(
+                    "`{name}`: only `client.*` attributes may come from headers, for clients can say anything there"
+                ),
             );
             continue;
         }
@@ -355,4 +361,3 @@ fn cache(node: Option<&Node>, problems: &mut Problems) -> Cache {
     }
     cache
 }
-

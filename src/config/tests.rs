@@ -29,10 +29,7 @@ fn flags_override_the_file() {
 fn a_wrong_flag_is_named_as_the_place() {
     let flags = vec![("server.listen".to_owned(), "nowhere".to_owned())];
     let error = load(MINIMAL, &flags).unwrap_err().to_string();
-    assert_eq!(
-        error,
-        "flag for `server.listen`: expected an address such as `127.0.0.1:8080`, found `nowhere`"
-    );
+    assert_eq!(error, "flag for `server.listen`: expected an address such as `127.0.0.1:8080`, found `nowhere`");
 }
 
 #[test]

@@ -63,9 +63,9 @@ impl Dispatcher {
         self.engines.get(&destination.model).and_then(Option::as_ref).filter(|_| destination.is_embedded())
     }
 
-    /// All engines, by the name of their model.
-    pub fn engines(&self) -> impl Iterator<Item = (&str, EngineFacts)> {
-        self.engines.iter().filter_map(|(name, engine)| Some((name.as_str(), engine.as_ref()?.facts())))
+    /// The state of the engine called `name`, where it is loaded here.
+    pub fn engine_facts(&self, name: &str) -> Option<EngineFacts> {
+        Some(self.engines.get(name)?.as_ref()?.facts())
     }
 
     /// Stops all engines and waits until their threads have ended.
@@ -97,7 +97,11 @@ impl Dispatcher {
 
     /// What `destination` can do.
     pub fn abilities(&self, destination: &Destination) -> Uses {
-        if destination.is_embedded() { [Feature::Stream, Feature::LogitBias].into_iter().collect() } else { Uses::all() }
+        if destination.is_embedded() {
+            [Feature::Stream, Feature::LogitBias].into_iter().collect()
+        } else {
+            Uses::all()
+        }
     }
 
     /// One attempt. The grant is used up, whatever becomes of it.

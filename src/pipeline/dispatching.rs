@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use http::StatusCode;
 
 use super::Gateway;
@@ -13,22 +14,31 @@ use super::respond::Head;
 use super::understand::Call;
 use crate::chat::MicroUsd;
 use crate::dispatch::local::EngineError;
-use crate::dispatch::{Attempt, Failure};
+use crate::dispatch::{Attempt, Failure, FrameStream};
 use crate::egress::SendError;
 use crate::govern::{Exhausted, Price, Reservation, Spender};
 use crate::policy::decision::Candidate;
-use crate::policy::{Boundary, Grant};
+use crate::policy::{Boundary, DestinationId, Grant};
 use crate::serve::openai::error::ApiError;
 
 /// Attempts per request: the first, and one fallback before the first byte.
 const MAX_ATTEMPTS: u32 = 2;
 
-/// An answer that has begun, and who watches it.
+/// An answer that has begun.
 pub(crate) struct Begun {
     pub(crate) head: Head,
-    pub(crate) body: Body,
+    pub(crate) destination: DestinationId,
+    pub(crate) body: Answered,
+    /// Settles and records when the answer ends.
     pub(crate) meter: Meter,
-    pub(crate) deadline: Instant,
+}
+
+/// The answer itself.
+pub(crate) enum Answered {
+    /// All of it.
+    Whole(Bytes),
+    /// As it comes, until the deadline.
+    Stream(FrameStream, Instant),
 }
 
 /// Why there is no answer, with the record that must still be written.
@@ -125,8 +135,15 @@ fn begun(call: &Call, candidate: &Candidate, mut entry: Entry, body: Body, reser
     entry.row.local = Some(destination.boundary == Boundary::Host);
     // `decide` lets nobody without a price into a plan.
     let price = destination.price.unwrap_or(Price::FREE);
-    let meter = Meter::new(entry, candidate.id, price, reservation, call.tokens_input);
-    Begun { head: Head { served_by, cost: None }, body, meter, deadline: call.deadline }
+    let mut meter = Meter::new(entry, price, reservation, call.tokens_input);
+    let (body, cost) = match body {
+        Body::Whole(frame) => {
+            meter.observe(&frame);
+            (Answered::Whole(frame.bytes), Some(meter.cost()))
+        }
+        Body::Stream(frames) => (Answered::Stream(frames, call.deadline), None),
+    };
+    Begun { head: Head { served_by, cost }, destination: candidate.id, body, meter }
 }
 
 fn report(call: &Call, entry: &Entry, candidate: &Candidate, failure: &Failure) {

@@ -8,13 +8,13 @@ use http::StatusCode;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 
+use super::Policy;
+use super::respond::Head;
 use crate::cache::{Flights, Store};
 use crate::classify::difficulty::Estimator;
 use crate::config::Config;
 use crate::dispatch::Dispatcher;
 use crate::govern::{Keyring, Ledger, PriceList, Subject};
-use super::Policy;
-use super::respond::Head;
 use crate::record::Recorder;
 use crate::serve::listener::Peer;
 use crate::serve::openai::error::ApiError;

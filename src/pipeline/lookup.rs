@@ -5,8 +5,7 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 
 use super::Gateway;
-use super::dispatching::{Begun, dispatch};
-use super::encode::Body;
+use super::dispatching::{Answered, Begun, dispatch};
 use super::entry::Entry;
 use super::meter::Metered;
 use super::respond::Head;
@@ -59,7 +58,7 @@ pub(super) fn fill(
         let key = call.cache_key;
         match dispatch(&gateway, call, entry).await {
             Ok(begun) => {
-                let key = key.filter(|_| planned == Some(begun.meter.destination()));
+                let key = key.filter(|_| planned == Some(begun.destination));
                 copy(&gateway, key, begun, writer).await;
             }
             Err(ended) => {
@@ -74,19 +73,21 @@ pub(super) fn fill(
 }
 
 async fn copy(gateway: &Gateway, key: Option<CacheKey>, begun: Begun, writer: Writer<FlightHead>) {
-    let Begun { head, body, meter, deadline } = begun;
-    let served_by = head.served_by.clone();
-    writer.head(Ok(head));
-    let mut frames = match body {
-        Body::Whole(frame) => Metered::whole(frame, meter),
-        Body::Stream(frames) => Metered::stream(frames, meter, deadline),
-    };
-    while let Some(frame) = frames.next().await {
-        match frame {
-            Ok(frame) => writer.frame(frame.bytes),
-            Err(_) => {
-                writer.end(End::Broken);
-                return;
+    let served_by = begun.head.served_by.clone();
+    writer.head(Ok(begun.head));
+    match begun.body {
+        Answered::Whole(body) => {
+            writer.frame(body);
+            begun.meter.complete();
+        }
+        Answered::Stream(frames, deadline) => {
+            let mut frames = Metered::new(frames, begun.meter, deadline);
+            while let Some(frame) = frames.next().await {
+                let Ok(frame) = frame else {
+                    writer.end(End::Broken);
+                    return;
+                };
+                writer.frame(frame.bytes);
             }
         }
     }

@@ -5,15 +5,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::Stream;
 use http::StatusCode;
 use tokio::time::Sleep;
 
 use super::entry::Entry;
-use crate::chat::{FinishReason, MicroUsd, Usage};
+use crate::chat::{MicroUsd, Usage};
 use crate::dispatch::{Broken, Frame, FrameStream};
 use crate::govern::{Price, Reservation};
-use crate::policy::DestinationId;
 use crate::record::Outcome;
 
 /// Largest answer text that is kept where a policy keeps text, in bytes.
@@ -22,30 +21,17 @@ const MAX_KEPT: usize = 1 << 20;
 /// Settles the reservation and completes the record when the answer ends, in whatever way.
 pub(crate) struct Meter {
     entry: Entry,
-    destination: DestinationId,
     price: Price,
     reservation: Option<Reservation>,
     /// Prompt tokens, estimated: for answers whose usage is not reported.
     tokens_input: u64,
     chars: u64,
     usage: Option<Usage>,
-    finish: Option<FinishReason>,
 }
 
 impl Meter {
-    pub(crate) fn new(
-        entry: Entry,
-        destination: DestinationId,
-        price: Price,
-        reservation: Reservation,
-        tokens_input: u64,
-    ) -> Self {
-        let reservation = Some(reservation);
-        Self { entry, destination, price, reservation, tokens_input, chars: 0, usage: None, finish: None }
-    }
-
-    pub(crate) fn destination(&self) -> DestinationId {
-        self.destination
+    pub(crate) fn new(entry: Entry, price: Price, reservation: Reservation, tokens_input: u64) -> Self {
+        Self { entry, price, reservation: Some(reservation), tokens_input, chars: 0, usage: None }
     }
 
     pub(crate) fn entry(&self) -> &Entry {
@@ -63,7 +49,6 @@ impl Meter {
         }
         self.chars += frame.chars;
         self.usage = frame.usage.or(self.usage);
-        self.finish = frame.finish.or(self.finish);
         self.entry.keep_answer(&frame.bytes, MAX_KEPT);
     }
 
@@ -99,28 +84,20 @@ impl Drop for Meter {
 pub(crate) struct Metered {
     frames: FrameStream,
     meter: Option<Meter>,
-    deadline: Option<Pin<Box<Sleep>>>,
+    deadline: Pin<Box<Sleep>>,
 }
 
 impl Metered {
-    pub(crate) fn whole(frame: Frame, meter: Meter) -> Self {
-        Self { frames: stream::once(async { Ok(frame) }).boxed(), meter: Some(meter), deadline: None }
-    }
-
-    pub(crate) fn stream(frames: FrameStream, meter: Meter, deadline: Instant) -> Self {
-        let sleep = tokio::time::sleep_until(deadline.into());
-        Self { frames, meter: Some(meter), deadline: Some(Box::pin(sleep)) }
+    pub(crate) fn new(frames: FrameStream, meter: Meter, deadline: Instant) -> Self {
+        let deadline = Box::pin(tokio::time::sleep_until(deadline.into()));
+        Self { frames, meter: Some(meter), deadline }
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, Broken>>> {
         match self.frames.as_mut().poll_next(cx) {
-            Poll::Pending if self.is_late(cx) => Poll::Ready(Some(Err(Broken::Deadline))),
+            Poll::Pending if self.deadline.as_mut().poll(cx).is_ready() => Poll::Ready(Some(Err(Broken::Deadline))),
             polled => polled,
         }
-    }
-
-    fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
-        self.deadline.as_mut().is_some_and(|sleep| sleep.as_mut().poll(cx).is_ready())
     }
 }
 

@@ -9,8 +9,7 @@ use futures_util::{Stream, StreamExt, stream};
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, StatusCode};
 
-use super::dispatching::Begun;
-use super::encode::Body;
+use super::dispatching::{Answered, Begun};
 use super::entry::{Entry, Labels};
 use super::lookup::FlightHead;
 use super::meter::Metered;
@@ -44,23 +43,20 @@ fn refuse(labels: &Labels, error: ApiError) -> Response {
 
 /// An answer of this request's own.
 pub(super) fn direct(begun: Begun) -> Response {
-    let Begun { head, body, mut meter, deadline } = begun;
-    let labels = meter.entry().labels();
-    match body {
-        Body::Whole(frame) => {
-            meter.observe(&frame);
-            let head = Head { cost: Some(meter.cost()), ..head };
-            meter.complete();
-            labelled(whole(frame.bytes), &labels, Some(&head))
+    let labels = begun.meter.entry().labels();
+    let response = match begun.body {
+        Answered::Whole(body) => {
+            begun.meter.complete();
+            whole(body)
         }
-        Body::Stream(frames) => {
-            let frames = Metered::stream(frames, meter, deadline).map(|frame| match frame {
+        Answered::Stream(frames, deadline) => {
+            streamed(Metered::new(frames, begun.meter, deadline).map(|frame| match frame {
                 Ok(frame) => frame.bytes,
                 Err(broken) => broken_off(broken.code()),
-            });
-            labelled(streamed(frames), &labels, Some(&head))
+            }))
         }
-    }
+    };
+    labelled(response, &labels, Some(&begun.head))
 }
 
 /// An answer from the cache.
@@ -87,7 +83,9 @@ pub(super) async fn coalesced(
     let head = match (reader.head().await.unwrap_or_else(stopped), &follower) {
         (Ok(head), None) => head,
         (Ok(head), Some(_)) => Head { cost: Some(MicroUsd::ZERO), ..head },
-        (Err(error), _) => return follower.map_or_else(|| refuse(&labels, error.clone()), |e| failed(e, error.clone())),
+        (Err(error), _) => {
+            return follower.map_or_else(|| refuse(&labels, error.clone()), |e| failed(e, error.clone()));
+        }
     };
     let mut shared = Shared { entry: follower };
     let labels = shared.begin(labels, &head);

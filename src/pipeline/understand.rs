@@ -20,9 +20,7 @@ use crate::policy::decision::{Decision, Outcome, Refusal, RefusalKind};
 use crate::policy::explain::{Explanation, Seen};
 use crate::policy::facts::{RequestFacts, facts};
 use crate::policy::set::{Budget, Store};
-use crate::policy::{
-    Barrier, Destination, DestinationId, DestinationState, Facts, Inputs, TransformSet, decide,
-};
+use crate::policy::{Barrier, Destination, DestinationId, DestinationState, Facts, Inputs, TransformSet, decide};
 use crate::record::StoredText;
 use crate::serve::body::read_body;
 use crate::serve::openai::decode::{Decoded, EditPoints, decode};
@@ -343,8 +341,11 @@ fn preference(gateway: &Gateway, policy: &Policy, model: &str) -> Result<Option<
         None if models.unknown_is_auto => Ok(None),
         None => Err(ApiError {
             param: Some("model".to_owned()),
-            ..ApiError::new(StatusCode::NOT_FOUND, "this model does not exist; `GET /v1/models` lists what does, `auto` lets the policy choose")
-                .code("model_not_found")
+            ..ApiError::new(
+                StatusCode::NOT_FOUND,
+                "this model does not exist; `GET /v1/models` lists what does, `auto` lets the policy choose",
+            )
+            .code("model_not_found")
         }),
     }
 }

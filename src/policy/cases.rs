@@ -86,8 +86,7 @@ pub fn run(set: &PolicySet, problems: &mut Problems) {
 pub fn outcome(set: &PolicySet, given: &Given) -> Decision {
     let findings: Vec<Truth> =
         (0..set.detectors.len()).map(|i| given.findings.get(&i).copied().unwrap_or(Truth::False)).collect();
-    let budgets: Vec<f64> =
-        (0..set.budgets.len()).map(|i| given.budgets.get(&i).copied().unwrap_or(0.0)).collect();
+    let budgets: Vec<f64> = (0..set.budgets.len()).map(|i| given.budgets.get(&i).copied().unwrap_or(0.0)).collect();
     let input = given.tokens_input.unwrap_or(DEFAULT_TOKENS);
     let max_output = given.tokens_max_output.unwrap_or(DEFAULT_TOKENS);
     let request = RequestFacts {
@@ -125,7 +124,11 @@ fn differences(set: &PolicySet, case: &Case) -> Vec<String> {
         compare("class", set.class_name(class).into(), set.class_name(decision.class).into());
     }
     if let Some(id) = expect.served_by {
-        compare("served_by", set.destination(id).name.clone(), first.map_or_else(|| refusal(&decision), |id| name(set, id)));
+        compare(
+            "served_by",
+            set.destination(id).name.clone(),
+            first.map_or_else(|| refusal(&decision), |id| name(set, id)),
+        );
     }
     if let Some(plan) = &expect.plan {
         let got = decision.plan().iter().take(plan.len()).map(|c| c.id);
@@ -156,7 +159,11 @@ fn differences(set: &PolicySet, case: &Case) -> Vec<String> {
         compare("route", route.clone(), got.into());
     }
     if let Some(reason) = &expect.refused {
-        compare("refused", reason.clone(), first.map_or_else(|| refusal(&decision), |id| format!("served by {}", name(set, id))));
+        compare(
+            "refused",
+            reason.clone(),
+            first.map_or_else(|| refusal(&decision), |id| format!("served by {}", name(set, id))),
+        );
     }
     wrong
 }

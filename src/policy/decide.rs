@@ -142,7 +142,8 @@ impl<'a> Decider<'a> {
         if self.set.sealed.contains(&class) {
             return None;
         }
-        let unscannable = self.set.slots.unknown_any.is_some_and(|slot| self.inputs.facts.get(slot) != Fact::Bool(false));
+        let unscannable =
+            self.set.slots.unknown_any.is_some_and(|slot| self.inputs.facts.get(slot) != Fact::Bool(false));
         let open = self.set.declassify.iter().filter(|rule| {
             class <= rule.up_to
                 && rule.to <= ceiling
@@ -265,9 +266,12 @@ impl<'a> Decider<'a> {
     fn choose(&mut self, blocked: Option<Refusal>) {
         let facts = self.inputs.facts;
         let class = self.decision.class.0;
-        let matched = self.set.routes.iter().enumerate().find(|(_, route)| {
-            route.when.as_ref().is_none_or(|when| when.eval(facts, class).is_true())
-        });
+        let matched = self
+            .set
+            .routes
+            .iter()
+            .enumerate()
+            .find(|(_, route)| route.when.as_ref().is_none_or(|when| when.eval(facts, class).is_true()));
         // The loader demands a last route without a condition, so one always matches.
         let Some((index, route)) = matched else { return };
         self.decision.route = Some(index as u16);

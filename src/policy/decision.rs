@@ -182,9 +182,9 @@ impl Decision {
 
     /// The right to build a body for `id`; only for destinations that are permitted, whatever the plan says.
     pub fn grant(&self, set: &PolicySet, id: DestinationId) -> Option<Grant> {
-        self.permitted.contains(id).then(|| {
-            Grant::new(id, self.class, self.transforms[usize::from(id.0)], set.digest.as_str().into())
-        })
+        self.permitted
+            .contains(id)
+            .then(|| Grant::new(id, self.class, self.transforms[usize::from(id.0)], set.digest.as_str().into()))
     }
 }
 

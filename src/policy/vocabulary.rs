@@ -131,9 +131,7 @@ impl Vocabulary {
     /// The value `word` of the term in `slot`; a word outside its vocabulary is unknown.
     pub fn word(&self, slot: Slot, word: &str) -> Fact {
         match &self.term(slot).kind {
-            Type::Word(words) => {
-                words.iter().position(|w| w == word).map_or(Fact::Unknown, |i| Fact::Word(i as u16))
-            }
+            Type::Word(words) => words.iter().position(|w| w == word).map_or(Fact::Unknown, |i| Fact::Word(i as u16)),
             Type::Number => word.parse().map_or(Fact::Unknown, Fact::Number),
             Type::Bool => match word {
                 "true" => Fact::Bool(true),

@@ -50,5 +50,8 @@ async fn unknown_path(request: Request<Body>) -> ApiError {
 }
 
 async fn wrong_method() -> ApiError {
-    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "this path takes another method: POST for chat completions, GET for models")
+    ApiError::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "this path takes another method: POST for chat completions, GET for models",
+    )
 }

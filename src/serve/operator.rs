@@ -61,7 +61,8 @@ struct Records {
 /// Ready once no engine is still loading: who cannot be reached then is known, and the policy takes that into account.
 async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
     let policy = gateway.policy.load();
-    let engines: Vec<_> = gateway.dispatcher.engines().collect();
+    let names = gateway.config.local.iter().map(|local| local.name.as_str());
+    let engines: Vec<_> = names.filter_map(|n| Some((n, gateway.dispatcher.engine_facts(n)?))).collect();
     let readiness = Readiness {
         ready: engines.iter().all(|(_, facts)| facts.state != EngineState::Loading),
         policy: policy.set.short_digest(),
@@ -79,10 +80,11 @@ async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
         destinations: (policy.set.destinations.iter().filter(|d| d.is_model()))
             .map(|d| Destination { name: &d.name, unavailable: gateway.dispatcher.unavailable(d) })
             .collect(),
-        records: gateway
-            .recorder
-            .as_ref()
-            .map(|r| Records { written: r.written(), queued: r.queued(), lost: r.lost() }),
+        records: gateway.recorder.as_ref().map(|r| Records {
+            written: r.written(),
+            queued: r.queued(),
+            lost: r.lost(),
+        }),
     };
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, json(&readiness)).into_response()

@@ -45,9 +45,10 @@ pub fn check(ast: &Ast, context: &Context<'_>) -> Result<Condition, ExprError> {
 
 /// Checks an expression that may use `dest.*`, once for each destination.
 pub fn check_for_destinations(ast: &Ast, context: &Context<'_>) -> Result<DestinationCondition, ExprError> {
-    let each = context.destinations.iter().map(|destination| {
-        Checker { context, destination: Some(destination), ops: Vec::new() }.finish(ast)
-    });
+    let each = context
+        .destinations
+        .iter()
+        .map(|destination| Checker { context, destination: Some(destination), ops: Vec::new() }.finish(ast));
     Ok(DestinationCondition::new(each.collect::<Result<_, _>>()?))
 }
 
@@ -222,7 +223,8 @@ impl Checker<'_> {
             return Err(error(at_value, format!("compare `dest.{property}` with a text, by `==` or `!=`")));
         };
         let used: Vec<&str> = self.context.destinations.iter().filter_map(|d| d.property(property)).collect();
-        if !used.contains(&wanted.as_str()) && !(property == "boundary" && ["host", "external"].contains(&wanted.as_str()))
+        if !used.contains(&wanted.as_str())
+            && !(property == "boundary" && ["host", "external"].contains(&wanted.as_str()))
         {
             let hint = did_you_mean(wanted, used);
             return Err(error(at_value, format!("no destination has `dest.{property}` `{wanted}`{hint}")));
@@ -240,7 +242,11 @@ impl Checker<'_> {
         };
         let term = vocabulary.term(slot);
         if term.trust == Trust::Client && !self.context.client_facts {
-            return Err(coded(at, "E010", format!("`{name}` is what a client says of itself; it cannot widen anything")));
+            return Err(coded(
+                at,
+                "E010",
+                format!("`{name}` is what a client says of itself; it cannot widen anything"),
+            ));
         }
         if term.grows_with_unknown && !self.may_grow(positive) {
             return Err(coded(at, "E012", format!("a failing detector would open a door through `{name}` here")));

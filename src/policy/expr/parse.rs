@@ -337,7 +337,9 @@ fn binary(left: Ast, right: Ast, kind: impl FnOnce(Box<Ast>, Box<Ast>) -> AstKin
 
 fn unexpected((token, span): &Spanned) -> ExprError {
     let message = match token {
-        Token::Open => "functions and macros are not part of policies; use comparisons, `in`, `&&`, `||` and `!`".to_owned(),
+        Token::Open => {
+            "functions and macros are not part of policies; use comparisons, `in`, `&&`, `||` and `!`".to_owned()
+        }
         Token::Name(name) => format!("unexpected `{name}` here"),
         _ => "unexpected symbol here".to_owned(),
     };

@@ -27,7 +27,8 @@ impl Loader<'_> {
             (Some(Scope::Request), _) => Window::Request,
             (_, Some(window)) => window,
             (_, None) => {
-                self.problems.add(fields.place(), format!("`window` is missing in the budget `{id}`: hour, day or month"));
+                self.problems
+                    .add(fields.place(), format!("`window` is missing in the budget `{id}`: hour, day or month"));
                 return None;
             }
         };

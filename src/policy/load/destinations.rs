@@ -27,9 +27,9 @@ impl Loader<'_> {
         let problems = &mut *self.problems;
         let mut fields = Fields::of(node, "a destination", problems)?;
         let via = fields.required("via", problems).and_then(|n| n.text(problems));
-        let boundary = fields.required("boundary", problems).and_then(|n| {
-            n.one_of(&[("host", Boundary::Host), ("external", Boundary::External)], problems)
-        });
+        let boundary = fields
+            .required("boundary", problems)
+            .and_then(|n| n.one_of(&[("host", Boundary::Host), ("external", Boundary::External)], problems));
         let is_sink = via.is_some_and(|via| via.starts_with("sink/"));
         let model = match is_sink {
             true => None,

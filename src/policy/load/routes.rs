@@ -21,7 +21,10 @@ impl Loader<'_> {
         match routes.last() {
             Some((last, place)) if last.when.is_some() => self.problems.add(
                 place,
-                format!("the last route `{}` has a `when`: a request that it does not match would have no answer", last.id),
+                format!(
+                    "the last route `{}` has a `when`: a request that it does not match would have no answer",
+                    last.id
+                ),
             ),
             Some(_) => {}
             None => self.problems.add(&Place::whole("policy set"), "no file defines `routes`"),
@@ -97,7 +100,8 @@ impl Loader<'_> {
 
     fn objective(&mut self, node: &Node) -> Option<Objective> {
         let mut fields = Fields::of(node, "an objective", self.problems)?;
-        let minimize = fields.optional("minimize").and_then(|n| n.one_of(&[("cost", Goal::MinimizeCost)], self.problems));
+        let minimize =
+            fields.optional("minimize").and_then(|n| n.one_of(&[("cost", Goal::MinimizeCost)], self.problems));
         let maximize =
             fields.optional("maximize").and_then(|n| n.one_of(&[("p_ok", Goal::MaximizeQuality)], self.problems));
         let (min_p_ok, max_cost) = fields.optional("where").map_or((None, None), |n| self.conditions(n));
@@ -108,7 +112,8 @@ impl Loader<'_> {
             .unwrap_or(false);
         fields.finish(self.problems);
         if min_p_ok.is_some() && if_unknown.is_none() {
-            let message = "an objective with `p_ok` needs `if_unknown`: whom to ask when nobody knows how good they are";
+            let message =
+                "an objective with `p_ok` needs `if_unknown`: whom to ask when nobody knows how good they are";
             self.problems.add_coded(&node.place, "E007", message);
         }
         let goal = match (minimize, maximize) {

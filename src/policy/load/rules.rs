@@ -8,7 +8,7 @@ use crate::chat::MicroUsd;
 use crate::classify::Truth;
 use crate::policy::decision::RuleSet;
 use crate::policy::expr::Condition;
-use crate::policy::set::{Basis, Baseline, ClassRule, Declassify, Guard, Transform, TransformSet};
+use crate::policy::set::{Baseline, Basis, ClassRule, Declassify, Guard, Transform, TransformSet};
 use crate::yaml::{Fields, Node, Problems};
 
 impl Loader<'_> {

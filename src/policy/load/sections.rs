@@ -52,7 +52,11 @@ impl<'a> Sections<'a> {
         let mut base_only = |key: &'static str, problems: &mut Problems| {
             let node = fields.optional(key)?;
             if authority == Some(Authority::Team) {
-                problems.add_coded(&node.place, "E009", format!("`{key}` may stand only in a file with `authority: base`"));
+                problems.add_coded(
+                    &node.place,
+                    "E009",
+                    format!("`{key}` may stand only in a file with `authority: base`"),
+                );
             }
             Some(node)
         };
