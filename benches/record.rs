@@ -25,11 +25,11 @@ fn row(n: u64, start: Timestamp, attributes: &[Arc<BTreeMap<String, String>>]) -
         Row::new(RequestId(Ulid::from_parts(at.as_millisecond().unsigned_abs(), u128::from(n))), at, "openai.chat");
     row.attributes = attributes[n as usize % attributes.len()].clone();
     row.key = Some(format!("key-{}", n % 50).into());
-    row.outcome = if n % 20 == 0 { Outcome::Refused } else { Outcome::Answered };
+    row.outcome = if n.is_multiple_of(20) { Outcome::Refused } else { Outcome::Answered };
     row.class = Some(["public", "internal", "confidential"][n as usize % 3].into());
     row.served_by = Some(["qwen-local", "mini", "sonnet"][n as usize % 3].into());
-    row.local = Some(n % 3 == 0);
-    row.cache = if n % 10 == 0 { Cache::Hit } else { Cache::Miss };
+    row.local = Some(n.is_multiple_of(3));
+    row.cache = if n.is_multiple_of(10) { Cache::Hit } else { Cache::Miss };
     (row.input_tokens, row.output_tokens, row.cost) = (Some(1000 + n % 500), Some(n % 700), Some(MicroUsd(n % 10_000)));
     row.timing = Timing { ttft: Some((n % 900) as f64), total: (n % 5000) as f64, ..Timing::default() };
     row.decision = decision(n);

@@ -354,7 +354,11 @@ mod tests {
         assert_eq!(sums(&ledger), (100, 0), "bytes were sent and nobody saw the end: it is paid for");
         reserve().settle(MicroUsd(30));
         assert_eq!(sums(&ledger), (130, 0));
-        let panicked = std::thread::scope(|s| s.spawn(|| [reserve()].iter().for_each(|_| panic!("boom"))).join());
+        let panics = || {
+            let _held = reserve();
+            panic!("on purpose")
+        };
+        let panicked: std::thread::Result<()> = std::thread::scope(|threads| threads.spawn(panics).join());
         assert!(panicked.is_err());
         assert_eq!(sums(&ledger), (130, 0), "a panic gives it back as well");
         reserve().settle(MicroUsd(2000));

@@ -26,23 +26,20 @@ static INSERTS: LazyLock<[Inserts; 3]> = LazyLock::new(|| CHUNKS.map(Inserts::ne
 
 struct Inserts {
     rows: usize,
-    request: Arc<str>,
-    decision: Arc<str>,
+    /// Both tables in one go: every statement costs two switches between threads.
+    sql: Arc<str>,
 }
 
 impl Inserts {
     fn new(rows: usize) -> Self {
-        let columns = COLUMNS.split(',').count();
-        Self {
-            rows,
-            // A batch may be written again when nobody knows whether its commit went through: the id decides.
-            request: format!("INSERT OR IGNORE INTO request ({COLUMNS}) VALUES {}", tuples(columns, rows)).into(),
-            decision: format!(
-                "WITH new (seq, record) AS (VALUES {}) INSERT INTO decision SELECT new.* FROM new JOIN request USING (seq)",
-                tuples(2, rows)
-            )
-            .into(),
-        }
+        let requests = tuples(COLUMNS.split(',').count(), rows);
+        let decisions = tuples(2, rows);
+        // A batch may be written again when nobody knows whether its commit went through: the id decides.
+        let sql = format!(
+            "INSERT OR IGNORE INTO request ({COLUMNS}) VALUES {requests}; WITH new (seq, record) AS (VALUES {decisions}) \
+             INSERT INTO decision SELECT new.* FROM new JOIN request USING (seq)"
+        );
+        Self { rows, sql: sql.into() }
     }
 }
 
@@ -70,13 +67,14 @@ async fn insert_chunk(
     rows: &[Row],
     seq: i64,
 ) -> Result<(), sqlx::Error> {
-    let (mut requests, mut decisions) = (SqliteArguments::default(), SqliteArguments::default());
+    let mut arguments = SqliteArguments::default();
     for (row, seq) in rows.iter().zip(seq..) {
-        bind(&mut requests, seq, row).map_err(sqlx::Error::Encode)?;
-        decisions.add(seq).and_then(|()| decisions.add(row.decision.as_str())).map_err(sqlx::Error::Encode)?;
+        bind(&mut arguments, seq, row).map_err(sqlx::Error::Encode)?;
     }
-    sqlx::query_with(AssertSqlSafe(inserts.request.clone()), requests).execute(&mut *conn).await?;
-    sqlx::query_with(AssertSqlSafe(inserts.decision.clone()), decisions).execute(&mut *conn).await?;
+    for (row, seq) in rows.iter().zip(seq..) {
+        arguments.add(seq).and_then(|()| arguments.add(row.decision.as_str())).map_err(sqlx::Error::Encode)?;
+    }
+    sqlx::query_with(AssertSqlSafe(inserts.sql.clone()), arguments).execute(&mut *conn).await?;
     for (row, seq) in rows.iter().zip(seq..) {
         if let Some(text) = &row.text {
             let insert = sqlx::query(INSERT_TEXT).bind(seq).bind(text.prompt.expose()).bind(text.answer.expose());

@@ -49,6 +49,9 @@ fn options(path: &Path, patience: Duration) -> SqliteConnectOptions {
         // What was deleted is overwritten, not only forgotten.
         .pragma("secure_delete", "ON")
         .pragma("journal_size_limit", "67108864")
+        // A whole batch fits in memory (KiB), and the log is not copied back (pages) in the middle of every one.
+        .pragma("cache_size", "-32768")
+        .pragma("wal_autocheckpoint", "4000")
         .disable_statement_logging()
 }
 

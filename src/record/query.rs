@@ -101,14 +101,7 @@ impl Records {
 
     /// Deletes everything about the key called `name`, and returns how many rows that were.
     pub async fn delete_by_key(&mut self, name: &str) -> Result<u64, StoreError> {
-        let mut deleted = 0;
-        loop {
-            let batch = remove::of_key(&mut self.conn, name).await?;
-            deleted += batch;
-            if batch < remove::BATCH {
-                break;
-            }
-        }
+        let deleted = remove::of_key(&mut self.conn, name).await?;
         remove::empty_log(&mut self.conn).await?;
         Ok(deleted)
     }

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use sqlx::query;
 use sqlx::sqlite::SqliteConnection;
+use sqlx::{query, query_scalar};
 
 use super::columns::timestamp;
 
 /// Rows deleted in one statement: short enough that the writer's rows do not wait.
 pub(super) const BATCH: u64 = 500;
+/// Rows looked through in one statement.
+const PART: usize = 20_000;
 
 /// Deletes up to [`BATCH`] rows that are older than `keep`, and the gaps of that time.
 pub(super) async fn older_than(
@@ -26,10 +28,16 @@ pub(super) async fn older_than(
     Ok(deleted.rows_affected())
 }
 
-/// Deletes up to [`BATCH`] rows of the key called `name`.
+/// Deletes all rows of the key called `name`, part by part, so that a running writer gets its turns.
 pub(super) async fn of_key(conn: &mut SqliteConnection, name: &str) -> Result<u64, sqlx::Error> {
-    let rows = "DELETE FROM request WHERE seq IN (SELECT seq FROM request WHERE key = ? LIMIT ?)";
-    Ok(query(rows).bind(name).bind(BATCH as i64).execute(conn).await?.rows_affected())
+    let last: Option<i64> = query_scalar("SELECT max(seq) FROM request").fetch_one(&mut *conn).await?;
+    let mut deleted = 0;
+    for from in (0..=last.unwrap_or(0)).step_by(PART) {
+        let rows = query("DELETE FROM request WHERE key = ? AND seq BETWEEN ? AND ?").bind(name);
+        let rows = rows.bind(from).bind(from + PART as i64 - 1).execute(&mut *conn).await?;
+        deleted += rows.rows_affected();
+    }
+    Ok(deleted)
 }
 
 /// Deletes the row with exactly this id.

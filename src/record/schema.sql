@@ -36,7 +36,6 @@ CREATE TABLE request (
 ) STRICT;
 
 CREATE INDEX request_at ON request (at);
-CREATE INDEX request_key ON request (key, at);
 
 -- Apart from the columns above, so that a report does not read past every decision.
 CREATE TABLE decision (

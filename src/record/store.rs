@@ -18,8 +18,8 @@ use super::writer::Writer;
 pub struct StoreOptions {
     /// The SQLite file.
     pub path: PathBuf,
-    /// A finished request is on disk after at most this long, on a disk that keeps up. Half of it is spent gathering
-    /// the batch, the other half is for writing it.
+    /// A finished request is on disk after at most this long, on a machine that keeps up. A fifth of it is spent
+    /// gathering the batch, the rest is for finishing the batch before and for writing this one.
     pub commit_interval: Duration,
     /// Rows that wait at most; what comes on top is counted as lost.
     pub queue: usize,

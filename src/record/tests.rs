@@ -305,7 +305,7 @@ async fn a_store_that_cannot_be_written_holds_nobody_up_and_what_it_loses_is_wri
     assert!(started.elapsed() < Duration::from_millis(50));
     let lost = recorder.lost();
     assert!(lost > 0);
-    // The writer fails at least once: it waits half a commit interval, and then for the lock.
+    // The writer fails at least once: it gathers, and then waits for the lock.
     tokio::time::sleep(Duration::from_millis(150)).await;
     assert_eq!(recorder.written(), 0);
     lock.rollback().await.unwrap();
@@ -365,72 +365,76 @@ async fn every_query_of_the_documentation_runs_and_every_column_is_documented() 
 
 const CRASH_STORE: &str = "AJAR_TEST_CRASH_STORE";
 
-/// Runs itself as a child that writes under load, names every row once it is older than one commit interval, and is
-/// killed in the middle of that.
+/// Runs itself as a child that writes under load, names every row that the store calls written, with its age at that
+/// moment, and is killed in the middle of that.
 #[test]
-fn kill_nine_loses_nothing_older_than_one_commit_interval() {
+fn kill_nine_loses_nothing_that_was_written_and_that_takes_less_than_a_commit_interval() {
     if let Some(path) = std::env::var_os(CRASH_STORE) {
         return write_until_killed(Path::new(&path));
     }
     let store = Store::new();
-    let mut acknowledged = Vec::new();
+    let mut written = Vec::new();
     for round in 1..=3 {
-        acknowledged.extend(kill_after(&store.path(), round * 1500));
+        written.extend(kill_after(&store.path(), round * 1500));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
+        let stored = runtime.block_on(async {
             store.recorder().await.close().await;
             let mut records = store.records().await;
             let verdict: String = query_scalar("PRAGMA integrity_check").fetch_one(&mut records.conn).await.unwrap();
             assert_eq!(verdict, "ok");
-            let stored: Vec<String> = query_scalar("SELECT id FROM request JOIN decision USING (seq) ORDER BY id")
-                .fetch_all(&mut records.conn)
-                .await
-                .unwrap();
-            let missing = acknowledged.iter().filter(|id| stored.binary_search(id).is_err()).count();
-            assert_eq!(missing, 0, "of {} acknowledged, with {} stored", acknowledged.len(), stored.len());
+            let ids = query_scalar("SELECT id FROM request JOIN decision USING (seq) ORDER BY id");
+            ids.fetch_all(&mut records.conn).await.unwrap() as Vec<String>
         });
+        let missing = written.iter().filter(|(id, _)| stored.binary_search(id).is_err()).count();
+        assert_eq!(missing, 0, "of {} written, with {} stored", written.len(), stored.len());
     }
+    // The median, as a busy machine gives no thread its time whenever it asks.
+    written.sort_by_key(|(_, age)| *age);
+    let (median, worst) = (written[written.len() / 2].1, written[written.len() - 1].1);
+    let interval = StoreOptions::new("").commit_interval;
+    assert!(median < interval, "written after {median:?} in the median, {worst:?} at worst");
 }
 
-/// The ids that the child acknowledged before it was killed.
-fn kill_after(path: &Path, rows: usize) -> Vec<String> {
+/// The rows that the child called written before it was killed, and how old they were then.
+fn kill_after(path: &Path, rows: usize) -> Vec<(String, Duration)> {
+    let test = "record::tests::kill_nine_loses_nothing_that_was_written_and_that_takes_less_than_a_commit_interval";
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "record::tests::kill_nine_loses_nothing_older_than_one_commit_interval", "--nocapture"])
+        .args(["--exact", test, "--nocapture"])
         .env(CRASH_STORE, path)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut ids = Vec::new();
+    let mut written = Vec::new();
     for line in BufReader::new(child.stdout.take().unwrap()).lines() {
-        // Between lines of the test harness.
-        ids.extend(line.unwrap().strip_prefix("old enough: ").map(str::to_owned));
-        if ids.len() == rows {
+        // Between lines of the test harness, and the last one may have been cut short.
+        if let [id, age, "written"] = line.unwrap().split(' ').collect::<Vec<_>>()[..] {
+            written.push((id.to_owned(), Duration::from_micros(age.parse().unwrap())));
+        }
+        if written.len() == rows {
             // SIGKILL on Unix; what the pipe still holds is read to its end.
             child.kill().unwrap();
         }
     }
     child.wait().unwrap();
-    // The last line may have been cut short.
-    ids.retain(|id| RequestId::parse(id).is_some());
-    assert!(ids.len() + 1 >= rows, "the child ended by itself");
-    ids
+    assert!(written.len() >= rows, "the child ended by itself");
+    written
 }
 
 fn write_until_killed(path: &Path) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let recorder = runtime.block_on(Recorder::start(StoreOptions::new(path))).unwrap();
-    let interval = StoreOptions::new(path).commit_interval;
     let (mut waiting, mut out) = (std::collections::VecDeque::new(), std::io::stdout().lock());
-    let started = Instant::now();
+    let (started, mut pushed) = (Instant::now(), 0);
     while started.elapsed() < Duration::from_secs(60) {
         for _ in 0..5 {
             let row = Row { id: RequestId(Ulid::generate()), ..full_row(1) };
-            waiting.push_back((Instant::now(), row.id));
+            pushed += 1;
+            waiting.push_back((Instant::now(), pushed, row.id));
             recorder.record(row);
         }
-        while waiting.front().is_some_and(|(at, _)| at.elapsed() > interval) {
-            let id = waiting.pop_front().unwrap().1;
-            writeln!(out, "old enough: {id}").unwrap();
+        while waiting.front().is_some_and(|(_, n, _)| recorder.written() >= *n) {
+            let (at, _, id) = waiting.pop_front().unwrap();
+            writeln!(out, "{id} {} written", at.elapsed().as_micros()).unwrap();
         }
         std::thread::sleep(Duration::from_millis(1));
     }

@@ -92,7 +92,7 @@ impl Writer {
         }
     }
 
-    /// Waits for a first row, then for half a commit interval, and takes what has come. The queue is not watched in
+    /// Waits for a first row, then for a fifth of the commit interval, and takes what has come. The queue is not watched in
     /// between: so only the first of the rows pays for waking this thread.
     async fn gather(&mut self) -> Next {
         let shared = self.shared.clone();
@@ -109,7 +109,7 @@ impl Writer {
         }
         if !urgent && !self.is_closing() {
             tokio::select! {
-                () = sleep(self.options.commit_interval / 2) => {}
+                () = sleep(self.options.commit_interval / 5) => {}
                 () = shared.urgent.notified() => {}
             }
         }
