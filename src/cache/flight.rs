@@ -15,7 +15,7 @@ use tokio::task::AbortHandle;
 
 use super::CacheKey;
 
-/// Largest answer that is shared; a larger one breaks off for the followers.
+/// Largest answer that is shared; a larger one breaks off.
 const MAX_BYTES: usize = 32 << 20;
 
 /// All flights.
@@ -68,7 +68,7 @@ impl<H: Clone> Flights<H> {
         if let Some(flight) = under_way.get(&key) {
             let mut state = lock(&flight.state);
             // A flight that the last reader has just left is being torn down.
-            if state.readers > 0 && state.bytes <= MAX_BYTES {
+            if state.readers > 0 {
                 state.readers += 1;
                 drop(state);
                 return Joined::Follower(Reader { flight: flight.clone(), next: 0 });
@@ -98,6 +98,13 @@ impl<H> State<H> {
 
     fn wake(&mut self) {
         self.wakers.drain(..).for_each(Waker::wake);
+    }
+
+    fn wait<T>(&mut self, cx: &Context<'_>) -> Poll<T> {
+        if !self.wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
+            self.wakers.push(cx.waker().clone());
+        }
+        Poll::Pending
     }
 }
 
@@ -137,12 +144,17 @@ impl<H> Writer<H> {
         state.wake();
     }
 
-    /// Publishes a frame.
-    pub fn frame(&self, frame: Bytes) {
+    /// Publishes a frame; `false` when the answer has become too large to be shared.
+    #[must_use]
+    pub fn frame(&self, frame: Bytes) -> bool {
         let mut state = lock(&self.flight.state);
         state.bytes += frame.len();
+        if state.bytes > MAX_BYTES {
+            return false;
+        }
         state.frames.push(frame);
         state.wake();
+        true
     }
 
     /// Ends the answer, and returns its frames for the cache.
@@ -176,10 +188,7 @@ impl<H: Clone> Reader<H> {
             match (&state.head, state.ended) {
                 (Some(head), _) => Poll::Ready(Some(head.clone())),
                 (None, Some(_)) => Poll::Ready(None),
-                (None, None) => {
-                    state.wakers.push(cx.waker().clone());
-                    Poll::Pending
-                }
+                (None, None) => state.wait(cx),
             }
         })
         .await
@@ -205,10 +214,7 @@ impl<H> Stream for Reader<H> {
                 self.next = usize::MAX;
                 Poll::Ready(Some(Err(End::Broken)))
             }
-            None => {
-                state.wakers.push(cx.waker().clone());
-                Poll::Pending
-            }
+            None => state.wait(cx),
         }
     }
 }
@@ -249,10 +255,10 @@ mod tests {
         let flights: Flights<u16> = Flights::default();
         let Joined::Leader(writer, leader) = flights.join(key()) else { panic!("not the leader") };
         writer.head(200);
-        writer.frame(Bytes::from_static(b"a"));
+        assert!(writer.frame(Bytes::from_static(b"a")));
         let Joined::Follower(follower) = flights.join(key()) else { panic!("led twice") };
         assert_eq!(follower.head().await, Some(200));
-        writer.frame(Bytes::from_static(b"b"));
+        assert!(writer.frame(Bytes::from_static(b"b")));
         assert_eq!(writer.end(End::Whole), ["a", "b"]);
         for reader in [leader, follower] {
             let frames: Vec<_> = reader.map(Result::unwrap).collect().await;
@@ -280,10 +286,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_answer_too_large_to_be_shared_is_not_kept_growing() {
+        let flights: Flights<u16> = Flights::default();
+        let Joined::Leader(writer, _leader) = flights.join(key()) else { panic!("not the leader") };
+        assert!(writer.frame(Bytes::from(vec![0; MAX_BYTES])));
+        assert!(!writer.frame(Bytes::from_static(b"x")));
+    }
+
+    #[tokio::test]
     async fn a_leader_that_dies_breaks_the_answer_off_for_everyone() {
         let flights: Flights<u16> = Flights::default();
         let Joined::Leader(writer, mut leader) = flights.join(key()) else { panic!("not the leader") };
-        writer.frame(Bytes::from_static(b"a"));
+        assert!(writer.frame(Bytes::from_static(b"a")));
         drop(writer);
         assert_eq!(leader.next().await, Some(Ok(Bytes::from_static(b"a"))));
         assert_eq!(leader.next().await, Some(Err(End::Broken)));

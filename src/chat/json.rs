@@ -14,6 +14,9 @@ use jiter::{Jiter, JiterError, JsonType, Peek};
 /// Deepest nesting accepted: real requests stay below 20, and a recursive walk must not exhaust the stack.
 pub const MAX_DEPTH: usize = 64;
 
+/// Most values in one body: a body of `0,0,0,…` takes thirty times its size in memory once it is a tree.
+pub const MAX_VALUES: usize = 1_000_000;
+
 /// A JSON value and where it stands in the body.
 #[derive(Clone, PartialEq)]
 pub struct Json<'a> {
@@ -71,13 +74,16 @@ pub enum JsonError {
     /// Nested too deep.
     #[error("the body is nested deeper than {MAX_DEPTH} levels")]
     TooDeep,
+    /// Too many values.
+    #[error("the body has more than {MAX_VALUES} values")]
+    TooMany,
 }
 
 impl<'a> Json<'a> {
     /// Parses `body` completely.
     pub fn parse(body: &'a [u8]) -> Result<Self, JsonError> {
         let text = std::str::from_utf8(body).map_err(|e| JsonError::Utf8(e.valid_up_to()))?;
-        let mut reader = Reader { text, jiter: Jiter::new(body) };
+        let mut reader = Reader { text, jiter: Jiter::new(body), values: 0 };
         let peek = reader.jiter.peek().map_err(|e| reader.syntax(&e))?;
         let json = reader.value(peek, 0)?;
         reader.jiter.finish().map_err(|e| reader.syntax(&e))?;
@@ -183,12 +189,17 @@ impl fmt::Debug for Json<'_> {
 struct Reader<'a> {
     text: &'a str,
     jiter: Jiter<'a>,
+    values: usize,
 }
 
 impl<'a> Reader<'a> {
     fn value(&mut self, peek: Peek, depth: usize) -> Result<Json<'a>, JsonError> {
         if depth > MAX_DEPTH {
             return Err(JsonError::TooDeep);
+        }
+        self.values += 1;
+        if self.values > MAX_VALUES {
+            return Err(JsonError::TooMany);
         }
         let start = self.jiter.current_index();
         let value = match peek {
@@ -358,6 +369,12 @@ mod tests {
     fn refuses_deep_nesting_without_recursing_into_it() {
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
         assert_eq!(parse(&deep), Err(JsonError::TooDeep));
+    }
+
+    #[test]
+    fn refuses_a_body_that_is_small_in_bytes_and_huge_in_values() {
+        let many = format!("[{}0]", "0,".repeat(MAX_VALUES));
+        assert_eq!(parse(&many), Err(JsonError::TooMany));
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! A chat request in no provider's words.
 
+use std::fmt;
+
 use super::Text;
 
 /// What a client asked for, whichever dialect it spoke.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct ChatRequest {
     /// The model name as the client wrote it.
     pub model: String,
@@ -21,8 +23,16 @@ pub struct ChatRequest {
     pub streaming: Streaming,
 }
 
+/// Shows the shape, never the content.
+impl fmt::Debug for ChatRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (messages, tools) = (self.messages.len(), self.tools.len());
+        write!(f, "ChatRequest({messages} messages, {tools} tools, {:?})", self.streaming)
+    }
+}
+
 /// One message of the conversation.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Message {
     /// Who speaks.
     pub role: Role,
@@ -34,6 +44,13 @@ pub struct Message {
     pub tool_calls: Vec<ToolCall>,
     /// Which call a tool message answers.
     pub tool_call_id: Option<String>,
+}
+
+/// Shows the shape, never the content: names and ids are the client's text, too.
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Message({}, {:?}, {} tool calls)", self.role.name(), self.content, self.tool_calls.len())
+    }
 }
 
 impl Message {
@@ -94,7 +111,7 @@ pub enum Content {
 }
 
 /// A call of a tool by the model.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct ToolCall {
     /// The call's id.
     pub id: String,
@@ -102,6 +119,13 @@ pub struct ToolCall {
     pub name: String,
     /// The arguments: JSON text, as the model wrote it.
     pub arguments: Text,
+}
+
+/// Shows the arguments' length only.
+impl fmt::Debug for ToolCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ToolCall({:?})", self.arguments)
+    }
 }
 
 /// What form the answer must have.
@@ -165,5 +189,31 @@ impl Streaming {
     /// Whether deltas are wanted.
     pub fn is_on(self) -> bool {
         matches!(self, Self::On { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_nothing_that_the_client_wrote() {
+        let secret = || "hidden".to_owned();
+        let call = ToolCall { id: secret(), name: secret(), arguments: "hidden".into() };
+        let message = Message {
+            content: vec![Content::Text("hidden".into()), Content::Image("hidden".into())],
+            name: Some(secret()),
+            tool_calls: vec![call],
+            tool_call_id: Some(secret()),
+            ..Message::default()
+        };
+        let request = ChatRequest {
+            model: secret(),
+            messages: vec![message.clone()],
+            tools: vec!["hidden".into()],
+            sampling: Sampling { stop: vec![secret()], ..Sampling::default() },
+            ..ChatRequest::default()
+        };
+        assert!(!format!("{request:?} {message:?} {:?}", message.tool_calls).contains("hidden"));
     }
 }

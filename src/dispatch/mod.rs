@@ -126,7 +126,7 @@ impl Dispatcher {
         let streaming = attempt.request.streaming;
         let shipment = provider.shipment(body, streaming.is_on());
         let permit = grant.permit(&Outbound {
-            url: &shipment.url,
+            url: provider.url(),
             headers: &shipment.header_refs(),
             body: &shipment.body,
             max_cost: attempt.max_cost,

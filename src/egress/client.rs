@@ -4,8 +4,9 @@ use std::error::Error;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use reqwest::{Client, Response};
+use reqwest::{Client, Response, Url};
 
 use super::tls;
 use crate::policy::permit::{Permit, PermitError};
@@ -16,8 +17,6 @@ const IDLE_CONNECTIONS: usize = 64;
 /// A request that is ready to leave.
 #[derive(Clone)]
 pub struct Shipment {
-    /// Where to, in full.
-    pub url: String,
     /// All headers but those of HTTP itself; a credential is one of them.
     pub headers: Vec<(&'static str, String)>,
     /// The exact bytes.
@@ -67,10 +66,11 @@ impl SendError {
     }
 }
 
-/// The client for one provider.
+/// The client for one provider: it can send to one URL, and to no other.
 #[derive(Clone)]
 pub struct Egress {
     client: Client,
+    url: Url,
 }
 
 impl Egress {
@@ -79,9 +79,10 @@ impl Egress {
     /// and a hundred of them block the next.
     ///
     /// # Errors
-    /// [`SendError::Connect`] when the machine's trusted certificates cannot be read.
-    pub fn new(connect_timeout: Duration) -> Result<Self, SendError> {
+    /// [`SendError::Connect`] when `url` is none, or the machine's trusted certificates cannot be read.
+    pub fn new(url: &str, connect_timeout: Duration) -> Result<Self, SendError> {
         tls::use_ring();
+        let url = Url::parse(url).map_err(|error| SendError::Connect(error.to_string()))?;
         let client = Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
@@ -93,7 +94,12 @@ impl Egress {
             .user_agent(concat!("ajar/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| SendError::Connect(describe(error)))?;
-        Ok(Self { client })
+        Ok(Self { client, url })
+    }
+
+    /// Where it sends to.
+    pub fn url(&self) -> &str {
+        self.url.as_str()
     }
 
     /// Sends `shipment`, using `permit` up, and waits for the head of the answer at most `first_byte`.
@@ -102,7 +108,7 @@ impl Egress {
     /// # Errors
     /// See [`SendError`]; a status of failure is no error here.
     pub async fn send(&self, permit: Permit, shipment: Shipment, first_byte: Duration) -> Result<Incoming, SendError> {
-        permit.covers(&shipment.url, &shipment.header_refs(), &shipment.body, Instant::now())?;
+        permit.covers(self.url(), &shipment.header_refs(), &shipment.body, Instant::now())?;
         let mut headers = HeaderMap::with_capacity(shipment.headers.len());
         for (name, value) in &shipment.headers {
             let mut value = HeaderValue::from_str(value)
@@ -110,7 +116,7 @@ impl Egress {
             value.set_sensitive(*name == "authorization");
             headers.insert(HeaderName::from_static(name), value);
         }
-        let request = self.client.post(&shipment.url).headers(headers).body(shipment.body);
+        let request = self.client.post(self.url.clone()).headers(headers).body(shipment.body);
         let response = match tokio::time::timeout(first_byte, request.send()).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) if error.is_connect() => return Err(SendError::Connect(describe(error))),
@@ -131,6 +137,16 @@ impl Incoming {
             Ok(chunk) => chunk.map_err(|error| SendError::Broken(describe(error))),
             Err(_) => Err(SendError::Idle(idle)),
         }
+    }
+
+    /// Bytes that are there already, without waiting.
+    ///
+    /// # Errors
+    /// [`SendError::Broken`].
+    pub fn chunk_now(&mut self) -> Option<Result<Bytes, SendError>> {
+        // Polled once and dropped: nothing is lost, the next call polls the same body again.
+        let chunk = self.response.chunk().now_or_never()?;
+        chunk.map_err(|error| SendError::Broken(describe(error))).transpose()
     }
 
     /// The whole body, at most `limit` bytes.

@@ -13,6 +13,7 @@ use super::understand::Call;
 use crate::cache::flight::{End, Reader, Writer};
 use crate::cache::key::CacheKey;
 use crate::cache::{Entry as Cached, Joined};
+use crate::dispatch::Broken;
 use crate::serve::openai::error::ApiError;
 
 /// What a flight tells its readers before the first frame.
@@ -77,17 +78,21 @@ async fn copy(gateway: &Gateway, key: Option<CacheKey>, begun: Begun, writer: Wr
     writer.head(Ok(begun.head));
     match begun.body {
         Answered::Whole(body) => {
-            writer.frame(body);
+            if !writer.frame(body) {
+                begun.meter.broken(&Broken::TooLarge);
+                return;
+            }
             begun.meter.complete();
         }
         Answered::Stream(frames, deadline) => {
             let mut frames = Metered::new(frames, begun.meter, deadline);
             while let Some(frame) = frames.next().await {
-                let Ok(frame) = frame else {
-                    writer.end(End::Broken);
+                // Dropping the writer breaks the answer off for everyone.
+                let Ok(frame) = frame else { return };
+                if !writer.frame(frame.bytes) {
+                    frames.break_off(&Broken::TooLarge);
                     return;
-                };
-                writer.frame(frame.bytes);
+                }
             }
         }
     }

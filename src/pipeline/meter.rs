@@ -93,6 +93,13 @@ impl Metered {
         Self { frames, meter: Some(meter), deadline }
     }
 
+    /// Ends the answer here.
+    pub(crate) fn break_off(mut self, broken: &Broken) {
+        if let Some(meter) = self.meter.take() {
+            meter.broken(broken);
+        }
+    }
+
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, Broken>>> {
         match self.frames.as_mut().poll_next(cx) {
             Poll::Pending if self.deadline.as_mut().poll(cx).is_ready() => Poll::Ready(Some(Err(Broken::Deadline))),

@@ -83,9 +83,7 @@ pub(super) async fn coalesced(
     let head = match (reader.head().await.unwrap_or_else(stopped), &follower) {
         (Ok(head), None) => head,
         (Ok(head), Some(_)) => Head { cost: Some(MicroUsd::ZERO), ..head },
-        (Err(error), _) => {
-            return follower.map_or_else(|| refuse(&labels, error.clone()), |e| failed(e, error.clone()));
-        }
+        (Err(error), _) => return shared_failure(labels, follower, error),
     };
     let mut shared = Shared { entry: follower };
     let labels = shared.begin(labels, &head);
@@ -96,10 +94,23 @@ pub(super) async fn coalesced(
         });
         return labelled(streamed(frames), &labels, Some(&head));
     }
-    let body = shared.note(reader.next().await).unwrap_or_default();
-    // The end of a whole answer follows its one frame.
-    while shared.note(reader.next().await).is_some() {}
-    labelled(whole(body), &labels, Some(&head))
+    match reader.next().await {
+        Some(Ok(body)) => {
+            shared.note(None);
+            labelled(whole(body), &labels, Some(&head))
+        }
+        Some(Err(_)) | None => {
+            let error = ApiError::new(StatusCode::BAD_GATEWAY, "the answer is too large to be shared");
+            shared_failure(labels, shared.entry, error)
+        }
+    }
+}
+
+fn shared_failure(labels: Labels, follower: Option<Entry>, error: ApiError) -> Response {
+    match follower {
+        Some(entry) => failed(entry, error),
+        None => refuse(&Labels { reason: Some(error.code.into()), ..labels }, error),
+    }
 }
 
 /// A follower's record while it reads.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, stream};
 use http::{HeaderMap, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
@@ -19,12 +19,13 @@ use crate::serve::openai::sse::SseFramer;
 
 /// Largest whole reply.
 const MAX_REPLY: usize = 64 << 20;
+/// Most bytes of a stream that are passed on at once.
+const MAX_GATHERED: usize = 64 << 10;
 /// Largest error body that is passed on.
 const MAX_ERROR: usize = 64 << 10;
 
 /// A provider that speaks OpenAI's dialect.
 pub struct OpenAi {
-    url: String,
     token: Option<SecretString>,
     cap_field: CapField,
     timeouts: Timeouts,
@@ -43,11 +44,10 @@ impl OpenAi {
             Credential::Missing(_) => return Ok(None),
         };
         Ok(Some(Self {
-            url: format!("{}/chat/completions", provider.base_url),
             token,
             cap_field: provider.cap_field,
             timeouts: provider.timeouts,
-            egress: Egress::new(provider.timeouts.connect)?,
+            egress: Egress::new(&format!("{}/chat/completions", provider.base_url), provider.timeouts.connect)?,
         }))
     }
 
@@ -63,7 +63,12 @@ impl OpenAi {
         if let Some(token) = &self.token {
             headers.push(("authorization", format!("Bearer {}", token.expose_secret())));
         }
-        Shipment { url: self.url.clone(), headers, body }
+        Shipment { headers, body }
+    }
+
+    /// Where it goes to.
+    pub fn url(&self) -> &str {
+        self.egress.url()
     }
 
     /// Sends, and waits until the answer has really begun: a whole reply, or a stream's first event.
@@ -156,6 +161,7 @@ struct Frames {
 }
 
 impl Frames {
+    /// All events that have arrived, as one frame: whoever is behind gets them at once, and nobody waits for more.
     async fn next(&mut self) -> Option<Result<Frame, Broken>> {
         loop {
             if let Some(frame) = self.ready.pop_front() {
@@ -166,10 +172,7 @@ impl Frames {
                 return None;
             }
             match self.incoming.chunk(self.idle).await {
-                Ok(Some(chunk)) => {
-                    self.framer.push(&chunk);
-                    self.cut();
-                }
+                Ok(Some(chunk)) => self.gather(&chunk).await,
                 Ok(None) => {
                     self.ended = true;
                     // Some servers leave `[DONE]` out; but without a finish reason it is no end.
@@ -185,36 +188,97 @@ impl Frames {
         }
     }
 
-    fn cut(&mut self) {
-        while let Some(cut) = self.framer.next() {
-            match cut {
-                Ok(bytes) => {
-                    let frame = self.look(bytes);
-                    self.ready.extend(frame);
+    /// Takes `chunk` and whatever else has arrived. The connection's task hands chunks over one by one, so it gets a
+    /// turn after each: without that a burst of 64 small chunks costs the client's socket 64 writes.
+    async fn gather(&mut self, chunk: &[u8]) {
+        self.framer.push(chunk);
+        let mut gathered = chunk.len();
+        let mut failed = None;
+        while gathered < MAX_GATHERED {
+            tokio::task::yield_now().await;
+            match self.incoming.chunk_now() {
+                Some(Ok(more)) => {
+                    gathered += more.len();
+                    self.framer.push(&more);
                 }
-                Err(_) => {
-                    self.ready.push_back(Err(Broken::TooLarge));
-                    return;
+                Some(Err(error)) => {
+                    failed = Some(Err(Broken::Transport(error)));
+                    break;
                 }
+                None => break,
             }
+        }
+        self.cut();
+        if !self.finished {
+            self.ready.extend(failed);
         }
     }
 
-    fn look(&mut self, bytes: Bytes) -> Option<Result<Frame, Broken>> {
+    fn cut(&mut self) {
+        let mut gathered = Gathered::default();
+        let mut broken = None;
+        while let (None, Some(cut)) = (&broken, self.framer.next()) {
+            match cut {
+                Ok(bytes) => broken = self.look(bytes, &mut gathered).err(),
+                Err(_) => broken = Some(Broken::TooLarge),
+            }
+        }
+        self.ready.extend(gathered.frame().map(Ok));
+        self.ready.extend(broken.map(Err));
+    }
+
+    fn look(&mut self, bytes: Bytes, gathered: &mut Gathered) -> Result<(), Broken> {
         match observe(&bytes) {
             read::Frame::Chunk(chunk) => {
                 self.begun = true;
                 self.finished |= chunk.finish.is_some();
-                let bytes = if chunk.is_unasked_usage(self.client_asked_usage) { Bytes::new() } else { bytes };
-                Some(Ok(Frame { bytes, chars: chunk.chars, usage: chunk.usage, finish: chunk.finish }))
+                let hidden = chunk.is_unasked_usage(self.client_asked_usage);
+                let bytes = if hidden { Bytes::new() } else { bytes };
+                gathered.add(Frame { bytes, chars: chunk.chars, usage: chunk.usage, finish: chunk.finish });
             }
             read::Frame::Done => {
                 self.finished = true;
                 self.ended = true;
-                Some(Ok(Frame { bytes, ..Frame::default() }))
+                gathered.add(Frame { bytes, ..Frame::default() });
             }
-            read::Frame::Error { .. } => Some(Err(Broken::Provider)),
-            read::Frame::Comment | read::Frame::Other => self.begun.then(|| Ok(Frame { bytes, ..Frame::default() })),
+            read::Frame::Error { .. } => return Err(Broken::Provider),
+            read::Frame::Comment | read::Frame::Other if self.begun => {
+                gathered.add(Frame { bytes, ..Frame::default() });
+            }
+            // A keep-alive before the first chunk promises nothing.
+            read::Frame::Comment | read::Frame::Other => {}
         }
+        Ok(())
+    }
+}
+
+/// Frames that arrived together, as one.
+#[derive(Default)]
+struct Gathered {
+    first: Option<Frame>,
+    rest: BytesMut,
+}
+
+impl Gathered {
+    fn add(&mut self, frame: Frame) {
+        let Some(first) = &mut self.first else {
+            self.first = Some(frame);
+            return;
+        };
+        self.rest.extend_from_slice(&frame.bytes);
+        first.chars += frame.chars;
+        first.usage = frame.usage.or(first.usage);
+        first.finish = frame.finish.or(first.finish);
+    }
+
+    fn frame(self) -> Option<Frame> {
+        let mut frame = self.first?;
+        if !self.rest.is_empty() {
+            let mut whole = BytesMut::with_capacity(frame.bytes.len() + self.rest.len());
+            whole.extend_from_slice(&frame.bytes);
+            whole.extend_from_slice(&self.rest);
+            frame.bytes = whole.freeze();
+        }
+        Some(frame)
     }
 }

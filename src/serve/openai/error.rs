@@ -122,6 +122,7 @@ impl From<JsonError> for ApiError {
             JsonError::Utf8(_) => bad("invalid_utf8"),
             JsonError::Syntax { .. } => bad("invalid_json"),
             JsonError::TooDeep => bad("nested_too_deep"),
+            JsonError::TooMany => bad("too_many_values"),
         }
     }
 }
