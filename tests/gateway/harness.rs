@@ -181,7 +181,7 @@ pub fn client() -> reqwest::Client {
 pub struct Gateway {
     pub running: Running,
     pub client: reqwest::Client,
-    folder: TempDir,
+    pub folder: TempDir,
 }
 
 impl Gateway {
@@ -258,11 +258,6 @@ impl Gateway {
         let key = Spender { key: "anonymous", attributes: &attributes };
         let share = self.running.gateway.ledger.used_fraction(budget, key, jiff::Timestamp::now());
         share.expect("the budget exists") * limit
-    }
-
-    /// The folder of its files.
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
     }
 }
 

@@ -5,7 +5,11 @@
 
 mod bad_input;
 mod budget;
+mod cache;
+mod dispatching;
 mod harness;
+mod keys;
 mod leak;
+mod serving;
 #[path = "../../examples/provider_sim/sim.rs"]
 mod sim;
