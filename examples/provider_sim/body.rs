@@ -117,10 +117,12 @@ impl Reply {
 
     /// Keeps what goes out before the fault and puts `steps` in place of the rest.
     fn replace_rest(&mut self, after: usize, steps: impl IntoIterator<Item = Step>) {
-        if !self.is_stream() && after > 0 {
+        let kept = if !self.is_stream() && after > 0 {
             self.halve();
-        }
-        let kept = self.position(after);
+            1
+        } else {
+            self.position(after)
+        };
         self.steps.truncate(kept);
         self.steps.extend(steps);
     }

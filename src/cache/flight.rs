@@ -157,12 +157,16 @@ impl<H> Writer<H> {
         true
     }
 
-    /// Ends the answer, and returns its frames for the cache.
-    pub fn end(self, end: End) -> Vec<Bytes> {
+    /// The frames so far, for the cache.
+    pub fn frames(&self) -> Vec<Bytes> {
+        lock(&self.flight.state).frames.clone()
+    }
+
+    /// Ends the answer.
+    pub fn end(self, end: End) {
         let mut state = lock(&self.flight.state);
         state.ended = Some(end);
         state.wake();
-        state.frames.clone()
     }
 }
 
@@ -259,7 +263,8 @@ mod tests {
         let Joined::Follower(follower) = flights.join(key()) else { panic!("led twice") };
         assert_eq!(follower.head().await, Some(200));
         assert!(writer.frame(Bytes::from_static(b"b")));
-        assert_eq!(writer.end(End::Whole), ["a", "b"]);
+        assert_eq!(writer.frames(), ["a", "b"]);
+        writer.end(End::Whole);
         for reader in [leader, follower] {
             let frames: Vec<_> = reader.map(Result::unwrap).collect().await;
             assert_eq!(frames, ["a", "b"]);

@@ -107,6 +107,7 @@ async fn attempt(
         entry.row.bytes_out += call.body.len() as u64;
         // From here on a reservation that nobody settles counts as spent: when the client leaves, say.
         reservation.sent();
+        entry.sent(reservation.amount());
     }
     let encoding = Encoding {
         id: format!("chatcmpl-{}", entry.row.id),
@@ -123,6 +124,7 @@ async fn attempt(
         Err(failure) => {
             let spent = if external && failure.may_cost() { reservation.amount() } else { MicroUsd::ZERO };
             reservation.settle(spent);
+            entry.unanswered(spent);
             Err(failure)
         }
     }
@@ -139,7 +141,7 @@ fn begun(call: &Call, candidate: &Candidate, mut entry: Entry, body: Body, reser
     let (body, cost) = match body {
         Body::Whole(frame) => {
             meter.observe(&frame);
-            (Answered::Whole(frame.bytes), Some(meter.cost()))
+            (Answered::Whole(frame.bytes), Some(meter.entry().total_cost(meter.cost())))
         }
         Body::Stream(frames) => (Answered::Stream(frames, call.deadline), None),
     };

@@ -25,6 +25,8 @@ pub(crate) struct Entry {
     subject: Arc<Subject>,
     started: Instant,
     gateway: Arc<Gateway>,
+    /// What attempts that brought no answer may have cost.
+    wasted: MicroUsd,
 }
 
 /// What response headers tell about a request.
@@ -48,7 +50,13 @@ impl Entry {
         row.outcome = Outcome::HungUp;
         row.status = CLIENT_CLOSED;
         gateway.metrics.in_flight.inc();
-        Self { row: Box::new(row), subject: subject.clone(), started: Instant::now(), gateway: gateway.clone() }
+        Self {
+            row: Box::new(row),
+            subject: subject.clone(),
+            started: Instant::now(),
+            gateway: gateway.clone(),
+            wasted: MicroUsd::ZERO,
+        }
     }
 
     pub(crate) fn started(&self) -> Instant {
@@ -104,11 +112,30 @@ impl Entry {
         self.row.cost = Some(MicroUsd::ZERO);
     }
 
+    /// An attempt goes out that may cost `worst_case`: what the record says unless its end is seen.
+    pub(crate) fn sent(&mut self, worst_case: MicroUsd) {
+        self.row.cost = Some(self.wasted + worst_case);
+        self.row.usage_estimated = true;
+    }
+
+    /// An attempt brought no answer and yet may have cost `spent`.
+    pub(crate) fn unanswered(&mut self, spent: MicroUsd) {
+        self.wasted += spent;
+        let wasted = self.wasted > MicroUsd::ZERO;
+        self.row.cost = wasted.then_some(self.wasted);
+        self.row.usage_estimated = wasted;
+    }
+
+    /// The cost of all attempts where the last one's is `cost`.
+    pub(crate) fn total_cost(&self, cost: MicroUsd) -> MicroUsd {
+        self.wasted + cost
+    }
+
     pub(crate) fn usage(&mut self, usage: Usage, cost: MicroUsd, estimated: bool) {
         self.row.input_tokens = Some(usage.input);
         self.row.output_tokens = Some(usage.output);
         self.row.cached_tokens = (!estimated).then_some(usage.cached_input);
-        self.row.cost = Some(cost);
+        self.row.cost = Some(self.total_cost(cost));
         self.row.usage_estimated = estimated;
     }
 

@@ -96,8 +96,9 @@ async fn copy(gateway: &Gateway, key: Option<CacheKey>, begun: Begun, writer: Wr
             }
         }
     }
-    let frames = writer.end(End::Whole);
+    // Kept before it ends: a client that has its answer and asks again finds it.
     if let (Some(cache), Some(key)) = (&gateway.cache, key) {
-        cache.put(key, Cached { frames, served_by });
+        cache.put(key, Cached { frames: writer.frames(), served_by });
     }
+    writer.end(End::Whole);
 }

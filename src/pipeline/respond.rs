@@ -96,7 +96,9 @@ pub(super) async fn coalesced(
     }
     match reader.next().await {
         Some(Ok(body)) => {
-            shared.note(None);
+            // The end comes once the answer is kept: a client that asks again at once finds it.
+            let end = reader.next().await;
+            shared.note(end);
             labelled(whole(body), &labels, Some(&head))
         }
         Some(Err(_)) | None => {

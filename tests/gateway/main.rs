@@ -1,0 +1,15 @@
+//! The gateway as its clients and providers see it: in this process or as the real binary, over real sockets, with the
+//! provider simulator behind it.
+#![expect(clippy::disallowed_types, reason = "the tests' own client is no door of the gateway")]
+#![allow(unreachable_pub, reason = "one binary of several modules")]
+
+mod bad_input;
+mod budget;
+mod cache;
+mod dispatching;
+mod harness;
+mod keys;
+mod leak;
+mod serving;
+#[path = "../../examples/provider_sim/sim.rs"]
+mod sim;

@@ -1,0 +1,115 @@
+//! Paths, ports, health, and stopping.
+
+use std::time::Duration;
+
+use ajar::record::Records;
+use serde_json::json;
+
+use crate::harness::{Gateway, Reply, Setup, client, eventually, streamed, user};
+use crate::sim::{Answer, Script, Sim};
+
+async fn gateway(far: &Sim) -> Gateway {
+    Setup::new().provider("far", far).provider("home", far).start().await
+}
+
+async fn request(method: http::Method, url: String) -> Reply {
+    Reply::read(client().request(method, url).body("{}").send().await.unwrap()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unknown_paths_and_wrong_methods_are_refused_in_openais_shape_and_nothing_passes_through() {
+    let far = Sim::start(Script::echo());
+    let gateway = gateway(&far).await;
+    let (get, post, delete) = (http::Method::GET, http::Method::POST, http::Method::DELETE);
+    let unknown = [
+        "/",
+        "/v1",
+        "/v1/",
+        "/v1/embeddings",
+        "/v1/chat/completions/",
+        "/v1//chat/completions",
+        "/V1/models",
+        "/v1/../v1/x",
+        "/v1/chat%2fcompletions",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/api/explain",
+    ];
+    for path in unknown {
+        for method in [&get, &post] {
+            let reply = request(method.clone(), gateway.data(path)).await;
+            assert_eq!((reply.status, reply.error().0.as_str()), (404, "not_found"), "{method} {path}");
+        }
+    }
+    for (method, path) in [(&get, "/v1/chat/completions"), (&delete, "/v1/chat/completions"), (&post, "/v1/models")] {
+        let reply = request(method.clone(), gateway.data(path)).await;
+        assert_eq!((reply.status, reply.error().0.as_str()), (405, "method_not_allowed"), "{method} {path}");
+    }
+    for path in ["/v1/chat/completions", "/v1/models"] {
+        assert_eq!(request(post.clone(), gateway.operator(path)).await.status, 404, "{path} on the operators' port");
+    }
+    assert_eq!(far.connections(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_see_health_readiness_and_counts() {
+    let far = Sim::start(Script::echo());
+    let gateway = gateway(&far).await;
+    assert_eq!(gateway.get(gateway.operator("/healthz")).await.text(), "ok\n");
+    gateway.ask(&user("hello")).await;
+    gateway.rows(1).await;
+    let ready = gateway.get(gateway.operator("/readyz")).await;
+    let detail = ready.json();
+    assert_eq!((ready.status, &detail["ready"], &detail["engines"]), (200, &json!(true), &json!([])));
+    assert_eq!(detail["destinations"][0], json!({ "name": "far", "unavailable": null }));
+    assert_eq!(detail["records"], json!({ "written": 1, "queued": 0, "lost": 0 }));
+    let metrics = gateway.get(gateway.operator("/metrics")).await.text();
+    assert!(metrics.contains("ajar_requests_total{destination=\"far\",outcome=\"answered\""), "{metrics}");
+    assert!(metrics.ends_with("# EOF\n"));
+    assert_eq!(gateway.metric("ajar_requests_in_flight").await, 0.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn explaining_executes_and_records_nothing() {
+    let far = Sim::start(Script::echo());
+    let mut setup = Setup::new().provider("far", &far).provider("home", &far);
+    setup.key("closed", "attributes: { desk: closed }");
+    let gateway = setup.start().await;
+    let ask = async |key: Option<&str>, body: String| {
+        let request = client().post(gateway.operator("/api/explain")).body(body);
+        let request = key.iter().fold(request, |request, key| request.header("x-ajar-key", *key));
+        Reply::read(request.send().await.unwrap()).await
+    };
+    let plain = ask(None, user("hello").to_string()).await.json();
+    assert_eq!((&plain["class"]["value"], &plain["plan"]), (&json!("public"), &json!(["far", "home"])));
+    let closed = ask(Some("closed"), user("hello").to_string()).await.json();
+    assert_eq!((&closed["class"]["value"], &closed["plan"]), (&json!("restricted"), &json!(["home"])));
+    let card = ask(None, user("4111 1111 1111 1111").to_string()).await;
+    assert_eq!(card.json()["plan"], json!(["home"]));
+    assert!(!card.text().contains("4111"), "an explanation holds no text");
+    assert_eq!(ask(Some("nobody"), user("hello").to_string()).await.status, 404);
+    assert_eq!(ask(None, "{".to_owned()).await.status, 400);
+    assert_eq!(far.connections(), 0);
+    gateway.rows(0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_lets_what_is_in_flight_finish_and_records_it() {
+    let far = Sim::start(
+        Script::answering(Answer::Tokens(10)).latency(Duration::from_millis(100), Duration::from_millis(30)),
+    );
+    let gateway = gateway(&far).await;
+    let answer = gateway.open(streamed(user("hello")).to_string(), &[]).await;
+    let address = gateway.data("/v1/models");
+    let Gateway { running, folder, .. } = gateway;
+    let stopped = tokio::spawn(running.stop());
+    let refused = async || client().get(address.clone()).send().await.is_err();
+    eventually("new connections are refused", refused).await;
+    let reply = Reply::read(answer).await;
+    assert_eq!(reply.events().last().map(String::as_str), Some("[DONE]"));
+    stopped.await.unwrap();
+    let mut records = Records::open(&folder.path().join("ajar.db")).await.unwrap();
+    let rows = records.tail(10).await.unwrap();
+    assert_eq!(rows.iter().map(|entry| entry.row.outcome.name()).collect::<Vec<_>>(), ["answered"]);
+}
