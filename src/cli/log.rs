@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ContentArrangement, LineStyle, Table, presets};
 use jiff::Timestamp;
 
 use super::ConfigArgs;
@@ -208,12 +208,13 @@ fn show(row: &Row) -> String {
         ("gain", or_dash(row.est_gain.map(|gain| format!("{gain:.3}")))),
         ("route", or_dash(row.route.as_deref())),
         ("reason", or_dash(row.reason.as_deref())),
-        ("plan", row.plan.join(", then ")),
+        ("plan", if row.plan.is_empty() { "nobody".to_owned() } else { row.plan.join(", then ") }),
+        ("attempts", row.attempts.to_string()),
         ("served by", or_dash(row.served_by.as_deref())),
         ("cache", row.cache.name().to_owned()),
         ("tokens", format!("{} in, {} out", or_dash(row.input_tokens), or_dash(row.output_tokens))),
         ("cost", row.cost.map_or("unknown".to_owned(), |cost| format!("${cost}"))),
-        ("left the host", format!("{} bytes in {} attempts", row.bytes_out, row.attempts)),
+        ("left the host", left_the_host(row)),
         ("parse", ms(timing.parse)),
         ("classify", ms(timing.classify)),
         ("decide", ms(timing.decide)),
@@ -225,6 +226,13 @@ fn show(row: &Row) -> String {
     shown.push_str("decision\n");
     shown.push_str(&serde_json::to_string_pretty(&decision).unwrap_or_default());
     shown
+}
+
+fn left_the_host(row: &Row) -> String {
+    match row.bytes_out {
+        0 => "nothing".to_owned(),
+        bytes => format!("{bytes} bytes"),
+    }
 }
 
 async fn stats(records: &mut Records, since: Timestamp, out: &mut impl Write) -> Result<()> {
@@ -239,7 +247,7 @@ async fn stats(records: &mut Records, since: Timestamp, out: &mut impl Write) ->
     writeln!(out, "{table}")?;
     let percent = |share: Option<f64>| share.map_or("–".to_owned(), |share| format!("{:.0}%", share * 100.0));
     let (local, hits) = (stats.total.local_share(), stats.total.cache_hit_share());
-    writeln!(out, "answered at home: {}, cache hits: {}", percent(local), percent(hits))?;
+    writeln!(out, "answered at home: {}, found in the cache: {} of those looked up", percent(local), percent(hits))?;
     for gap in records.gaps(since).await? {
         writeln!(out, "{} rows were lost before {}: the store could not keep up", gap.lost, gap.at)?;
     }
@@ -273,7 +281,8 @@ async fn delete(records: &mut Records, id: Option<String>, key: Option<String>, 
 
 fn new_table<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
+    let style = presets::NOTHING.header_separator(LineStyle::none().fill('─').junction('─'));
+    table.load_style(style).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(header);
     table
 }

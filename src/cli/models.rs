@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use comfy_table::{Table, presets};
+use comfy_table::{LineStyle, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::models::{self, DEFAULT_FOLDER, Entry, Source, catalogue};
@@ -65,7 +65,7 @@ pub(super) async fn run(action: Action) -> Result<ExitCode> {
 
 fn list(dir: &Path) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(presets::NOTHING.header_separator(LineStyle::none().fill('─').junction('─')));
     table.set_header(["name", "size", "licence", "here", "what it is"]);
     for entry in catalogue() {
         let here = if models::path(dir, entry).exists() { "yes" } else { "–" };
