@@ -43,6 +43,7 @@ pub(super) struct Shared {
 }
 
 /// A job in the queue.
+#[cfg_attr(not(any(feature = "llama", test)), expect(dead_code, reason = "nobody works without an engine"))]
 pub(super) struct Pending {
     pub(super) job: Job,
     pub(super) replies: mpsc::Sender<Reply>,

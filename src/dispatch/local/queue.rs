@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+#[cfg(any(feature = "llama", test))]
 use std::time::Duration;
 
 /// First in, first out; whoever pushes says how many may wait.
