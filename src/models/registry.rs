@@ -57,6 +57,7 @@ fn python<'a>(folder: &Path, arguments: impl IntoIterator<Item = &'a str>) -> Re
 }
 
 /// The last line of what it said: pip and Python put the reason there.
+#[expect(clippy::disallowed_methods, reason = "the whole output of a program, not a piece of a stream")]
 fn complaint(output: &Output) -> String {
     let said = String::from_utf8_lossy(&output.stderr);
     let last = said.lines().map(str::trim).rfind(|line| !line.is_empty());

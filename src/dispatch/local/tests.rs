@@ -29,7 +29,7 @@ fn config(model: PathBuf) -> EngineConfig {
 
 async fn engine() -> Engine {
     let engine = Engine::load(config(model()));
-    engine.ready().await.unwrap();
+    engine.ready().await.expect("the model loads");
     engine
 }
 

@@ -77,8 +77,8 @@ fn take_whole_characters(bytes: &mut Vec<u8>) -> String {
             }
             Err(error) => {
                 let valid = error.valid_up_to();
-                // `from_utf8` has just found this prefix to be valid; lossy decoding does not change it.
-                text.push_str(&String::from_utf8_lossy(&bytes[..valid]));
+                // `from_utf8` has just found this prefix to be valid.
+                text.push_str(str::from_utf8(&bytes[..valid]).unwrap_or_default());
                 match error.error_len() {
                     Some(invalid) => {
                         text.push(char::REPLACEMENT_CHARACTER);

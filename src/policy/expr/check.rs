@@ -222,11 +222,12 @@ impl Checker<'_> {
         let (Literal::Text(wanted), Relation::Eq | Relation::Ne) = (value, relation) else {
             return Err(error(at_value, format!("compare `dest.{property}` with a text, by `==` or `!=`")));
         };
-        let used: Vec<&str> = self.context.destinations.iter().filter_map(|d| d.property(property)).collect();
-        if !used.contains(&wanted.as_str())
-            && !(property == "boundary" && ["host", "external"].contains(&wanted.as_str()))
-        {
-            let hint = did_you_mean(wanted, used);
+        let mut known: Vec<&str> = self.context.destinations.iter().filter_map(|d| d.property(property)).collect();
+        if property == "boundary" {
+            known = vec!["host", "external"];
+        }
+        if !known.contains(&wanted.as_str()) {
+            let hint = did_you_mean(wanted, known);
             return Err(error(at_value, format!("no destination has `dest.{property}` `{wanted}`{hint}")));
         }
         // A property the destination does not define is null, and null equals nothing.

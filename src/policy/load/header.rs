@@ -26,8 +26,8 @@ pub(super) struct Header {
 
 impl Header {
     pub(super) fn read(sections: &Sections<'_>, problems: &mut Problems) -> Self {
-        let mut header = Self::default();
-        header.name = sections.name.and_then(|n| n.scalar()).unwrap_or("unnamed").to_owned();
+        let name = sections.name.and_then(|n| n.scalar()).unwrap_or("unnamed").to_owned();
+        let mut header = Self { name, ..Self::default() };
         header.classes(sections, problems);
         for node in &sections.attributes {
             header.attributes(node, problems);

@@ -329,6 +329,7 @@ async fn a_client_that_reads_a_whole_answer_slowly_gets_all_of_it() {
     assert!(start.elapsed() > quick().idle_timeout);
 }
 
+#[expect(clippy::disallowed_types, reason = "a client of the listener under test")]
 fn http2_client() -> reqwest::Client {
     // The client library wants a TLS provider, also where it does not use TLS.
     let _ = rustls::crypto::ring::default_provider().install_default();

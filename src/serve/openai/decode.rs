@@ -159,8 +159,8 @@ impl<'a> Decoder<'a> {
 
     /// The value as the client wrote it.
     fn verbatim(&self, json: &Json<'_>) -> Text {
-        // The parser checked the whole body: nothing is lost here.
-        Text::new(String::from_utf8_lossy(&self.body[json.span.clone()]))
+        // The parser checked that the whole body is UTF-8, and a value begins and ends at characters.
+        Text::new(std::str::from_utf8(&self.body[json.span.clone()]).unwrap_or_default())
     }
 }
 

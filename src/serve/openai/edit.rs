@@ -217,8 +217,10 @@ mod tests {
         let json = Json::parse(body.as_bytes()).unwrap();
         let points = decode(body.as_bytes(), &json).unwrap().edits;
         let edited = apply(body.as_bytes(), &points, edits);
-        assert_eq!(verify(&json, &edited, edits), Ok(()), "{}", String::from_utf8_lossy(&edited));
-        String::from_utf8(edited).unwrap()
+        let verified = verify(&json, &edited, edits);
+        let edited = String::from_utf8(edited).unwrap();
+        assert_eq!(verified, Ok(()), "{edited}");
+        edited
     }
 
     /// A body with `rest` after the two fields that every body needs.
