@@ -60,7 +60,7 @@ impl Answer {
 }
 
 async fn answer(generation: Generation) -> Answer {
-    let deltas: Vec<Delta> = generation.map(|reply| reply.unwrap()).collect().await;
+    let deltas: Vec<Delta> = generation.map(|reply| reply.expect("no error")).collect().await;
     let [texts @ .., Delta::Finish { reason, .. }, Delta::Usage(usage)] = &deltas[..] else {
         panic!("an answer ends with its finish and its usage: {deltas:?}");
     };
