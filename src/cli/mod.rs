@@ -91,7 +91,7 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error:#}");
+            eprintln!("{}", with_causes(&error));
             ExitCode::FAILURE
         }
     }
@@ -116,6 +116,12 @@ fn run(command: Command) -> Result<ExitCode> {
 
 fn runtime() -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")
+}
+
+/// The error and its causes, none twice: many errors end in their cause's own words.
+fn with_causes(error: &anyhow::Error) -> String {
+    let causes = error.chain().skip(1).map(ToString::to_string);
+    causes.fold(error.to_string(), |shown, cause| if shown.ends_with(&cause) { shown } else { shown + ": " + &cause })
 }
 
 /// `ajar log tail | head` is no failure.

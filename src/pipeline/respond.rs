@@ -179,7 +179,10 @@ fn labelled(mut response: Response, labels: &Labels, head: Option<&Head>) -> Res
             response.headers_mut().insert(HeaderName::from_static(name), value);
         }
     };
-    set("x-ajar-id", &labels.id.to_string());
+    let id = labels.id.to_string();
+    set("x-ajar-id", &id);
+    // Where OpenAI's client libraries look for it.
+    set("x-request-id", &id);
     if labels.explain != Explain::None {
         if let Some(reason) = &labels.reason {
             set("x-ajar-reason", reason);

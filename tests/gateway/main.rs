@@ -4,12 +4,18 @@
 #![allow(unreachable_pub, reason = "one binary of several modules")]
 
 mod bad_input;
+mod binary;
 mod budget;
 mod cache;
+mod cli;
+mod crash;
 mod dispatching;
 mod harness;
 mod keys;
 mod leak;
+#[cfg(feature = "llama")]
+mod local;
+mod sdk;
 mod serving;
 #[path = "../../examples/provider_sim/sim.rs"]
 mod sim;

@@ -1,0 +1,167 @@
+//! The embedded engine with the real default model, under the shipped policy, the simulator in the closed model's place.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Gateway, Setup, eventually, streamed, user, with};
+use crate::sim::{Script, Sim};
+
+/// A request that only this host may answer.
+const AT_HOME: [(&str, &str); 1] = [("x-ajar-label", "restricted")];
+
+/// The shipped policy and default model; `make models` fetches the latter.
+pub fn setup(engine: &str) -> Setup {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let policy = std::fs::read_to_string(root.join("policies/default/policy.yaml")).unwrap();
+    let models = root.join("models");
+    Setup::new().whole_policy(policy).section(&format!(
+        "models_dir: {}\nlocal:\n  smollm2: {{ model: smollm2-135m, threads: 1, {engine} }}\n",
+        models.display()
+    ))
+}
+
+async fn gateway(closed: &Sim, engine: &str) -> Gateway {
+    let gateway = setup(engine).provider("openai", closed).start().await;
+    let ready = async || gateway.get(gateway.operator("/readyz")).await.status == 200;
+    eventually("the model is loaded", ready).await;
+    gateway
+}
+
+/// The engine's facts as operators see them.
+async fn engine(gateway: &Gateway) -> Value {
+    gateway.get(gateway.operator("/readyz")).await.json()["engines"][0].clone()
+}
+
+fn local(text: &str, fields: Value) -> Value {
+    with(with(user(text), json!({ "model": "local" })), fields)
+}
+
+/// A request whose answer does not end before its cap: its end tokens are forbidden.
+fn endless(text: &str) -> Value {
+    local(text, json!({ "max_tokens": 1500, "temperature": 1, "logit_bias": { "0": -100, "2": -100 } }))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_answer_and_a_stream_say_the_same_and_count_the_same() {
+    let closed = Sim::start(Script::text("closed"));
+    let gateway = gateway(&closed, "context: 1024, sequences: 2").await;
+    let body = local("Count from one to fifty in words.", json!({ "max_tokens": 12, "temperature": 0 }));
+    let whole = gateway.ask(&body).await;
+    assert_eq!((whole.status, whole.header("x-ajar-served-by")), (200, "local"), "{}", whole.text());
+    let answer = whole.json();
+    assert_eq!(answer["object"], "chat.completion");
+    assert_eq!(answer["choices"][0]["finish_reason"], "length");
+    assert_eq!(answer["usage"]["completion_tokens"], 12);
+    assert!(answer["usage"]["prompt_tokens"].as_u64() > Some(8));
+    let asked = with(streamed(body), json!({ "stream_options": { "include_usage": true } }));
+    let stream = gateway.ask(&asked).await;
+    let events = stream.events();
+    assert_eq!(events.last().map(String::as_str), Some("[DONE]"));
+    assert!(!whole.content().is_empty());
+    assert_eq!(stream.content(), whole.content());
+    let usage: Value = serde_json::from_str(&events[events.len() - 2]).unwrap();
+    assert_eq!(usage["usage"], answer["usage"]);
+    for row in gateway.rows(2).await {
+        assert_eq!((row.local, row.output_tokens, row.cost.unwrap().0), (Some(true), Some(12), 0));
+        assert_eq!((row.bytes_out, row.usage_estimated), (0, false));
+    }
+    assert_eq!(closed.connections(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_stops_where_it_is_told_to_and_a_seed_repeats_it() {
+    let closed = Sim::start(Script::text("closed"));
+    let gateway = gateway(&closed, "context: 1024, sequences: 2").await;
+    let whole =
+        gateway.ask(&local("Name some colours.", json!({ "max_tokens": 30, "temperature": 0 }))).await.content();
+    let stop: String = whole.chars().skip(whole.chars().count() / 2).take(4).collect();
+    let fields = json!({ "max_tokens": 30, "temperature": 0, "stop": [stop] });
+    let stopped = gateway.ask(&local("Name some colours.", fields)).await;
+    assert_eq!(stopped.json()["choices"][0]["finish_reason"], "stop");
+    assert_eq!(stopped.content(), whole[..whole.find(&stop).unwrap()]);
+
+    let sampled = |seed: u32| local("Invent a name.", json!({ "max_tokens": 16, "temperature": 1, "seed": seed }));
+    let (a, b, c) = (gateway.ask(&sampled(7)).await, gateway.ask(&sampled(7)).await, gateway.ask(&sampled(8)).await);
+    assert_eq!((a.header("x-ajar-cache"), b.header("x-ajar-cache")), ("bypass", "bypass"));
+    assert_eq!(a.content(), b.content());
+    assert_ne!(a.content(), c.content());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hard_question_goes_out_and_with_a_card_number_in_it_stays() {
+    let closed = Sim::start(Script::text("closed"));
+    let gateway = gateway(&closed, "context: 1024, sequences: 2").await;
+    let hard = "Prove that every continuous function on a compact metric space is uniformly continuous, then derive \
+        the modulus of continuity for f(x) = sqrt(x) on [0, 1] and implement a verified C++ routine that bounds it.";
+    let private = format!("{hard} Charge 4111 1111 1111 1111.");
+    let kept = gateway.ask(&with(user(&private), json!({ "max_tokens": 8 }))).await;
+    assert_eq!((kept.status, kept.header("x-ajar-served-by")), (200, "local"));
+    let named = gateway.ask(&with(user(&private), json!({ "max_tokens": 8, "model": "gpt" }))).await;
+    assert_eq!((named.status, named.header("x-ajar-served-by")), (200, "local"));
+    assert_eq!(closed.connections(), 0);
+    let sent = gateway.ask(&user(hard)).await;
+    assert_eq!((sent.content().as_str(), sent.header("x-ajar-served-by")), ("closed", "gpt"));
+    let rows = gateway.rows(3).await;
+    let classes: Vec<_> = rows.iter().map(|row| row.class.as_deref().unwrap()).collect();
+    assert_eq!(classes, ["restricted", "restricted", "internal"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_queue_sends_elsewhere_whoever_may_go_and_the_others_away_for_a_while() {
+    let closed = Sim::start(Script::text("closed"));
+    let gateway = gateway(&closed, "context: 2048, sequences: 1, queue: 1").await;
+    let first = gateway.open(streamed(endless("one")).to_string(), &AT_HOME).await;
+    let waiting = endless("two");
+    let second = gateway.ask_with(&waiting, &AT_HOME);
+    let third = async {
+        let is_full = async || engine(&gateway).await["queue"] == 1 && engine(&gateway).await["free_slots"] == 0;
+        eventually("the queue is full", is_full).await;
+        let refused = gateway.ask_with(&endless("three"), &AT_HOME).await;
+        assert_eq!((refused.status, refused.error().0.as_str()), (503, "local_queue_full"));
+        assert!(refused.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds >= 1));
+        assert_eq!(gateway.ask(&endless("four")).await.content(), "closed");
+    };
+    tokio::select! {
+        answer = second => panic!("answered before its turn: {answer:?}"),
+        () = third => {}
+    }
+    drop(first);
+    eventually("the engine is idle", async || engine(&gateway).await["free_slots"] == 1).await;
+    let mut outcomes: Vec<_> = gateway.rows(4).await.iter().map(|row| row.outcome.name()).collect();
+    outcomes.sort_unstable();
+    assert_eq!(outcomes, ["answered", "failed", "hung_up", "hung_up"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prompt_longer_than_the_context_is_refused_also_where_only_the_tokeniser_knows() {
+    let closed = Sim::start(Script::text("closed"));
+    let gateway = gateway(&closed, "context: 512, sequences: 1").await;
+    // The second has about a token per character, four times what the estimate from above can exclude.
+    for text in ["word ".repeat(2000), "7 ? 3 ! ".repeat(180)] {
+        let reply = gateway.ask_with(&user(&text), &AT_HOME).await;
+        assert_eq!((reply.status, reply.error().0.as_str()), (400, "context_length_exceeded"), "{}", text.len());
+    }
+    let rows = gateway.rows(2).await;
+    assert!(rows.iter().all(|row| row.outcome.name() == "invalid"), "{rows:#?}");
+    assert_eq!(closed.connections(), 0);
+    let reply = gateway.ask_with(&with(user("hello"), json!({ "max_tokens": 4 })), &AT_HOME).await;
+    assert_eq!(reply.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_leaves_frees_its_slot() {
+    let closed = Sim::start(Script::text("closed"));
+    let gateway = gateway(&closed, "context: 2048, sequences: 1").await;
+    let mut answer = gateway.open(streamed(endless("Tell a long story.")).to_string(), &AT_HOME).await;
+    answer.chunk().await.unwrap().expect("the stream has begun");
+    assert_eq!(engine(&gateway).await["free_slots"], 0);
+    drop(answer);
+    let left = std::time::Instant::now();
+    eventually("the slot is free", async || engine(&gateway).await["free_slots"] == 1).await;
+    assert!(left.elapsed() < Duration::from_secs(2), "{:?}", left.elapsed());
+    let row = gateway.rows(1).await.remove(0);
+    assert_eq!((row.outcome.name(), row.status, row.usage_estimated), ("hung_up", 499, true));
+    assert!(row.output_tokens < Some(1500));
+}

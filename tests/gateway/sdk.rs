@@ -1,0 +1,54 @@
+//! The official OpenAI SDKs for Python and Node against the real binary.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::binary::Served;
+use crate::harness::Setup;
+use crate::sim::{Script, Sim};
+
+const MODELS: &str = "models: { unknown_model: reject }\n";
+
+/// Runs `scripts/sdk-check.sh` against a gateway.
+fn check(setup: Setup, key: &str, model: &str) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
+    let venv = root.join(target).join("sdk-venv/installed.txt");
+    assert!(venv.exists(), "the SDKs are not installed; run `scripts/sdk-venv.sh` (as `make test` does)");
+    let served = Served::start(&setup.write());
+    wait_until_ready(&served);
+    let url = format!("http://{}/v1", served.data);
+    let script = root.join("scripts/sdk-check.sh");
+    let output = Command::new(script).args([&url, key, model]).output().expect("the script runs");
+    let shown = String::from_utf8(output.stdout).unwrap() + std::str::from_utf8(&output.stderr).unwrap();
+    assert!(output.status.success(), "{shown}");
+    let npm = Command::new("npm").arg("--version").output().is_ok();
+    assert!(!npm || !shown.contains("skipped"), "{shown}");
+}
+
+fn wait_until_ready(served: &Served) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let url = format!("http://{}/readyz", served.operator);
+    let client = crate::harness::client();
+    let ready = async || client.get(&url).send().await.is_ok_and(|response| response.status() == 200);
+    runtime.block_on(crate::harness::eventually("the gateway is ready", ready));
+}
+
+#[test]
+fn the_official_sdks_talk_to_a_closed_model_through_the_gateway() {
+    let far = Sim::start(Script::default());
+    let mut setup = Setup::new().provider("far", &far).provider("home", &far).section(MODELS);
+    let key = setup.key("sdk", "explain: full");
+    check(setup, &key, "far");
+    assert!(far.counts().requests > 10);
+}
+
+#[cfg(feature = "llama")]
+#[test]
+fn the_official_sdks_talk_to_the_embedded_model() {
+    let far = Sim::start(Script::default());
+    let engine = "context: 1024, sequences: 2";
+    let mut setup = crate::local::setup(engine).provider("openai", &far).section(MODELS);
+    let key = setup.key("sdk", "explain: full");
+    check(setup, &key, "local");
+}
