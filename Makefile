@@ -12,11 +12,14 @@ help: ## list these targets
 deps: ## install the Debian packages that the build needs, if missing
 	@scripts/install-deps.sh
 
+# The build is not quiet: the first one compiles llama.cpp, and minutes of silence look like a hang.
 models: deps ## fetch the small default model, if missing
-	cargo run $(PROFILE) --quiet -- models pull $(MODEL)
+	cargo build $(PROFILE) --locked --bin ajar
+	cargo run $(PROFILE) --quiet --locked -- models pull $(MODEL)
 
 demo: models ## show the gateway at work: a local model, a simulated closed one, a dozen prompts
-	cargo run --release --quiet --example demo
+	cargo build --release --locked --example demo
+	cargo run --release --quiet --locked --example demo
 
 run: models ## serve with config/ajar.yaml
 	cargo run --release --quiet -- serve --config config/ajar.yaml

@@ -91,7 +91,7 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{}", with_causes(&error));
+            eprintln!("{}", told(&error));
             ExitCode::FAILURE
         }
     }
@@ -118,14 +118,34 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")
 }
 
-/// The error and its causes, none twice: many errors end in their cause's own words.
-fn with_causes(error: &anyhow::Error) -> String {
-    let causes = error.chain().skip(1).map(ToString::to_string);
-    causes.fold(error.to_string(), |shown, cause| if shown.ends_with(&cause) { shown } else { shown + ": " + &cause })
+/// The error and its causes, but for those that an outer one has told already.
+fn told(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |told, cause| match cause.to_string() {
+        cause if told.is_empty() => cause,
+        cause if told.ends_with(&cause) => told,
+        cause => format!("{told}: {cause}"),
+    })
 }
 
 /// `ajar log tail | head` is no failure.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let io = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>());
     io.is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::StartError;
+    use crate::yaml::{Place, Problems};
+
+    #[test]
+    fn a_cause_that_was_told_is_not_told_again() {
+        let mut problems = Problems::new();
+        problems.add(&Place::whole("a.yaml"), "wrong");
+        let told_once = told(&anyhow::Error::from(StartError::from(problems)));
+        assert_eq!(told_once, "a.yaml: wrong");
+        let causes = anyhow::anyhow!("no such file").context("reading `a`").context("cannot start");
+        assert_eq!(told(&causes), "cannot start: reading `a`: no such file");
+    }
 }

@@ -1,0 +1,48 @@
+//! What the documents say about policies and codes is so.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use ajar::govern::PriceList;
+use ajar::policy::{Source, load};
+
+#[test]
+fn the_policy_explained_in_the_readme_loads_and_passes_its_test() {
+    let readme = fs::read_to_string("README.md").unwrap();
+    let (_, rest) = readme.split_once("```yaml\n").unwrap();
+    let (policy, _) = rest.split_once("```").unwrap();
+    let text = format!("ajar: policy/v1\nname: readme\nauthority: base\n{policy}");
+    let prices = PriceList::embedded();
+    let set = load(&[Source { file: "README.md".to_owned(), text }], &|model| prices.price(model)).unwrap();
+    assert_eq!(set.cases.len(), 1);
+}
+
+#[test]
+fn the_codes_of_the_loader_are_those_that_are_documented() {
+    let mut source = String::new();
+    read_all(Path::new("src"), &mut source);
+    let guide = fs::read_to_string("docs/policies.md").unwrap();
+    let documented = guide.lines().filter_map(|line| line.strip_prefix("| ")?.get(..4)).filter(|cell| is_code(cell));
+    assert_eq!(codes(&source), documented.collect());
+}
+
+/// Everything in quotes that looks like `E001`.
+fn codes(text: &str) -> BTreeSet<&str> {
+    text.split('"').filter(|piece| is_code(piece)).collect()
+}
+
+fn is_code(text: &str) -> bool {
+    text.strip_prefix('E').is_some_and(|digits| digits.len() == 3 && digits.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+fn read_all(folder: &Path, text: &mut String) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        match path.extension() {
+            _ if path.is_dir() => read_all(&path, text),
+            Some(extension) if extension == "rs" => *text += &fs::read_to_string(&path).unwrap(),
+            _ => {}
+        }
+    }
+}
