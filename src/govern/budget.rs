@@ -363,7 +363,8 @@ mod tests {
         assert_eq!(sums(&ledger), (130, 0), "a panic gives it back as well");
         reserve().settle(MicroUsd(2000));
         assert_eq!(sums(&ledger), (2130, 0), "a provider that charges more is believed");
-        assert!(ledger.reserve(key("k"), MicroUsd(0), noon()).is_err());
+        assert!(ledger.reserve(key("k"), MicroUsd(1), noon()).is_err());
+        assert!(ledger.reserve(key("k"), MicroUsd::ZERO, noon()).is_ok(), "what costs nothing needs no room");
     }
 
     #[test]
