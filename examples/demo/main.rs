@@ -53,10 +53,12 @@ const SIMULATED_TOKENS: usize = 90;
 /// A private line shorter than this may occur anywhere.
 const TELLING: usize = 24;
 
-fn main() -> Result<ExitCode> {
-    let flags = Flags::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(run(&flags))
+#[tokio::main]
+async fn main() -> ExitCode {
+    run(&Flags::parse()).await.unwrap_or_else(|error| {
+        eprintln!("{error:#}");
+        ExitCode::FAILURE
+    })
 }
 
 async fn run(flags: &Flags) -> Result<ExitCode> {
