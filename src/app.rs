@@ -175,8 +175,9 @@ fn assemble(
 
 fn read_policies(folder: &Path) -> Result<Vec<policy::Source>, StartError> {
     let file_error = |error| StartError::File { path: folder.to_owned(), error };
+    let unreadable = |error: io::Error| io::Error::new(error.kind(), format!("the folder of `policies`: {error}"));
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
-        .map_err(file_error)?
+        .map_err(|error| file_error(unreadable(error)))?
         .filter_map(|entry| entry.ok().map(|e| e.path()))
         .filter(|path| path.extension().is_some_and(|e| e == "yaml" || e == "yml"))
         .collect();

@@ -53,10 +53,12 @@ const SIMULATED_TOKENS: usize = 90;
 /// A private line shorter than this may occur anywhere.
 const TELLING: usize = 24;
 
-fn main() -> Result<ExitCode> {
-    let flags = Flags::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(run(&flags))
+#[tokio::main]
+async fn main() -> ExitCode {
+    run(&Flags::parse()).await.unwrap_or_else(|error| {
+        eprintln!("{error:#}");
+        ExitCode::FAILURE
+    })
 }
 
 async fn run(flags: &Flags) -> Result<ExitCode> {
@@ -128,14 +130,15 @@ fn report(flags: &Flags, binary: &Path, seen: &[Seen], sim: Option<&Sim>) -> Res
     writeln!(out, "{}\n\n{}", show::table(seen, closed), show::summary(seen))?;
     let mut mismatches: Vec<String> = seen.iter().filter_map(Seen::mismatch).collect();
     if let Some(sim) = sim {
-        let leaked = leaked(seen, sim);
+        let mut leaked = leaked(seen, sim);
         let calls = sim.requests().len();
         writeln!(
             out,
             "The simulated closed model received {calls} requests; {} lines of private prompts are in them.",
             leaked.len()
         )?;
-        mismatches.extend(leaked.iter().map(|id| format!("a line of `{id}` reached the closed model")));
+        leaked.dedup();
+        mismatches.extend(leaked.iter().map(|id| format!("lines of `{id}` reached the closed model")));
     }
     if let Some(private) = seen.iter().find(|one| one.prompt.expect == Expect::Private) {
         let store = flags.record.as_ref().map_or(String::new(), |file| format!(" --store {}", file.display()));

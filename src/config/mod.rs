@@ -197,7 +197,8 @@ impl Config {
         let name = file.display().to_string();
         let text = std::fs::read_to_string(file).map_err(|error| {
             let mut problems = Problems::new();
-            problems.add(&Place::whole(name.as_str()), format!("cannot be read: {error}"));
+            problems
+                .add(&Place::whole(name.as_str()), format!("cannot be read: {error}; `--config` names another file"));
             problems
         })?;
         let mut root = parse(&name, &text)?;

@@ -15,6 +15,9 @@ pub enum StoreError {
         /// What the system says.
         why: String,
     },
+    /// There is no file to read.
+    #[error("there is no record store `{0}`: serving makes it; check `record.path` and the folder you are in")]
+    Missing(PathBuf),
     /// Another process holds a lock.
     #[error(
         "the record store `{0}` is locked by another process; is a second ajar or a long transaction running on it?"

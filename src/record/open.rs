@@ -29,6 +29,9 @@ pub(super) enum Existing {
 pub(super) async fn open(path: &Path, existing: Existing, patience: Duration) -> Result<SqliteConnection, StoreError> {
     if existing == Existing::Optional {
         create(path).map_err(|e| StoreError::Open { path: path.to_owned(), why: e.to_string() })?;
+    } else if !path.exists() {
+        // SQLite would say: unable to open database file.
+        return Err(StoreError::Missing(path.to_owned()));
     }
     let mut conn = options(path, patience).connect().await.map_err(|e| StoreError::opening(path, e))?;
     migrate(&mut conn, path).await?;

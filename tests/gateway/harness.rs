@@ -85,6 +85,7 @@ impl Setup {
     }
 
     /// Replaces the whole policy.
+    #[cfg(feature = "llama")]
     pub fn whole_policy(self, text: impl Into<String>) -> Self {
         Self { policy: text.into(), ..self }
     }

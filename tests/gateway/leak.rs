@@ -11,8 +11,14 @@ const AT_ONCE: usize = 16;
 /// What becomes of model names that nothing knows.
 const UNKNOWN: &str = "models.unknown_model";
 
-/// Every place of a request where text can stand, as a request with `text` in it.
-const PARTS: &[(&str, fn(&str) -> Value)] = &[
+/// Makes a request with a text in one of its parts.
+type Part = fn(&str) -> Value;
+
+/// A request's name, body and headers.
+type Named = (String, Value, Vec<(&'static str, String)>);
+
+/// Every place of a request where text can stand.
+const PARTS: &[(&str, Part)] = &[
     ("user", user),
     ("user part", |t| said(json!({ "role": "user", "content": [{ "type": "text", "text": t }] }))),
     ("system", |t| said(json!({ "role": "system", "content": t }))),
@@ -96,7 +102,7 @@ fn numbers() -> Vec<Value> {
 }
 
 /// All restricted requests with their headers: by content, by the key, by the client's label.
-fn restricted(closed: &str, open: &str) -> Vec<(String, Value, Vec<(&'static str, String)>)> {
+fn restricted(closed: &str, open: &str) -> Vec<Named> {
     let bearer = |key: &str| ("authorization", format!("Bearer {key}"));
     let mut all = Vec::new();
     for (part, body) in PARTS {
@@ -113,7 +119,7 @@ fn restricted(closed: &str, open: &str) -> Vec<(String, Value, Vec<(&'static str
     all
 }
 
-async fn send_all(gateway: &Gateway, requests: Vec<(String, Value, Vec<(&'static str, String)>)>) -> usize {
+async fn send_all(gateway: &Gateway, requests: Vec<Named>) -> usize {
     let both = requests.into_iter().flat_map(|(name, body, headers)| {
         [(name.clone(), body.clone(), headers.clone()), (format!("{name}, streamed"), streamed(body), headers)]
     });

@@ -1,6 +1,7 @@
 //! The gateway as its clients and providers see it: in this process or as the real binary, over real sockets, with the
 //! provider simulator behind it.
 #![expect(clippy::disallowed_types, reason = "the tests' own client is no door of the gateway")]
+#![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 #![allow(unreachable_pub, reason = "one binary of several modules")]
 
 mod bad_input;
