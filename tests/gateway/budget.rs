@@ -104,3 +104,25 @@ async fn clients_that_leave_leave_nothing_reserved() {
     // The one that never began may have cost its worst case.
     assert!((1.0..=2.0).contains(&used), "{used}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_that_failed_after_it_was_sent_is_paid_for_beside_the_one_that_answered() {
+    let far = Sim::start(Script::text("one two").fault(Fault::MalformedChunk { after: 1 }));
+    let home = Sim::start(Script::text("home"));
+    let gateway = setup(&far).provider("home", &home).start().await;
+    let reply = gateway.ask(&dollar(0)).await;
+    assert_eq!((reply.content().as_str(), reply.header("x-ajar-cost")), ("home", "1.000000"));
+    assert_eq!(assert_nothing_reserved(&gateway, 1).await, 1.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_spent_is_still_spent_after_a_restart() {
+    let far = Sim::start(Script::text("far"));
+    let gateway = setup(&far).provider("home", &far).start().await;
+    for n in 0..3 {
+        gateway.ask(&dollar(n)).await;
+    }
+    let spent = assert_nothing_reserved(&gateway, 3).await;
+    assert_eq!(spent, 3.0);
+    assert_eq!(gateway.restart().await.used("day", LIMIT), spent);
+}

@@ -165,9 +165,8 @@ impl Setup {
 
     /// Starts it.
     pub async fn start(self) -> Gateway {
-        let config = Config::load(&self.write(), &self.overrides).unwrap_or_else(|problems| panic!("{problems}"));
-        let running = app::start(config).await.unwrap_or_else(|error| panic!("{error}"));
-        Gateway { client: client(), running, folder: self.folder }
+        self.write();
+        Gateway::start(self.folder, self.overrides).await
     }
 }
 
@@ -183,9 +182,23 @@ pub struct Gateway {
     pub running: Running,
     pub client: reqwest::Client,
     pub folder: TempDir,
+    overrides: Overrides,
 }
 
 impl Gateway {
+    async fn start(folder: TempDir, overrides: Overrides) -> Self {
+        let file = folder.path().join("ajar.yaml");
+        let config = Config::load(&file, &overrides).unwrap_or_else(|problems| panic!("{problems}"));
+        let running = app::start(config).await.unwrap_or_else(|error| panic!("{error}"));
+        Self { client: client(), running, folder, overrides }
+    }
+
+    /// Stops it, and starts another in the same folder.
+    pub async fn restart(self) -> Self {
+        self.running.stop().await;
+        Self::start(self.folder, self.overrides).await
+    }
+
     /// The URL of a path on the data port.
     pub fn data(&self, path: &str) -> String {
         format!("http://{}{path}", self.running.data)

@@ -62,6 +62,7 @@ const PARTS: &[(&str, Part)] = &[
 const RESTRICTED: &[(&str, &str)] = &[
     ("card", "4111 1111 1111 1111"),
     ("full-width card", "４１１１ １１１１ １１１１ １１１１"),
+    ("card with invisible characters", "4111\u{200b}1111\u{2060}1111\u{ad}1111"),
     ("IBAN", "GB82 WEST 1234 5698 7654 32"),
     ("SSN", "SSN 536-22-8145"),
     ("cloud key", "AKIAQYLPMN5HFIQR7XYA"),
@@ -90,6 +91,7 @@ fn numbers() -> Vec<Value> {
     vec![
         with(user("hello"), json!({ "x_extra": 4111111111111111_u64 })),
         with(user("hello"), json!({ "metadata": { "ticket": 4111111111111111_u64 } })),
+        with(user("hello"), json!({ "x_extra": [4111111111111111.0] })),
         called("pay", r#"{"card":4111111111111111}"#),
         answered(r#"[{"card":4111111111111111}]"#),
         tool(json!({ "name": "f", "parameters": { "properties": { "a": { "const": 4111111111111111_u64 } } } })),
