@@ -124,7 +124,7 @@ impl RefusalKind {
             Self::Policy => "policy_unsatisfiable",
             Self::Budget => "budget_exhausted",
             Self::Capability => "capability_missing",
-            Self::Unavailable => "local_unavailable",
+            Self::Unavailable => "destination_unavailable",
         }
     }
 }

@@ -164,7 +164,7 @@ async fn a_reader_that_leaves_frees_its_slot() {
 async fn a_deadline_ends_an_answer_in_the_middle() {
     let engine = engine().await;
     let deadline = Instant::now() + Duration::from_millis(300);
-    let long = Job { deadline, ..job("Count from one to one thousand.", 480, greedy()) };
+    let long = Job { deadline, ..job("Write a long story about a river and its valley.", 480, greedy()) };
     let last = engine.generate(long).unwrap().collect::<Vec<_>>().await.pop();
     assert_eq!(last, Some(Err(EngineError::Deadline)));
 }

@@ -4,7 +4,7 @@ use super::Loader;
 use super::sections::Sections;
 use crate::chat::MicroUsd;
 use crate::policy::set::{Budget, Scope, Step, Window};
-use crate::yaml::{Fields, Node};
+use crate::yaml::{Fields, Node, did_you_mean};
 
 impl Loader<'_> {
     pub(super) fn budgets(&mut self, sections: &Sections<'_>) {
@@ -13,7 +13,7 @@ impl Loader<'_> {
     }
 
     fn budget(&mut self, fields: &mut Fields<'_>, id: String) -> Option<Budget> {
-        let per = fields.required("per", self.problems).and_then(|n| n.text(self.problems)).map(scope);
+        let per = fields.required("per", self.problems).and_then(|n| self.scope(n));
         let window = fields.optional("window").and_then(|n| {
             n.one_of(&[("hour", Window::Hour), ("day", Window::Day), ("month", Window::Month)], self.problems)
         });
@@ -33,6 +33,23 @@ impl Loader<'_> {
             }
         };
         Some(Budget { id, per: per?, window, limit: limit?, ladder })
+    }
+
+    /// A key's attribute need not be in the vocabulary (a team's name is no closed word), so a slip has to be guessed.
+    fn scope(&mut self, node: &Node) -> Option<Scope> {
+        let text = node.text(self.problems)?;
+        let scope = match text {
+            "key" => Scope::Key,
+            "request" => Scope::Request,
+            "all" => Scope::All,
+            attribute => Scope::Attribute(attribute.to_owned()),
+        };
+        let hint = did_you_mean(text, ["request", "key", "all"]);
+        let known = self.set.vocabulary.slot(&format!("key.{text}")).is_some();
+        if matches!(scope, Scope::Attribute(_)) && !known && hint.contains("did you mean") {
+            self.problems.add_coded(&node.place, "E001", format!("unknown value `{text}`{hint}"));
+        }
+        Some(scope)
     }
 
     fn ladder_step(&mut self, node: &Node) -> Option<Step> {
@@ -63,14 +80,5 @@ impl Loader<'_> {
             self.problems.add(&node.place, format!("expected an amount such as `25 USD`, found `{text}`"));
         }
         amount.map(MicroUsd::from_usd_ceil)
-    }
-}
-
-fn scope(text: &str) -> Scope {
-    match text {
-        "key" => Scope::Key,
-        "request" => Scope::Request,
-        "all" => Scope::All,
-        attribute => Scope::Attribute(attribute.to_owned()),
     }
 }

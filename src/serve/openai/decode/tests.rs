@@ -4,7 +4,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::chat::{Content, ResponseFormat, Role};
+use crate::chat::request::ToolCall;
+use crate::chat::{Content, Message, ResponseFormat, Role, Sampling};
 
 fn with<T>(body: &str, look: impl FnOnce(Result<Decoded<'_>, BadRequest>) -> T) -> T {
     let json = Json::parse(body.as_bytes()).unwrap();
@@ -54,7 +55,37 @@ fn a_conversation_with_everything_is_understood() {
                 {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
             {"role": "tool", "tool_call_id": "c1", "content": "a cat"}],
     }));
-    insta::assert_debug_snapshot!(decoded);
+    let text = |role, content: Vec<Content>| Message { role, content, ..Message::default() };
+    let call = ToolCall { id: "c1".into(), name: "f".into(), arguments: "{}".into() };
+    let messages = vec![
+        text(Role::System, vec![Content::Text("be brief".into())]),
+        Message {
+            name: Some("ann".into()),
+            ..text(Role::User, vec![Content::Text("what is this?".into()), Content::Image("https://a/b.png".into())])
+        },
+        Message { tool_calls: vec![call], ..text(Role::Assistant, Vec::new()) },
+        Message { tool_call_id: Some("c1".into()), ..text(Role::Tool, vec![Content::Text("a cat".into())]) },
+    ];
+    let sampling = Sampling {
+        temperature: Some(0.0),
+        top_p: Some(1.0),
+        n: Some(2),
+        seed: Some(-7),
+        stop: vec!["a".into(), "b".into()],
+        presence_penalty: Some(-2.0),
+        frequency_penalty: Some(1.5),
+        logit_bias: vec![(50256, -100.0)],
+        max_tokens: Some(64),
+        logprobs: Some(3),
+    };
+    let tool = r#"{"function":{"name":"f","parameters":{}},"type":"function"}"#;
+    assert_eq!(decoded.messages, messages);
+    assert_eq!(decoded.sampling, sampling);
+    assert_eq!(decoded.streaming, Streaming::On { usage: true });
+    assert_eq!(decoded.response_format, ResponseFormat::JsonObject);
+    assert_eq!(decoded.tool_choice, Some(r#""auto""#.into()));
+    assert_eq!(decoded.tools, [tool.into()]);
+    assert_eq!(decoded.model, "gpt-4o");
 }
 
 #[test]
