@@ -1,5 +1,7 @@
 //! What the documents say about policies and codes is so.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails at an unwrap says where")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
