@@ -1,7 +1,6 @@
 //! Money in integer micro-dollars, so that sums are exact.
 
 use std::fmt;
-use std::iter::Sum;
 use std::ops::{Add, AddAssign, Sub};
 
 /// An amount of US dollars in millionths. Never negative.
@@ -46,12 +45,6 @@ impl Sub for MicroUsd {
     type Output = Self;
     fn sub(self, other: Self) -> Self {
         self.saturating_sub(other)
-    }
-}
-
-impl Sum for MicroUsd {
-    fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
-        amounts.fold(Self::ZERO, Add::add)
     }
 }
 

@@ -109,6 +109,7 @@ impl Egress {
     /// See [`SendError`]; a status of failure is no error here.
     pub async fn send(&self, permit: Permit, shipment: Shipment, first_byte: Duration) -> Result<Incoming, SendError> {
         permit.covers(self.url(), &shipment.header_refs(), &shipment.body, Instant::now())?;
+        tracing::debug!(?permit, bytes = shipment.body.len(), "Sending.");
         let mut headers = HeaderMap::with_capacity(shipment.headers.len());
         for (name, value) in &shipment.headers {
             let mut value = HeaderValue::from_str(value)

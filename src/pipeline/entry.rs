@@ -17,6 +17,9 @@ use crate::serve::openai::error::ApiError;
 /// nginx's status for a client that left before its answer.
 const CLIENT_CLOSED: u16 = 499;
 
+/// Largest answer that is kept where a policy keeps text, in bytes.
+const MAX_KEPT: usize = 1 << 20;
+
 /// The record while the request lives; dropping it writes the row.
 ///
 /// It begins as a hang-up, the one end that nobody is there to report: whoever knows better says so.
@@ -139,10 +142,10 @@ impl Entry {
         self.row.usage_estimated = estimated;
     }
 
-    /// Keeps the answer's text where the policy keeps it, up to `limit` bytes.
-    pub(crate) fn keep_answer(&mut self, bytes: &Bytes, limit: usize) {
+    /// Keeps the answer's text where the policy keeps it.
+    pub(crate) fn keep_answer(&mut self, bytes: &Bytes) {
         if let Some(text) = &mut self.row.text
-            && text.answer.len() + bytes.len() <= limit
+            && text.answer.len() + bytes.len() <= MAX_KEPT
             && let Ok(more) = std::str::from_utf8(bytes)
         {
             text.answer.push_str(more);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use http::StatusCode;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, ORIGIN};
 use http::request::Parts;
 
 use super::Policy;
@@ -75,7 +75,12 @@ impl Gateway {
         })
     }
 
+    /// A browser says on whose page's behalf it asks (`Origin`): without a key, any page that a person on this host
+    /// opens could spend their money.
     fn without_key(&self, head: &Parts) -> Option<Arc<Subject>> {
+        if head.headers.contains_key(ORIGIN) {
+            return None;
+        }
         let Peer(peer): Peer = *head.extensions.get()?;
         (self.config.anonymous.loopback && is_loopback(peer)).then(|| self.anonymous.clone())
     }

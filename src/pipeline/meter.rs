@@ -15,9 +15,6 @@ use crate::dispatch::{Broken, Frame, FrameStream};
 use crate::govern::{Price, Reservation};
 use crate::record::Outcome;
 
-/// Largest answer text that is kept where a policy keeps text, in bytes.
-const MAX_KEPT: usize = 1 << 20;
-
 /// Settles the reservation and completes the record when the answer ends, in whatever way.
 pub(crate) struct Meter {
     entry: Entry,
@@ -49,7 +46,7 @@ impl Meter {
         }
         self.chars += frame.chars;
         self.usage = frame.usage.or(self.usage);
-        self.entry.keep_answer(&frame.bytes, MAX_KEPT);
+        self.entry.keep_answer(&frame.bytes);
     }
 
     /// The answer is complete.

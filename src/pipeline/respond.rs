@@ -63,6 +63,7 @@ pub(super) fn direct(begun: Begun) -> Response {
 pub(super) fn cached(mut entry: Entry, call: &Call, answer: &Cached) -> Response {
     let head = Head { served_by: answer.served_by.clone(), cost: Some(MicroUsd::ZERO) };
     entry.shared(Cache::Hit, &head);
+    answer.frames.iter().for_each(|frame| entry.keep_answer(frame));
     entry.row.timing.ttft = Some(entry.elapsed_ms());
     entry.answered();
     let response = match call.streams() {
@@ -96,6 +97,7 @@ pub(super) async fn coalesced(
     }
     match reader.next().await {
         Some(Ok(body)) => {
+            shared.note(Some(Ok(body.clone())));
             // The end comes once the answer is kept: a client that asks again at once finds it.
             let end = reader.next().await;
             shared.note(end);
@@ -134,7 +136,12 @@ impl Shared {
 
     fn note(&mut self, next: Option<Result<Bytes, End>>) -> Option<Bytes> {
         match next {
-            Some(Ok(bytes)) => Some(bytes),
+            Some(Ok(bytes)) => {
+                if let Some(entry) = &mut self.entry {
+                    entry.keep_answer(&bytes);
+                }
+                Some(bytes)
+            }
             Some(Err(_)) => {
                 if let Some(mut entry) = self.entry.take() {
                     entry.end(Outcome::Failed, StatusCode::OK, "upstream_broken");

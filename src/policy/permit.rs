@@ -37,21 +37,12 @@ impl Grant {
         Self { destination, class, transforms, policy }
     }
 
-    /// To whom.
-    pub fn destination(&self) -> DestinationId {
-        self.destination
-    }
-
-    /// What must have been done to the body.
-    pub fn transforms(&self) -> TransformSet {
-        self.transforms
-    }
-
     /// Uses the grant up for these bytes.
     pub fn permit(self, outbound: &Outbound<'_>) -> Permit {
         Permit {
             destination: self.destination,
             class: self.class,
+            transforms: self.transforms,
             policy: self.policy,
             url: outbound.url.to_owned(),
             headers: hash_headers(outbound.headers),
@@ -66,6 +57,7 @@ impl Grant {
 pub struct Permit {
     destination: DestinationId,
     class: Class,
+    transforms: TransformSet,
     policy: Arc<str>,
     url: String,
     headers: blake3::Hash,
@@ -92,31 +84,6 @@ pub enum PermitError {
 }
 
 impl Permit {
-    /// To whom.
-    pub fn destination(&self) -> DestinationId {
-        self.destination
-    }
-
-    /// The class of what is sent.
-    pub fn class(&self) -> Class {
-        self.class
-    }
-
-    /// Digest of the policy set that granted it.
-    pub fn policy(&self) -> &str {
-        &self.policy
-    }
-
-    /// BLAKE3 of the bytes, for the ledger.
-    pub fn body_hash(&self) -> blake3::Hash {
-        self.body
-    }
-
-    /// What the call can cost at most.
-    pub fn max_cost(&self) -> MicroUsd {
-        self.max_cost
-    }
-
     /// Checks that it covers this URL, these headers and these bytes, at this time.
     pub fn covers(
         &self,
@@ -141,9 +108,17 @@ impl Permit {
     }
 }
 
+/// What left for where, under which policy: no URL, no header, no text.
 impl fmt::Debug for Permit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Permit(destination {}, class {}, body {})", self.destination.0, self.class.0, self.body.to_hex())
+        f.debug_struct("Permit")
+            .field("destination", &self.destination.0)
+            .field("class", &self.class.0)
+            .field("transforms", &self.transforms.names().collect::<Vec<_>>())
+            .field("policy", &self.policy)
+            .field("max_cost", &self.max_cost)
+            .field("body", &self.body.to_hex().as_str())
+            .finish_non_exhaustive()
     }
 }
 

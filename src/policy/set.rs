@@ -112,11 +112,6 @@ impl DestinationSet {
         Self(self.0 & other.0)
     }
 
-    /// Those not in `other`.
-    pub fn minus(self, other: Self) -> Self {
-        Self(self.0 & !other.0)
-    }
-
     /// Whether there is none.
     pub fn is_empty(self) -> bool {
         self.0 == 0

@@ -97,17 +97,6 @@ impl Vocabulary {
         true
     }
 
-    /// Adds a fact that ajar itself supplies.
-    pub fn add_builtin(&mut self, name: impl Into<String>, kind: Type) {
-        self.add(Term {
-            name: name.into(),
-            kind,
-            default: Fact::Unknown,
-            trust: Trust::Operator,
-            grows_with_unknown: false,
-        });
-    }
-
     /// The slot of `name`.
     pub fn slot(&self, name: &str) -> Option<Slot> {
         self.slots.get(name).copied()

@@ -117,3 +117,13 @@ async fn a_name_is_a_preference_and_never_a_way_around_the_policy() {
     assert_eq!(reply.content(), "home");
     assert_eq!(far.connections(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_web_page_gets_nothing_without_a_key_though_its_browser_is_on_this_host() {
+    let far = Sim::start(Script::echo());
+    let gateway = Setup::new().provider("far", &far).provider("home", &far).start().await;
+    assert_eq!(gateway.ask(&user("hello")).await.status, 200);
+    let page = gateway.ask_with(&user("hello"), &[("origin", "https://elsewhere.example")]).await;
+    assert_eq!((page.status, page.error().0.as_str()), (401, "invalid_api_key"));
+    assert_eq!(far.counts().requests, 1);
+}

@@ -20,3 +20,4 @@ mod sdk;
 mod serving;
 #[path = "../../examples/provider_sim/sim.rs"]
 mod sim;
+mod text;
