@@ -172,7 +172,12 @@ impl Frames {
                 return None;
             }
             match self.incoming.chunk(self.idle).await {
-                Ok(Some(chunk)) => self.gather(&chunk).await,
+                Ok(Some(chunk)) if self.begun => self.gather(&chunk).await,
+                // The first words do not wait for others.
+                Ok(Some(chunk)) => {
+                    self.framer.push(&chunk);
+                    self.cut();
+                }
                 Ok(None) => {
                     self.ended = true;
                     // Some servers leave `[DONE]` out; but without a finish reason it is no end.
