@@ -172,8 +172,7 @@ impl Frames {
                 return None;
             }
             match self.incoming.chunk(self.idle).await {
-                Ok(Some(chunk)) if self.begun => self.gather(&chunk).await,
-                // The first words do not wait for others.
+                Ok(Some(chunk)) if !self.begun => self.gather(&chunk).await,
                 Ok(Some(chunk)) => {
                     self.framer.push(&chunk);
                     self.cut();
@@ -193,7 +192,8 @@ impl Frames {
         }
     }
 
-    /// Takes `chunk` and whatever else has arrived. The connection's task hands chunks over one by one, so it gets a
+    /// Takes `chunk` and whatever else has arrived, before the answer begins; later a turn costs more than a write, since
+    /// it polls the client's whole connection. The connection's task hands chunks over one by one, so it gets a
     /// turn after each: without that a burst of 64 small chunks costs the client's socket 64 writes.
     async fn gather(&mut self, chunk: &[u8]) {
         self.framer.push(chunk);
