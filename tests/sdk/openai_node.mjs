@@ -17,7 +17,7 @@ const conversation = [
 ];
 
 const ask = (options = {}) =>
-  client.chat.completions.create({ model, messages: ping, max_completion_tokens: 24, ...options });
+  client.chat.completions.create({ model, messages: ping, max_completion_tokens: 24, seed: 7, ...options });
 
 /** A stream's text, finish reason and usage. */
 async function collect(stream) {
@@ -66,7 +66,7 @@ const checks = {
     return `${usage.total_tokens} tokens`;
   },
   async "a stream by the helper"() {
-    const stream = client.chat.completions.stream({ model, messages: ping, max_completion_tokens: 24 });
+    const stream = client.chat.completions.stream({ model, messages: ping, max_completion_tokens: 24, seed: 7 });
     assert.ok(await stream.finalContent());
   },
   async "a stream left early"() {

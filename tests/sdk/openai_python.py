@@ -33,7 +33,7 @@ def client(api_key=API_KEY):
 
 
 def ask(messages=PING, **options):
-    options = {"model": MODEL, "max_completion_tokens": 24, **options}
+    options = {"model": MODEL, "max_completion_tokens": 24, "seed": 7, **options}
     return client().chat.completions.create(messages=messages, **options)
 
 
@@ -72,7 +72,7 @@ def a_whole_answer():
 
 @check
 def the_raw_answer_has_a_request_id():
-    raw = client().chat.completions.with_raw_response.create(model=MODEL, messages=PING, max_completion_tokens=8)
+    raw = client().chat.completions.with_raw_response.create(model=MODEL, messages=PING, max_completion_tokens=8, seed=7)
     assert raw.request_id, raw.headers
     assert raw.headers["content-type"].startswith("application/json"), raw.headers
     assert raw.parse().choices
@@ -94,7 +94,7 @@ def a_stream_with_usage():
 
 @check
 def a_stream_by_the_helper():
-    with client().chat.completions.stream(model=MODEL, messages=PING, max_completion_tokens=24) as stream:
+    with client().chat.completions.stream(model=MODEL, messages=PING, max_completion_tokens=24, seed=7) as stream:
         events = [event.type for event in stream]
         assert "content.done" in events, events
         try:
@@ -116,7 +116,7 @@ def an_asynchronous_stream():
     async def run():
         async with AsyncOpenAI(base_url=BASE_URL, api_key=API_KEY, max_retries=0) as asynchronous:
             stream = await asynchronous.chat.completions.create(
-                model=MODEL, messages=PING, stream=True, max_completion_tokens=8)
+                model=MODEL, messages=PING, stream=True, max_completion_tokens=8, seed=7)
             return [chunk async for chunk in stream]
 
     assert collect(asyncio.run(run()))[0]
