@@ -161,7 +161,7 @@ struct Frames {
 }
 
 impl Frames {
-    /// All events that have arrived, as one frame: whoever is behind gets them at once, and nobody waits for more.
+    /// The next events as one frame: until the answer begins all that have arrived, then chunk by chunk.
     async fn next(&mut self) -> Option<Result<Frame, Broken>> {
         loop {
             if let Some(frame) = self.ready.pop_front() {
