@@ -170,6 +170,7 @@ impl<'a> Decider<'a> {
             self.decision.max_cost = least(self.decision.max_cost, guard.max_cost);
             if let (Some(reason), None) = (&guard.block, &blocked) {
                 blocked = Some(Refusal { kind: RefusalKind::Policy, reason: reason.clone() });
+                self.bar_models(Barrier::Guard(i as u16));
             }
         }
         blocked
@@ -197,6 +198,7 @@ impl<'a> Decider<'a> {
                 self.reprice = self.reprice.max(step.reprice.unwrap_or(1.0));
                 if let (Some(reason), None) = (&step.refuse, &refused) {
                     refused = Some(Refusal { kind: RefusalKind::Budget, reason: reason.clone() });
+                    self.bar_models(Barrier::Budget(i as u16));
                 }
             }
         }
@@ -221,6 +223,15 @@ impl<'a> Decider<'a> {
         for i in 0..self.set.destinations.len() {
             let id = DestinationId(i as u8);
             if !kept.contains(id) || denied.contains(id) {
+                self.bar(i, barrier);
+            }
+        }
+    }
+
+    /// A rule that refuses altogether leaves nobody who may answer; sinks may still note that it did.
+    fn bar_models(&mut self, barrier: Barrier) {
+        for i in 0..self.set.destinations.len() {
+            if self.set.destinations[i].is_model() {
                 self.bar(i, barrier);
             }
         }

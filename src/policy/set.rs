@@ -10,7 +10,7 @@ use crate::govern::Price;
 use crate::yaml::Place;
 
 /// Everything a set of files says, checked and ready to decide.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct PolicySet {
     /// SHA-256 over the files, in hex: names the set in records, permits and headers.
     pub digest: String,
@@ -42,6 +42,8 @@ pub struct PolicySet {
     pub budgets: Vec<Budget>,
     /// By ascending order; the last applies always.
     pub routes: Vec<Route>,
+    /// What must never happen, proved when the set loads.
+    pub invariants: Vec<Invariant>,
     /// The in-file tests.
     pub cases: Vec<super::cases::Case>,
 }
@@ -298,6 +300,8 @@ pub struct BuiltinSlots {
 pub struct Baseline {
     /// Its id.
     pub id: String,
+    /// Where it stands.
+    pub place: Place,
     /// The class.
     pub class: Class,
     /// Applies only if certainly true.
@@ -309,6 +313,8 @@ pub struct Baseline {
 pub struct ClassRule {
     /// Its id.
     pub id: String,
+    /// Where it stands.
+    pub place: Place,
     /// To at least this.
     pub raise: Class,
     /// What the rule relies on.
@@ -347,6 +353,8 @@ impl Basis {
 pub struct Declassify {
     /// Its id.
     pub id: String,
+    /// Where it stands.
+    pub place: Place,
     /// Applies to classes up to this.
     pub up_to: Class,
     /// The class the transformed body counts as.
@@ -362,6 +370,8 @@ pub struct Declassify {
 pub struct Guard {
     /// Its id.
     pub id: String,
+    /// Where it stands.
+    pub place: Place,
     /// Applies unless certainly false.
     pub when: Condition,
     /// Keeps only destinations for which this is certainly true.
@@ -409,6 +419,8 @@ pub enum Window {
 pub struct Budget {
     /// Its id.
     pub id: String,
+    /// Where it stands.
+    pub place: Place,
     /// Over what it counts.
     pub per: Scope,
     /// For how long.
@@ -439,6 +451,8 @@ pub struct Step {
 pub struct Route {
     /// Its id.
     pub id: String,
+    /// Where it stands.
+    pub place: Place,
     /// Lower goes first.
     pub order: u32,
     /// Applies only if certainly true.
@@ -477,4 +491,16 @@ pub enum Goal {
     MinimizeCost,
     /// The best that meets the conditions.
     MaximizeQuality,
+}
+
+/// What must never happen: for every request and every destination that may receive it, the condition is certainly
+/// false.
+#[derive(Clone, Debug)]
+pub struct Invariant {
+    /// Its id.
+    pub id: String,
+    /// Where it stands.
+    pub place: Place,
+    /// The condition.
+    pub never: DestinationCondition,
 }

@@ -32,7 +32,7 @@ impl Loader<'_> {
                 return None;
             }
         };
-        Some(Budget { id, per: per?, window, limit: limit?, ladder })
+        Some(Budget { id, place: fields.place().clone(), per: per?, window, limit: limit?, ladder })
     }
 
     /// A key's attribute need not be in the vocabulary (a team's name is no closed word), so a slip has to be guessed.

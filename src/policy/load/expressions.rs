@@ -14,6 +14,7 @@ pub(super) enum Rule {
     Declassify,
     Guard,
     Route,
+    Invariant,
 }
 
 impl Loader<'_> {
@@ -26,17 +27,22 @@ impl Loader<'_> {
 
     /// Reads an `only`: destinations are kept where it holds, so it widens as it holds more often.
     pub(super) fn only(&mut self, node: &Node) -> Option<DestinationCondition> {
-        self.destination_condition(node, Direction::Widens)
+        self.destination_condition(node, Rule::Guard, Direction::Widens)
     }
 
     /// Reads a `deny`.
     pub(super) fn deny(&mut self, node: &Node) -> Option<DestinationCondition> {
-        self.destination_condition(node, Direction::Restricts)
+        self.destination_condition(node, Rule::Guard, Direction::Restricts)
     }
 
-    fn destination_condition(&mut self, node: &Node, direction: Direction) -> Option<DestinationCondition> {
+    /// Reads a `never`: it decides nothing, so it may use everything.
+    pub(super) fn never(&mut self, node: &Node) -> Option<DestinationCondition> {
+        self.destination_condition(node, Rule::Invariant, Direction::Chooses)
+    }
+
+    fn destination_condition(&mut self, node: &Node, rule: Rule, direction: Direction) -> Option<DestinationCondition> {
         let text = node.text(self.problems)?;
-        let context = Context { direction, destinations: &self.set.destinations, ..self.context(Rule::Guard) };
+        let context = Context { direction, destinations: &self.set.destinations, ..self.context(rule) };
         let checked = expr::parse(text).and_then(|ast| check_for_destinations(&ast, &context));
         self.placed(node, checked)
     }
@@ -49,14 +55,14 @@ impl Loader<'_> {
         let direction = match rule {
             Rule::Classify | Rule::Guard => Direction::Restricts,
             Rule::Baseline | Rule::Declassify => Direction::Widens,
-            Rule::Route => Direction::Chooses,
+            Rule::Route | Rule::Invariant => Direction::Chooses,
         };
         Context {
             vocabulary: &self.set.vocabulary,
             classes: &self.set.classes,
             direction,
-            class_known: matches!(rule, Rule::Declassify | Rule::Guard | Rule::Route),
-            client_facts: matches!(rule, Rule::Classify | Rule::Guard | Rule::Route),
+            class_known: matches!(rule, Rule::Declassify | Rule::Guard | Rule::Route | Rule::Invariant),
+            client_facts: matches!(rule, Rule::Classify | Rule::Guard | Rule::Route | Rule::Invariant),
             destinations: &[],
         }
     }

@@ -96,6 +96,7 @@ impl<'p> Loader<'p> {
             guards: Vec::new(),
             budgets: Vec::new(),
             routes: Vec::new(),
+            invariants: Vec::new(),
             cases: Vec::new(),
         };
         Some(Self { set, problems })

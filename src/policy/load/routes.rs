@@ -46,6 +46,7 @@ impl Loader<'_> {
         let on_empty = fields.optional("on_empty").and_then(|n| self.on_empty(n)).unwrap_or_default();
         let route = Route {
             id,
+            place: place.clone(),
             order: u32::try_from(order?).unwrap_or(u32::MAX),
             when: when.map_or(Some(None), |w| w.map(Some))?,
             candidates,

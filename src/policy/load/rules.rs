@@ -8,7 +8,7 @@ use crate::chat::MicroUsd;
 use crate::classify::Truth;
 use crate::policy::decision::RuleSet;
 use crate::policy::expr::Condition;
-use crate::policy::set::{Baseline, Basis, ClassRule, Declassify, Guard, Transform, TransformSet};
+use crate::policy::set::{Baseline, Basis, ClassRule, Declassify, Guard, Invariant, Transform, TransformSet};
 use crate::yaml::{Fields, Node, Problems};
 
 impl Loader<'_> {
@@ -21,6 +21,8 @@ impl Loader<'_> {
         self.set.declassify = declassify;
         let guards = self.each(&sections.guards, "a guard", Self::guard);
         self.set.guards = guards;
+        let invariants = self.each(&sections.invariants, "an invariant", Self::invariant);
+        self.set.invariants = invariants;
     }
 
     /// Reads every item of every list; ids must be unique within the section.
@@ -64,7 +66,7 @@ impl Loader<'_> {
                 "a baseline can only lower where a request starts; use a `classify` rule to raise the class",
             );
         }
-        Some(Baseline { id, class, when: when? })
+        Some(Baseline { id, place: fields.place().clone(), class, when: when? })
     }
 
     fn class_rule(&mut self, fields: &mut Fields<'_>, id: String) -> Option<ClassRule> {
@@ -76,7 +78,7 @@ impl Loader<'_> {
             Some(text) if text.contains("finding.") => Basis::Deterministic,
             _ => Basis::Declared,
         };
-        Some(ClassRule { id, raise: raise?, basis, when: when? })
+        Some(ClassRule { id, place: fields.place().clone(), raise: raise?, basis, when: when? })
     }
 
     fn declassify(&mut self, fields: &mut Fields<'_>, id: String) -> Option<Declassify> {
@@ -92,7 +94,7 @@ impl Loader<'_> {
             self.problems.add_coded(&place, "E006", format!("`{name}` is sealed: nothing may lower it"));
         }
         let when = when.unwrap_or_else(|| Some(Condition::constant(Truth::True)))?;
-        Some(Declassify { id, up_to: up_to_class, to, requires, when })
+        Some(Declassify { id, place: fields.place().clone(), up_to: up_to_class, to, requires, when })
     }
 
     fn guard(&mut self, fields: &mut Fields<'_>, id: String) -> Option<Guard> {
@@ -112,6 +114,7 @@ impl Loader<'_> {
         let when = when.unwrap_or_else(|| Some(Condition::constant(Truth::True)))?;
         Some(Guard {
             id,
+            place: fields.place().clone(),
             when,
             only: only.map_or(Some(None), |o| o.map(Some))?,
             deny: deny.map_or(Some(None), |d| d.map(Some))?,
@@ -120,6 +123,11 @@ impl Loader<'_> {
             max_cost,
             block,
         })
+    }
+
+    fn invariant(&mut self, fields: &mut Fields<'_>, id: String) -> Option<Invariant> {
+        let never = fields.required("never", self.problems).and_then(|n| self.never(n));
+        Some(Invariant { id, place: fields.place().clone(), never: never? })
     }
 }
 

@@ -25,6 +25,7 @@ pub(super) struct Sections<'a> {
     pub guards: Vec<&'a Node>,
     pub budgets: Vec<&'a Node>,
     pub routes: Vec<&'a Node>,
+    pub invariants: Vec<&'a Node>,
     pub tests: Vec<&'a Node>,
 }
 
@@ -66,6 +67,7 @@ impl<'a> Sections<'a> {
         self.baseline.extend(base_only("baseline", problems));
         self.destinations.extend(base_only("destinations", problems));
         self.declassify.extend(base_only("declassify", problems));
+        self.invariants.extend(base_only("invariants", problems));
         self.attributes.extend(fields.optional("attributes"));
         self.detectors.extend(fields.optional("detectors"));
         self.classify.extend(fields.optional("classify"));
