@@ -95,17 +95,25 @@ impl Running {
     }
 }
 
-/// Loads the policy set of a folder, and checks it against the configuration.
+/// Loads the policy set of the configuration, and checks it against the configuration.
 ///
 /// # Errors
 /// Every mistake at once, or the file that cannot be read.
 pub fn load_policy(config: &Config) -> Result<PolicySet, StartError> {
-    let sources = read_policies(&config.policies)?;
-    let prices = PriceList::embedded();
-    let set = policy::load(&sources, &|model| prices.price(model))?;
+    let set = load_set(&config.policies)?;
     let mut problems = Problems::new();
     cross_check(config, &set, &mut problems);
     Ok(problems.or_ok(set)?)
+}
+
+/// Loads the policy set of a folder: checked, tested and proved, with the prices of the catalogue.
+///
+/// # Errors
+/// Every mistake at once, or the file that cannot be read.
+pub fn load_set(folder: &Path) -> Result<PolicySet, StartError> {
+    let sources = read_policies(folder)?;
+    let prices = PriceList::embedded();
+    Ok(policy::load(&sources, &|model| prices.price(model))?)
 }
 
 /// Starts the gateway: everything is checked before a port is bound. Models load behind `/readyz`.

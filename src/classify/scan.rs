@@ -36,6 +36,15 @@ pub enum DetectorKind {
     },
 }
 
+impl DetectorKind {
+    /// Whether it is a model's opinion, which may miss, rather than a checksum, a pattern or a label.
+    pub fn is_statistical(&self) -> bool {
+        match self {
+            Self::Checksum(_) | Self::Pattern(_) | Self::Label { .. } => false,
+        }
+    }
+}
+
 /// What the detectors said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scan {

@@ -235,10 +235,10 @@ impl View<'_> {
         facts(set, &request, &self.attributes())
     }
 
-    fn budget_shares(&self) -> Vec<f64> {
+    fn budget_shares(&self) -> Vec<Option<f64>> {
         let now = jiff::Timestamp::now();
         let spender = Spender { key: &self.subject.name, attributes: &self.subject.attributes };
-        let used = |budget: &Budget| self.gateway.ledger.used_fraction(&budget.id, spender, now).unwrap_or(f64::NAN);
+        let used = |budget: &Budget| self.gateway.ledger.used_fraction(&budget.id, spender, now);
         self.policy.set.budgets.iter().map(used).collect()
     }
 

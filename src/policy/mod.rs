@@ -3,6 +3,7 @@
 //! [`load`] turns files into a checked [`PolicySet`]; [`decide`] turns one request's facts into a [`Decision`] about
 //! where it may go and where it goes first; [`permit`] turns that decision into the right to send one body.
 
+pub mod analysis;
 pub mod cases;
 pub mod decide;
 pub mod decision;

@@ -1,5 +1,6 @@
 //! A checked policy set.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::expr::{Condition, DestinationCondition};
@@ -67,6 +68,21 @@ impl PolicySet {
     /// The class's name.
     pub fn class_name(&self, class: Class) -> &str {
         &self.classes[usize::from(class.0)]
+    }
+
+    /// Calls `visit` for every condition of every rule.
+    pub(super) fn each_condition<'a>(&'a self, visit: &mut dyn FnMut(&'a Condition)) {
+        self.baselines.iter().for_each(|rule| visit(&rule.when));
+        self.classify.iter().for_each(|rule| visit(&rule.when));
+        self.declassify.iter().for_each(|rule| visit(&rule.when));
+        self.guards.iter().for_each(|rule| visit(&rule.when));
+        self.routes.iter().filter_map(|route| route.when.as_ref()).for_each(&mut *visit);
+        let guards = self.guards.iter().flat_map(|rule| [&rule.only, &rule.deny]);
+        let steps = self.budgets.iter().flat_map(|budget| &budget.ladder).flat_map(|step| [&step.only, &step.deny]);
+        let invariants = self.invariants.iter().map(|invariant| &invariant.never);
+        for condition in guards.chain(steps).flatten().chain(invariants) {
+            (0..self.destinations.len()).for_each(|destination| visit(condition.of(destination)));
+        }
     }
 
     /// The sink of this kind (`cache`, `decision-log`), if the set declares one.
@@ -201,6 +217,11 @@ impl Destination {
         !self.via.starts_with("sink/")
     }
 
+    /// Whether a request there costs nothing, however long it is.
+    pub fn is_free(&self) -> bool {
+        self.price == Some(Price::FREE)
+    }
+
     /// Whether it is the engine in this process.
     pub fn is_embedded(&self) -> bool {
         self.via == "embedded"
@@ -249,6 +270,11 @@ impl TransformSet {
     /// With `transform`.
     pub fn insert(&mut self, transform: Transform) {
         self.0 |= 1 << transform as u8;
+    }
+
+    /// Without `transform`.
+    pub fn remove(&mut self, transform: Transform) {
+        self.0 &= !(1 << transform as u8);
     }
 
     /// Whether `transform` is in it.
@@ -482,6 +508,23 @@ pub struct Objective {
     pub if_unknown: Vec<DestinationId>,
     /// Whether to refuse when nobody meets it, rather than to take the best.
     pub refuse_below: bool,
+}
+
+/// "lowest cost where p_ok ≥ 0.85"
+impl fmt::Display for Objective {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.goal {
+            Goal::MinimizeCost => "lowest cost",
+            Goal::MaximizeQuality => "highest p_ok",
+        })?;
+        let p_ok = self.min_p_ok.map(|min| format!("p_ok ≥ {min}"));
+        let cost = self.max_cost.map(|max| format!("cost ≤ ${max}"));
+        let conditions: Vec<String> = p_ok.into_iter().chain(cost).collect();
+        match conditions.is_empty() {
+            true => Ok(()),
+            false => write!(f, " where {}", conditions.join(" and ")),
+        }
+    }
 }
 
 /// The goal of an objective.

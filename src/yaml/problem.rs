@@ -74,6 +74,11 @@ impl Problems {
         self.0.extend(others.0);
     }
 
+    /// Puts them in the order of their places.
+    pub fn sort(&mut self) {
+        self.0.sort_by(|a, b| a.place.cmp(&b.place));
+    }
+
     /// Whether nothing is wrong.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -94,7 +99,7 @@ impl Problems {
         if self.0.is_empty() {
             return Ok(value);
         }
-        self.0.sort_by(|a, b| a.place.cmp(&b.place));
+        self.sort();
         Err(self)
     }
 }

@@ -7,7 +7,7 @@ use crate::policy::vocabulary::{Fact, Facts, Slot};
 
 /// One step of a condition; operands stand before the steps that use them.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Op {
+pub(in crate::policy) enum Op {
     /// A known value.
     Constant(Truth),
     /// A truth value.
@@ -24,6 +24,29 @@ pub(super) enum Op {
     And(u16, u16),
     /// Step `.0` or step `.1`.
     Or(u16, u16),
+}
+
+impl Op {
+    /// The fact it looks at, if it looks at one.
+    pub(in crate::policy) fn slot(&self) -> Option<Slot> {
+        match self {
+            Self::Bool(slot) | Self::Number(slot, ..) | Self::Word(slot, _) => Some(*slot),
+            Self::Constant(_) | Self::Class(..) | Self::Not(_) | Self::And(..) | Self::Or(..) => None,
+        }
+    }
+
+    /// What a step that looks at a fact says where the fact is `fact`.
+    pub(in crate::policy) fn of(&self, fact: Fact) -> Truth {
+        match (self, fact) {
+            (Self::Bool(_), Fact::Bool(value)) => value.into(),
+            (Self::Number(_, relation, bound), Fact::Number(number)) => match number.partial_cmp(bound) {
+                Some(ordering) => relation.holds(ordering).into(),
+                None => Truth::Unknown,
+            },
+            (Self::Word(_, mask), Fact::Word(word)) => (mask & (1u64 << word) != 0).into(),
+            _ => Truth::Unknown,
+        }
+    }
 }
 
 /// A checked condition over facts and the class. Evaluating it allocates nothing.
@@ -46,6 +69,16 @@ impl Condition {
         }
     }
 
+    /// Its steps, the last one its value.
+    pub(in crate::policy) fn ops(&self) -> &[Op] {
+        &self.ops
+    }
+
+    /// Whether it depends on the class.
+    pub(in crate::policy) fn reads_class(&self) -> bool {
+        self.ops.iter().any(|op| matches!(op, Op::Class(..)))
+    }
+
     /// Its value for `facts` and the class with index `class`.
     pub fn eval(&self, facts: &Facts, class: u8) -> Truth {
         match self.ops.len() {
@@ -57,18 +90,7 @@ impl Condition {
     fn step(&self, at: usize, facts: &Facts, class: u8) -> Truth {
         match self.ops[at] {
             Op::Constant(value) => value,
-            Op::Bool(slot) => match facts.get(slot) {
-                Fact::Bool(value) => value.into(),
-                Fact::Unknown | Fact::Number(_) | Fact::Word(_) => Truth::Unknown,
-            },
-            Op::Number(slot, relation, bound) => match facts.number(slot).and_then(|n| n.partial_cmp(&bound)) {
-                Some(ordering) => relation.holds(ordering).into(),
-                None => Truth::Unknown,
-            },
-            Op::Word(slot, mask) => match facts.get(slot) {
-                Fact::Word(word) => (mask & (1u64 << word) != 0).into(),
-                Fact::Unknown | Fact::Number(_) | Fact::Bool(_) => Truth::Unknown,
-            },
+            op @ (Op::Bool(slot) | Op::Number(slot, ..) | Op::Word(slot, _)) => op.of(facts.get(slot)),
             Op::Class(relation, bound) => relation.holds(class.cmp(&bound)).into(),
             Op::Not(a) => !self.step(a.into(), facts, class),
             Op::And(a, b) => match self.step(a.into(), facts, class) {
@@ -118,6 +140,11 @@ impl DestinationCondition {
             Some((_, possible)) => *possible,
             None => self.conditions.iter().map(|c| c.eval(facts, class).is_possible()).collect(),
         }
+    }
+
+    /// The condition for the destination with index `destination`.
+    pub fn of(&self, destination: usize) -> &Condition {
+        &self.conditions[destination]
     }
 
     /// Its value for the destination with index `destination`.

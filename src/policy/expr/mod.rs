@@ -9,5 +9,6 @@ mod eval;
 mod parse;
 
 pub use check::{Context, Direction, check, check_for_destinations};
+pub(in crate::policy) use eval::Op;
 pub use eval::{Condition, DestinationCondition};
 pub use parse::{Ast, AstKind, ExprError, Literal, Relation, parse};

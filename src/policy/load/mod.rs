@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use self::header::Header;
 use self::sections::Sections;
+use super::analysis::prove;
 use super::cases;
 use super::set::PolicySet;
 use crate::govern::Price;
@@ -51,6 +52,7 @@ pub fn load(sources: &[Source], prices: Prices<'_>) -> Result<PolicySet, Problem
     let set = loader.set;
     if problems.is_empty() {
         cases::run(&set, &mut problems);
+        prove(&set, &mut problems);
     }
     problems.or_ok(set)
 }

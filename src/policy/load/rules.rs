@@ -140,7 +140,7 @@ fn transforms(fields: &mut Fields<'_>, key: &'static str, problems: &mut Problem
     set
 }
 
-fn cap(node: &Node, problems: &mut Problems) -> (Option<u32>, Option<MicroUsd>) {
+pub(super) fn cap(node: &Node, problems: &mut Problems) -> (Option<u32>, Option<MicroUsd>) {
     let Some(mut fields) = Fields::of(node, "a cap", problems) else { return (None, None) };
     let max_output = fields.optional("max_output").and_then(|n| n.whole(problems));
     let usd = fields.optional("usd").and_then(|n| n.number(problems));
