@@ -8,13 +8,13 @@ use super::encode::Kleene;
 use super::formula::{Answer, Formula};
 use super::witness::Search;
 use crate::policy::PolicySet;
-use crate::yaml::Problems;
+use crate::yaml::{Place, Problems};
 
 /// All warnings about a set that loaded, by place.
 pub fn lint(set: &PolicySet) -> Problems {
-    let mut linter = Linter { set, analysis: Analysis::of(&[set]), warnings: Problems::new() };
-    linter.rules();
+    let mut linter = Linter { set, analysis: Analysis::of(&[set]), warnings: Problems::new(), idle: Vec::new() };
     linter.routes();
+    linter.rules();
     linter.warnings.sort();
     linter.warnings
 }
@@ -23,6 +23,8 @@ struct Linter<'a> {
     set: &'a PolicySet,
     analysis: Analysis<'a>,
     warnings: Problems,
+    /// Where rules stand that never apply: nothing else is worth saying about them.
+    idle: Vec<Place>,
 }
 
 impl Linter<'_> {

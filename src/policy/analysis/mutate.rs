@@ -207,7 +207,8 @@ fn test(set: &PolicySet, mutant: &PolicySet, what: &str, witness: &Witness) -> O
     let (expect, yaml) = expectation(set, &decision, &other)?;
     let case = Case { name: what.to_owned(), place: Place::whole("missing test"), given, expect };
     let tells = differences(set, &case).is_empty() && !differences(mutant, &case).is_empty();
-    tells.then(|| format!("- name: (notices: {what})\n  given: {}\n  expect: {yaml}", witness.to_yaml()))
+    let name = format!("notices: {what}").replace('\'', "''");
+    tells.then(|| format!("- name: '{name}'\n  given: {}\n  expect: {yaml}", witness.to_yaml()))
 }
 
 /// What distinguishes two decisions about the same request, as a test would say it.

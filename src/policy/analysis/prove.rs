@@ -64,8 +64,3 @@ fn applying(set: &PolicySet, decision: &Decision) -> String {
     let guards = set.guards.iter().enumerate().filter(|(i, _)| applies(&decision.guards, *i));
     guards.map(|(_, guard)| format!("`{}`", guard.id)).collect::<Vec<_>>().join(", ")
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-}

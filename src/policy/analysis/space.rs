@@ -26,6 +26,8 @@ pub(super) struct Input {
     pub name: String,
     /// The values that make a difference.
     pub cells: Vec<Cell>,
+    /// Whether it is unknown unless somebody states it.
+    pub unknown_by_default: bool,
 }
 
 /// Values that no condition tells apart.
@@ -154,8 +156,13 @@ impl Input {
         }
         let flags: Vec<Formula> = cells.iter().map(|_| formulas.fresh()).collect();
         formulas.exactly_one(&flags);
-        let cells = cells.into_iter().zip(flags).map(|((_, value), is)| Cell { value, is }).collect();
-        Self { name, cells }
+        let cells: Vec<Cell> = cells.into_iter().zip(flags).map(|((_, value), is)| Cell { value, is }).collect();
+        let is_unknown = |asked: &Question| {
+            let slot = asked.op.slot().filter(|slot| *slot != COST);
+            slot.is_some_and(|slot| fact(sets[asked.set], slot, &cells[0].value) == Fact::Unknown)
+        };
+        let unknown_by_default = questions.iter().any(is_unknown);
+        Self { name, cells, unknown_by_default }
     }
 
     /// Whether its value is another than the harmless one.

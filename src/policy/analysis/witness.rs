@@ -91,24 +91,24 @@ fn read(formulas: &mut Formulas, space: &Space, wanted: &[Formula]) -> Witness {
     for (i, (input, at)) in space.inputs.iter().zip(&chosen).enumerate() {
         if *at > 0 {
             witness.facts.push((input.name.clone(), input.cells[*at].value.clone()));
-        } else if is_unknown(input) && matters(formulas, space, &chosen, i, wanted) {
+        } else if input.unknown_by_default && matters(formulas, space, &chosen, i, wanted) {
             witness.unknown.push(input.name.clone());
         }
     }
     witness
 }
 
-fn is_unknown(input: &Input) -> bool {
-    matches!(input.cells[0].value, Value::Missing | Value::Unknown) && input.cells.len() > 1
-}
-
-/// Whether no other value of the fact would do.
+/// Whether some other value of the fact would not do.
 fn matters(formulas: &mut Formulas, space: &Space, chosen: &[usize], input: usize, wanted: &[Formula]) -> bool {
     let others = space.inputs.iter().zip(chosen).enumerate().filter(|(i, _)| *i != input);
     let mut assumed: Vec<Formula> = others.map(|(_, (input, at))| input.cells[*at].is).collect();
     assumed.extend(wanted);
-    assumed.push(space.inputs[input].deviates());
-    formulas.can_be(&assumed) == Answer::No
+    space.inputs[input].cells.iter().skip(1).any(|cell| {
+        assumed.push(cell.is);
+        let answer = formulas.can_be(&assumed);
+        assumed.pop();
+        answer == Answer::No
+    })
 }
 
 impl Witness {

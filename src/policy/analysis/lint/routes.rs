@@ -3,7 +3,7 @@
 use super::super::definitions::same_choice;
 use super::super::formula::Formula;
 use super::Linter;
-use crate::policy::set::{Boundary, Route};
+use crate::policy::set::Boundary;
 use crate::policy::vocabulary::Trust;
 
 impl Linter<'_> {
@@ -24,6 +24,7 @@ impl Linter<'_> {
     fn unreachable(&mut self, index: usize) {
         let route = &self.set.routes[index];
         let message = format!("the route `{}` is never taken: earlier routes take all that it would", route.id);
+        self.idle.push(route.place.clone());
         self.warnings.add_coded(&route.place, "W101", message);
     }
 
@@ -75,29 +76,40 @@ impl Linter<'_> {
     /// The last route takes what is left, so it overlaps all others on purpose.
     fn overlapping(&mut self) {
         let set = self.set;
-        for (i, first) in set.routes.iter().enumerate() {
-            for (j, second) in set.routes.iter().enumerate().skip(i + 1).filter(|(_, route)| route.when.is_some()) {
-                if same_choice(set, first, set, second) || self.contained(j, i) {
-                    continue;
+        for (i, route) in set.routes.iter().enumerate().filter(|(_, route)| route.when.is_some()) {
+            if self.idle.contains(&route.place) {
+                continue;
+            }
+            let (mut names, mut first) = (Vec::new(), None);
+            for (j, earlier) in set.routes[..i].iter().enumerate() {
+                if let Some(example) = self.overlap(j, i) {
+                    names.push(format!("`{}`", earlier.id));
+                    first.get_or_insert(example);
                 }
-                let [one, other] = [i, j].map(|at| self.analysis.encoded[0].route_conditions[at].certain);
-                if let Some(example) = self.example(&[one, other]) {
-                    self.overlap(first, second, &example);
-                }
+            }
+            if let Some(example) = first {
+                let message = format!(
+                    "the route `{}` also matches what {} takes, as in {example}; only their order decides",
+                    route.id,
+                    names.join(", ")
+                );
+                self.warnings.add_coded(&route.place, "W112", message);
             }
         }
     }
 
-    /// Whether route `inner` is a special case that the order puts after its general one: W101 says that.
-    fn contained(&mut self, inner: usize, outer: usize) -> bool {
-        let conditions = &self.analysis.encoded[0].route_conditions;
-        let (inner, outer) = (conditions[inner].certain, conditions[outer].certain);
-        self.never(&[inner, !outer])
-    }
-
-    fn overlap(&mut self, first: &Route, second: &Route, example: &str) {
-        let message =
-            format!("the routes `{}` and `{}` both match {example}; only their order decides", first.id, second.id);
-        self.warnings.add_coded(&second.place, "W112", message);
+    /// A request that both routes match, where they would choose differently. A special case that stands before its
+    /// general one is ordered on purpose.
+    fn overlap(&mut self, earlier: usize, later: usize) -> Option<String> {
+        let routes = &self.set.routes;
+        let [one, other] = [earlier, later].map(|at| self.analysis.encoded[0].route_conditions[at].certain);
+        let special = self.never(&[one, !other]);
+        if special
+            || self.idle.contains(&routes[earlier].place)
+            || same_choice(self.set, &routes[earlier], self.set, &routes[later])
+        {
+            return None;
+        }
+        self.example(&[one, other])
     }
 }

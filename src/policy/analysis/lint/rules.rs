@@ -57,6 +57,7 @@ impl Linter<'_> {
         }
         if let Some(verdict) = self.verdict(when, restricts) {
             let way_out = if verdict == "never" { "drop it, or correct its condition" } else { "drop its `when`" };
+            self.idle.extend((verdict == "never").then(|| place.clone()));
             self.warnings.add_coded(place, "W102", format!("the {what} `{id}` {verdict} applies; {way_out}"));
         }
     }
@@ -109,7 +110,7 @@ impl Linter<'_> {
                 untested.push((&route.place, format!("route `{}`", route.id)));
             }
         }
-        for (place, what) in untested {
+        for (place, what) in untested.into_iter().filter(|(place, _)| !self.idle.contains(place)) {
             let message = format!("no test exercises the {what}; `ajar policy test --mutate` proposes tests");
             self.warnings.add_coded(place, "W105", message);
         }
@@ -137,6 +138,9 @@ impl Linter<'_> {
     fn idle_guards(&mut self) {
         let set = self.set;
         for (i, guard) in set.guards.iter().enumerate().filter(|(_, guard)| only_removes(guard)) {
+            if self.idle.contains(&guard.place) {
+                continue;
+            }
             let decides = (0..set.destinations.len()).any(|index| {
                 let alone = self.alone(DestinationId(index as u8), Cause::Guard(i));
                 !self.never(&alone)
