@@ -127,7 +127,7 @@ fn differences(set: &PolicySet, case: &Case) -> Vec<String> {
         compare(
             "served_by",
             set.destination(id).name.clone(),
-            first.map_or_else(|| refusal(&decision), |id| name(set, id)),
+            first.map_or_else(|| refusal(set, &decision), |id| name(set, id)),
         );
     }
     if let Some(plan) = &expect.plan {
@@ -162,15 +162,15 @@ fn differences(set: &PolicySet, case: &Case) -> Vec<String> {
         compare(
             "refused",
             reason.clone(),
-            first.map_or_else(|| refusal(&decision), |id| format!("served by {}", name(set, id))),
+            first.map_or_else(|| refusal(set, &decision), |id| format!("served by {}", name(set, id))),
         );
     }
     wrong
 }
 
-fn refusal(decision: &Decision) -> String {
-    match &decision.outcome {
-        Outcome::Refuse(refusal) => refusal.reason.clone(),
+fn refusal(set: &PolicySet, decision: &Decision) -> String {
+    match decision.outcome {
+        Outcome::Refuse(refusal) => refusal.reason(set).to_owned(),
         Outcome::Go(_) => "nobody".into(),
     }
 }
