@@ -49,10 +49,10 @@ pub fn decide(set: &PolicySet, inputs: &Inputs<'_>) -> Decision {
     let mut decider = Decider::new(set, inputs);
     decider.classify();
     decider.ceilings();
-    let blocked = decider.guards().or_else(|| decider.budgets());
+    let (blocked, exhausted) = (decider.guards(), decider.budgets());
     decider.decision.permitted = decider.permitted();
     decider.constraints();
-    decider.choose(blocked);
+    decider.choose(blocked.or(exhausted));
     decider.decision
 }
 
@@ -150,8 +150,12 @@ impl<'a> Decider<'a> {
                 && !(unscannable && rule.requires.contains(Transform::RescanClean))
                 && rule.when.eval(self.inputs.facts, class.0).is_true()
         });
-        // Of several ways the one that asks least, whatever the order of the rules.
-        let rule = open.min_by_key(|rule| (rule.requires.0.count_ones(), rule.requires.0))?;
+        // Of several ways one that can be gone, else a way that opens as the class rises would let more in; then the one
+        // that asks least, whatever the order of the rules.
+        let rule = open.min_by_key(|rule| {
+            let impossible = rule.requires.0 & !self.inputs.able.0 != 0;
+            (impossible, rule.requires.0.count_ones(), rule.requires.0)
+        })?;
         Some(rule.requires)
     }
 
