@@ -129,7 +129,7 @@ impl<'i> Builder<'i> {
             return Err(self.problem(span, "anchors (`&name`) are not allowed; write the value out"));
         }
         if tagged {
-            return Err(self.problem(span, "tags (`!name`) are not allowed"));
+            return Err(self.problem(span, "tags (`!name`) are not allowed; a text that begins with `!` needs quotes"));
         }
         Ok(())
     }
@@ -142,7 +142,7 @@ impl<'i> Builder<'i> {
                 Err(Problem {
                     place: self.at(at.line(), at.col()),
                     code: None,
-                    message: format!("not valid YAML: {}", error.info()),
+                    message: format!("not valid YAML: {}{}", error.info(), way_out(error.info())),
                 })
             }
             None => Ok((Event::StreamEnd, Span::default())),
@@ -161,6 +161,21 @@ impl<'i> Builder<'i> {
         let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         Place { origin: self.origin.clone(), at: Some((narrow(line), narrow(column + 1))) }
     }
+}
+
+/// What usually lies behind a complaint of the YAML scanner.
+fn way_out(info: &str) -> &'static str {
+    const WAYS: [(&str, &str); 8] = [
+        ("tabs", "; indent with spaces"),
+        ("flow ", "; close the bracket or brace, and quote a text that has brackets, braces, commas or quotes in it"),
+        ("trailing content", "; quote the whole text: '…'"),
+        ("quoted scalar", "; the quote that opens before is not closed"),
+        ("unknown anchor", "; aliases (`*name`) are not allowed, write the value out"),
+        ("simple key", "; a key, here or on the line before, needs a colon and a space after it"),
+        ("block mapping", "; is this line indented as those around it?"),
+        ("block collection", "; is this line indented as those around it?"),
+    ];
+    WAYS.iter().find(|(part, _)| info.contains(part)).map_or("", |(_, way)| way)
 }
 
 fn scalar(text: Cow<'_, str>, style: ScalarStyle) -> Shape {
@@ -204,7 +219,10 @@ mod tests {
     #[test]
     fn refuses_everything_that_hides_what_a_file_says() {
         assert_eq!(refusal("a: &x 1\nb: *x"), "p.yaml:1:4: anchors (`&name`) are not allowed; write the value out");
-        assert_eq!(refusal("a: !!str 1"), "p.yaml:1:4: tags (`!name`) are not allowed");
+        assert_eq!(
+            refusal("a: !!str 1"),
+            "p.yaml:1:4: tags (`!name`) are not allowed; a text that begins with `!` needs quotes"
+        );
         assert_eq!(refusal("a: 1\na: 2"), "p.yaml:2:1: the key `a` is already set at p.yaml:1:1");
         assert_eq!(refusal("<<: {}"), "p.yaml:1:1: merge keys (`<<`) are not allowed; write the entries out");
         assert!(refusal("a: 1\n---\nb: 2").contains("second document"));

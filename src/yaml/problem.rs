@@ -114,9 +114,16 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
+/// As many names are listed: those of the sections of a policy file.
+const MOST_LISTED: usize = 18;
+
 /// "; did you mean `x`?" for the most similar of `known`, else "; expected one of …" when they are few, else nothing.
 pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
+    let without_group = |name: &&&str| name.split_once('.').is_some_and(|(_, rest)| rest == word);
+    if let Some(name) = known.iter().find(without_group) {
+        return format!("; did you mean `{name}`?");
+    }
     let nearest = known
         .iter()
         .map(|k| (strsim::jaro_winkler(word, k), k))
@@ -124,7 +131,9 @@ pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) ->
         .max_by(|a, b| a.0.total_cmp(&b.0));
     match nearest {
         Some((_, name)) => format!("; did you mean `{name}`?"),
-        None if !known.is_empty() && known.len() <= 12 => format!("; expected one of `{}`", known.join("`, `")),
+        None if !known.is_empty() && known.len() <= MOST_LISTED => {
+            format!("; expected one of `{}`", known.join("`, `"))
+        }
         None => String::new(),
     }
 }

@@ -42,6 +42,10 @@ pub fn load(sources: &[Source], prices: Prices<'_>) -> Result<PolicySet, Problem
             Err(found) => problems.extend(found),
         }
     }
+    if !problems.is_empty() {
+        // What the others say cannot be judged without it.
+        return problems.or_ok(()).and_then(|()| Err(Problems::new()));
+    }
     let sections = Sections::collect(&roots, &mut problems);
     let header = Header::read(&sections, &mut problems);
     let Some(mut loader) = Loader::new(header, &mut problems, digest(sources)) else {
