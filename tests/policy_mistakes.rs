@@ -52,6 +52,19 @@ fn every_mistake_is_told_with_its_place_and_the_way_out() {
 }
 
 #[test]
+fn more_names_than_facts_have_room_for_are_refused() {
+    let attributes = |group: &str| -> String {
+        let lines = (0..22_000).map(|i| format!("  {group}.a{i}: {{ cells: [0] }}\n"));
+        format!("ajar: policy/v1\nname: many\nauthority: team\nattributes:\n{}", lines.collect::<String>())
+    };
+    let groups = ["key", "request", "agent"];
+    let mut sources = vec![source(&Path::new(FOLDER).join("base.yaml"))];
+    sources.extend(groups.map(|group| Source { file: group.into(), text: attributes(group) }));
+    let problems = load(&sources, &|_| None).unwrap_err();
+    assert_eq!(problems.to_string(), "policy set: a set has at most 65536 names, detectors' and budgets' included");
+}
+
+#[test]
 fn every_code_of_the_language_is_shown_by_a_mistake() {
     let told: String = mistakes().iter().map(|file| message(file)).collect();
     let guide = fs::read_to_string("docs/policies.md").unwrap();

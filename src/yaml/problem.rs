@@ -90,12 +90,14 @@ impl Problems {
     }
 
     /// `value` when nothing is wrong, else the problems sorted by place.
-    pub fn or_ok<T>(mut self, value: T) -> Result<T, Problems> {
-        if self.0.is_empty() {
-            return Ok(value);
-        }
+    pub fn or_ok<T>(self, value: T) -> Result<T, Problems> {
+        if self.0.is_empty() { Ok(value) } else { Err(self.sorted()) }
+    }
+
+    /// In the order of their places.
+    pub fn sorted(mut self) -> Self {
         self.0.sort_by(|a, b| a.place.cmp(&b.place));
-        Err(self)
+        self
     }
 }
 
