@@ -129,7 +129,7 @@ fn note(entry: &mut Entry, policy: &Policy, weighed: &Weighed) {
     row.decision = serde_json::to_string(&weighed.explain(policy)).unwrap_or_default();
     row.reason = Some(match &weighed.decision.outcome {
         Outcome::Go(choice) => choice.code().into(),
-        Outcome::Refuse(refusal) => refusal.reason.clone().into(),
+        Outcome::Refuse(refusal) => refusal.reason(&policy.set).to_owned().into(),
     });
 }
 

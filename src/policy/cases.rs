@@ -140,7 +140,7 @@ pub(super) fn differences(set: &PolicySet, case: &Case) -> Vec<String> {
         compare(
             "served_by",
             set.destination(id).name.clone(),
-            first.map_or_else(|| refusal(&decision), |id| name(set, id)),
+            first.map_or_else(|| refusal(set, &decision), |id| name(set, id)),
         );
     }
     if let Some(plan) = &expect.plan {
@@ -179,7 +179,7 @@ pub(super) fn differences(set: &PolicySet, case: &Case) -> Vec<String> {
         compare(
             "refused",
             reason.clone(),
-            first.map_or_else(|| refusal(&decision), |id| format!("served by {}", name(set, id))),
+            first.map_or_else(|| refusal(set, &decision), |id| format!("served by {}", name(set, id))),
         );
     }
     wrong
@@ -191,9 +191,9 @@ fn caps((max_output, max_cost): (Option<u32>, Option<MicroUsd>)) -> String {
     none_or(caps.join(", "))
 }
 
-fn refusal(decision: &Decision) -> String {
-    match &decision.outcome {
-        Outcome::Refuse(refusal) => refusal.reason.clone(),
+fn refusal(set: &PolicySet, decision: &Decision) -> String {
+    match decision.outcome {
+        Outcome::Refuse(refusal) => refusal.reason(set).to_owned(),
         Outcome::Go(_) => "nobody".into(),
     }
 }

@@ -6,7 +6,7 @@
 use std::cmp::Ordering;
 use std::time::Duration;
 
-use super::decision::{Barrier, Candidate, Choice, Decision, Outcome, Plan, Refusal, RefusalKind, RuleSet};
+use super::decision::{Barrier, Candidate, Choice, Decision, Outcome, Plan, Refusal, RefusalKind, RefusedBy, RuleSet};
 use super::expr::DestinationCondition;
 use super::set::{
     Basis, Boundary, Class, DestinationId, DestinationSet, Goal, Objective, PolicySet, Route, Scope, Step, Transform,
@@ -44,15 +44,15 @@ pub struct Inputs<'a> {
     pub able: TransformSet,
 }
 
-/// Decides. Pure, total, and without allocation unless it refuses.
+/// Decides. Pure, total, and without allocation.
 pub fn decide(set: &PolicySet, inputs: &Inputs<'_>) -> Decision {
     let mut decider = Decider::new(set, inputs);
     decider.classify();
     decider.ceilings();
-    let blocked = decider.guards().or_else(|| decider.budgets());
+    let (blocked, exhausted) = (decider.guards(), decider.budgets());
     decider.decision.permitted = decider.permitted();
     decider.constraints();
-    decider.choose(blocked);
+    decider.choose(blocked.or(exhausted));
     decider.decision
 }
 
@@ -150,8 +150,12 @@ impl<'a> Decider<'a> {
                 && !(unscannable && rule.requires.contains(Transform::RescanClean))
                 && rule.when.eval(self.inputs.facts, class.0).is_true()
         });
-        // Of several ways the one that asks least, whatever the order of the rules.
-        let rule = open.min_by_key(|rule| (rule.requires.0.count_ones(), rule.requires.0))?;
+        // Of several ways one that can be gone, else a way that opens as the class rises would let more in; then the one
+        // that asks least, whatever the order of the rules.
+        let rule = open.min_by_key(|rule| {
+            let impossible = rule.requires.0 & !self.inputs.able.0 != 0;
+            (impossible, rule.requires.0.count_ones(), rule.requires.0)
+        })?;
         Some(rule.requires)
     }
 
@@ -168,8 +172,8 @@ impl<'a> Decider<'a> {
             self.require(guard.require);
             self.decision.max_output = least(self.decision.max_output, guard.max_output);
             self.decision.max_cost = least(self.decision.max_cost, guard.max_cost);
-            if let (Some(reason), None) = (&guard.block, &blocked) {
-                blocked = Some(Refusal { kind: RefusalKind::Policy, reason: reason.clone() });
+            if guard.block.is_some() && blocked.is_none() {
+                blocked = Some(Refusal { kind: RefusalKind::Policy, by: RefusedBy::Guard(i as u16) });
                 self.bar_models(Barrier::Guard(i as u16));
             }
         }
@@ -193,11 +197,14 @@ impl<'a> Decider<'a> {
                 continue;
             }
             let used = self.inputs.facts.number(self.set.slots.budgets[i]);
-            for step in budget.ladder.iter().filter(|step| used.is_none_or(|used| used >= step.at)) {
+            let ladder = budget.ladder.iter().enumerate();
+            for (n, step) in ladder.filter(|(_, step)| used.is_none_or(|used| used >= step.at)) {
                 self.restrict(step.only.as_ref(), step.deny.as_ref(), Barrier::Budget(i as u16));
                 self.reprice = self.reprice.max(step.reprice.unwrap_or(1.0));
-                if let (Some(reason), None) = (&step.refuse, &refused) {
-                    refused = Some(Refusal { kind: RefusalKind::Budget, reason: reason.clone() });
+                if step.refuse.is_some() && refused.is_none() {
+                    // A file of at most 1 MiB has fewer than 65,536 steps.
+                    let by = RefusedBy::Budget { budget: i as u16, step: n as u16 };
+                    refused = Some(Refusal { kind: RefusalKind::Budget, by });
                     self.bar_models(Barrier::Budget(i as u16));
                 }
             }
@@ -299,7 +306,7 @@ impl<'a> Decider<'a> {
         let refuse = choice == Choice::BestAvailable && route.objective.as_ref().is_some_and(|o| o.refuse_below);
         let choice = if self.prefer(route, &mut order) { Choice::Preferred } else { choice };
         self.decision.outcome = if order.as_slice().is_empty() || (refuse && choice != Choice::Preferred) {
-            Outcome::Refuse(self.refusal(route))
+            Outcome::Refuse(Refusal { kind: self.refusal(route), by: RefusedBy::Route(index as u16) })
         } else {
             self.decision.plan = order;
             Outcome::Go(choice)
@@ -391,9 +398,9 @@ impl<'a> Decider<'a> {
     }
 
     /// The kind says what would have to change: policy, money, the request, or the hour.
-    fn refusal(&self, route: &Route) -> Refusal {
+    fn refusal(&self, route: &Route) -> RefusalKind {
         let barriers = || route.candidates.iter().map(|id| self.decision.barriers[usize::from(id.0)]);
-        let kind = if barriers().any(|b| matches!(b, Barrier::Unavailable(_) | Barrier::Slow)) {
+        if barriers().any(|b| matches!(b, Barrier::Unavailable(_) | Barrier::Slow)) {
             RefusalKind::Unavailable
         } else if barriers().any(|b| matches!(b, Barrier::Lacks(_))) {
             RefusalKind::Capability
@@ -401,9 +408,7 @@ impl<'a> Decider<'a> {
             RefusalKind::Budget
         } else {
             RefusalKind::Policy
-        };
-        let reason = if route.on_empty.is_empty() { kind.code().to_owned() } else { route.on_empty.clone() };
-        Refusal { kind, reason }
+        }
     }
 }
 

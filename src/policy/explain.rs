@@ -122,7 +122,7 @@ pub fn explain<'a>(set: &'a PolicySet, inputs: &Inputs<'_>, decision: &'a Decisi
         plan: decision.plan().iter().map(|c| set.destination(c.id).name.as_str()).collect(),
         reason: match &decision.outcome {
             Outcome::Go(choice) => choice.code(),
-            Outcome::Refuse(refusal) => &refusal.reason,
+            Outcome::Refuse(refusal) => refusal.reason(set),
         },
         flags: decision.flags().collect(),
     }

@@ -15,8 +15,7 @@ pub fn lint(set: &PolicySet) -> Problems {
     let mut linter = Linter { set, analysis: Analysis::of(&[set]), warnings: Problems::new(), idle: Vec::new() };
     linter.routes();
     linter.rules();
-    linter.warnings.sort();
-    linter.warnings
+    linter.warnings.sorted()
 }
 
 struct Linter<'a> {

@@ -102,7 +102,11 @@ impl Checker<'_> {
         let slot = self.slot(name, ast, positive)?;
         match &self.context.vocabulary.term(slot).kind {
             Type::Bool => Ok(self.push(Op::Bool(slot))),
-            other => Err(error(ast, format!("`{name}` is {}; compare it with a value", other.name()))),
+            Type::Number => Err(error(ast, format!("`{name}` is a number; compare it, as in `{name} >= 1`"))),
+            Type::Word(words) => {
+                let word = words.first().map_or("", String::as_str);
+                Err(error(ast, format!("`{name}` is a word; compare it, as in `{name} == \"{word}\"`")))
+            }
         }
     }
 
@@ -118,6 +122,9 @@ impl Checker<'_> {
             (AstKind::Literal(value), AstKind::Name(name)) => {
                 self.against(name, b, relation.flipped(), value, a, positive)
             }
+            (AstKind::Name(_), AstKind::Name(word)) => {
+                Err(error(b, format!("two names cannot be compared; if `{word}` is a text, write it in quotes")))
+            }
             _ => Err(error(b, "a comparison needs a name on one side and a literal on the other".into())),
         }
     }
@@ -132,7 +139,8 @@ impl Checker<'_> {
         positive: bool,
     ) -> Result<u16, ExprError> {
         if name == "class" {
-            return Err(error(at_value, "write the class without quotes, as in `class >= confidential`".into()));
+            let class = self.context.classes.last().map_or("", String::as_str);
+            return Err(error(at_value, format!("write a class without quotes, as in `class >= {class}`")));
         }
         if let Some(property) = name.strip_prefix("dest.") {
             return self.destination(property, at_name, relation, value, at_value);
@@ -152,7 +160,14 @@ impl Checker<'_> {
             (Type::Word(_), Literal::Text(_)) => {
                 Err(error(at_value, format!("`{name}` is a word: compare it with `==`, `!=` or `in`")))
             }
-            (kind, _) => Err(error(at_value, format!("`{name}` is {}, this is not", kind.name()))),
+            (kind, _) => {
+                let way_out = match kind {
+                    Type::Number => "compare it with one, without quotes",
+                    Type::Word(_) => "compare it with one in quotes",
+                    Type::Bool => "it stands alone, or behind a `!`",
+                };
+                Err(error(at_value, format!("`{name}` is {}; {way_out}", kind.name())))
+            }
         }
     }
 
@@ -246,11 +261,13 @@ impl Checker<'_> {
             return Err(coded(
                 at,
                 "E010",
-                format!("`{name}` is what a client says of itself; it cannot widen anything"),
+                format!("`{name}` is what a client says of itself; it cannot widen anything, a `key.…` attribute can"),
             ));
         }
         if term.grows_with_unknown && !self.may_grow(positive) {
-            return Err(coded(at, "E012", format!("a failing detector would open a door through `{name}` here")));
+            let way_out = if positive { "put a `!` before it" } else { "leave out the `!` before it" };
+            let message = format!("a failing detector would open a door through `{name}` here; {way_out}");
+            return Err(coded(at, "E012", message));
         }
         Ok(slot)
     }

@@ -185,8 +185,19 @@ fn token(text: &str, at: usize) -> Result<(Token, usize), ExprError> {
         b'a'..=b'z' | b'A'..=b'Z' | b'_' => Ok(word(text, at)),
         _ => {
             let c = rest.chars().next().unwrap_or(' ');
-            Err(ExprError::new(at, format!("unexpected `{c}`")))
+            Err(ExprError::new(at, format!("unexpected `{c}`{}", instead_of(c))))
         }
+    }
+}
+
+/// What to write where other languages have `c`.
+fn instead_of(c: char) -> &'static str {
+    match c {
+        '&' => "; write `&&`",
+        '|' => "; write `||`",
+        '“' | '”' | '„' | '‘' | '’' | '«' | '»' => "; write straight quotes",
+        '+' | '*' | '/' | '%' => "; arithmetic is not part of policies",
+        _ => "",
     }
 }
 
@@ -205,6 +216,11 @@ fn string(text: &str, at: usize) -> Result<(Token, usize), ExprError> {
 fn number(text: &str, at: usize) -> Result<(Token, usize), ExprError> {
     let len = text[at + 1..].find(|c: char| !c.is_ascii_digit() && c != '.').map_or(text.len() - at, |n| n + 1);
     let digits = &text[at..at + len];
+    let unit = text[at + len..].find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(text.len() - at - len);
+    if unit > 0 {
+        let found = &text[at..at + len + unit];
+        return Err(ExprError::new(at, format!("`{found}` is not a number; write it out in digits")));
+    }
     match digits.parse::<f64>() {
         Ok(number) if number.is_finite() => Ok((Token::Literal(Literal::Number(number)), at + len)),
         _ => Err(ExprError::new(at, format!("`{digits}` is not a number; arithmetic is not part of policies"))),
@@ -340,7 +356,15 @@ fn unexpected((token, span): &Spanned) -> ExprError {
         Token::Open => {
             "functions and macros are not part of policies; use comparisons, `in`, `&&`, `||` and `!`".to_owned()
         }
-        Token::Name(name) => format!("unexpected `{name}` here"),
+        Token::Name(name) => match name.as_str() {
+            "and" | "AND" => format!("unexpected `{name}` here; write `&&`"),
+            "or" | "OR" => format!("unexpected `{name}` here; write `||`"),
+            "not" | "NOT" => format!("unexpected `{name}` here; write `!`"),
+            _ => format!("unexpected `{name}` here"),
+        },
+        Token::Literal(_) => "unexpected value here; is a `&&` or `||` missing before it?".to_owned(),
+        Token::Relation(_) => "comparisons cannot be chained; write two and join them by `&&`".to_owned(),
+        Token::Close => "this `)` closes nothing; leave it out, or open a `(` before".to_owned(),
         _ => "unexpected symbol here".to_owned(),
     };
     ExprError::new(span.start, message)
@@ -378,7 +402,11 @@ mod tests {
         for (text, at, message) in [
             ("a = b", 2, "`=` is not a comparison; write `==`"),
             ("a &&", 4, "the expression ends where a value was expected"),
-            ("a + b", 2, "unexpected `+`"),
+            ("a + b", 2, "unexpected `+`; arithmetic is not part of policies"),
+            ("a and b", 2, "unexpected `and` here; write `&&`"),
+            ("1 < n < 5", 6, "comparisons cannot be chained; write two and join them by `&&`"),
+            ("n > 8k", 4, "`8k` is not a number; write it out in digits"),
+            ("(a))", 3, "this `)` closes nothing; leave it out, or open a `(` before"),
             ("has(a)", 3, "functions and macros are not part of policies; use comparisons, `in`, `&&`, `||` and `!`"),
             ("a == 'x", 5, "the text that starts here has no closing `'`"),
             ("a in b", 5, "expected a list `[…]` after `in` here"),

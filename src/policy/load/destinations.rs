@@ -50,18 +50,15 @@ impl Loader<'_> {
         let sampled = fields.optional("sampled").and_then(|n| n.flag(problems)).unwrap_or(false);
         fields.finish(problems);
 
-        let boundary = boundary?;
-        if boundary == Boundary::External && (accepts.is_none() || region.is_none()) {
-            problems.add_coded(
-                &node.place,
-                "E004",
-                format!("`{name}` is external: it must say what it `accepts` and its `region`"),
-            );
-            return None;
+        if boundary == Some(Boundary::External) && (accepts.is_none() || region.is_none()) {
+            let message = format!("`{name}` is external: it must say what it `accepts` and its `region`");
+            problems.add_coded(&node.place, "E004", message);
         }
+        // What is missing was reported; the destination stays known, so that what names it is not reported as well.
+        let boundary = boundary.unwrap_or(Boundary::External);
+        let via = via.unwrap_or_default();
         let top = Class(self.set.classes.len().saturating_sub(1) as u8);
         let model = model.unwrap_or_default();
-        let via = via?;
         let price = stated.or_else(|| if via == "embedded" || is_sink { Some(Price::FREE) } else { prices(model) });
         Some(Destination {
             place: node.place.clone(),

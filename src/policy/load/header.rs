@@ -87,9 +87,9 @@ impl Header {
             if self.detectors.iter().any(|d| d.name == name) {
                 problems.add(&key.place, format!("the detector `{name}` is defined twice"));
             }
-            if let Some(kind) = detector(value, problems) {
-                self.detectors.push(DetectorSpec { name: name.to_owned(), kind });
-            }
+            // A mistake in it was reported; its name stays known, so that what uses it is not reported as well.
+            let kind = detector(value, problems).unwrap_or(DetectorKind::Checksum(Vec::new()));
+            self.detectors.push(DetectorSpec { name: name.to_owned(), kind });
         }
     }
 

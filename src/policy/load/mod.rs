@@ -16,8 +16,9 @@ use self::sections::Sections;
 use super::analysis::prove;
 use super::cases;
 use super::set::PolicySet;
+use super::vocabulary::Vocabulary;
 use crate::govern::Price;
-use crate::yaml::{Problems, parse};
+use crate::yaml::{Place, Problems, parse};
 
 /// One policy file.
 #[derive(Clone, Debug)]
@@ -43,10 +44,20 @@ pub fn load(sources: &[Source], prices: Prices<'_>) -> Result<PolicySet, Problem
             Err(found) => problems.extend(found),
         }
     }
+    if !problems.is_empty() {
+        // What the others say cannot be judged without it.
+        return Err(problems.sorted());
+    }
     let sections = Sections::collect(&roots, &mut problems);
     let header = Header::read(&sections, &mut problems);
+    if header.vocabulary.names().count() > Vocabulary::MAX {
+        let most = Vocabulary::MAX;
+        let message = format!("a set has at most {most} names, detectors' and budgets' included");
+        problems.add(&Place::whole("policy set"), message);
+        return Err(problems.sorted());
+    }
     let Some(mut loader) = Loader::new(header, &mut problems, digest(sources)) else {
-        return problems.or_ok(()).and_then(|()| Err(Problems::new()));
+        return Err(problems.sorted());
     };
     loader.read(&sections, prices);
     let set = loader.set;

@@ -22,12 +22,16 @@ impl Loader<'_> {
             Some((last, place)) if last.when.is_some() => self.problems.add(
                 place,
                 format!(
-                    "the last route `{}` has a `when`: a request that it does not match would have no answer",
+                    "the last route `{}` has a `when`: a request that it does not match would have no answer; add a \
+                     route after it without one",
                     last.id
                 ),
             ),
-            Some(_) => {}
-            None => self.problems.add(&Place::whole("policy set"), "no file defines `routes`"),
+            None if sections.routes.is_empty() => {
+                let message = "no file defines `routes`; the shortest is `[{ id: all, order: 1, candidates: […] }]`";
+                self.problems.add(&Place::whole("policy set"), message);
+            }
+            Some(_) | None => {}
         }
         self.set.routes = routes.into_iter().map(|(route, _)| route).collect();
     }
@@ -74,11 +78,16 @@ impl Loader<'_> {
 
     fn model(&mut self, node: &Node) -> Option<DestinationId> {
         let name = node.text(self.problems)?;
-        let found = self.set.destination_named(name).filter(|id| self.set.destination(*id).is_model());
+        let named = self.set.destination_named(name);
+        let found = named.filter(|id| self.set.destination(*id).is_model());
         if found.is_none() {
             let models = self.set.destinations.iter().filter(|d| d.is_model()).map(|d| d.name.as_str());
             let hint = did_you_mean(name, models);
-            self.problems.add_coded(&node.place, "E001", format!("unknown destination `{name}`{hint}"));
+            let message = match named {
+                Some(_) => format!("`{name}` is a sink: it answers no requests{hint}"),
+                None => format!("unknown destination `{name}`{hint}"),
+            };
+            self.problems.add_coded(&node.place, "E001", message);
         }
         found
     }

@@ -91,7 +91,11 @@ impl Loader<'_> {
         if let Some(sealed) = self.set.sealed.iter().find(|c| **c <= up_to_class) {
             let name = self.set.class_name(*sealed).to_owned();
             let place = up_to.map_or_else(|| fields.place().clone(), |n| n.place.clone());
-            self.problems.add_coded(&place, "E006", format!("`{name}` is sealed: nothing may lower it"));
+            self.problems.add_coded(
+                &place,
+                "E006",
+                format!("`{name}` is sealed: nothing may lower it; let `up_to` end below it"),
+            );
         }
         let when = when.unwrap_or_else(|| Some(Condition::constant(Truth::True)))?;
         Some(Declassify { id, place: fields.place().clone(), up_to: up_to_class, to, requires, when })
@@ -104,8 +108,7 @@ impl Loader<'_> {
         let require = transforms(fields, "require", self.problems);
         let (max_output, max_cost) = fields.optional("cap").map_or((None, None), |n| cap(n, self.problems));
         let block = fields.optional("block").and_then(|n| n.text(self.problems)).map(str::to_owned);
-        let idle = only.is_none() && deny.is_none() && require.is_empty() && block.is_none();
-        if idle && max_output.is_none() && max_cost.is_none() {
+        if ["only", "deny", "require", "cap", "block"].into_iter().all(|key| fields.optional(key).is_none()) {
             self.problems.add(
                 fields.place(),
                 format!("the guard `{id}` does nothing; give it `only`, `deny`, `require`, `cap` or `block`"),
