@@ -36,8 +36,8 @@ pub struct Given {
     pub attributes: BTreeMap<String, String>,
     /// Used shares of budgets, by index.
     pub budgets: BTreeMap<usize, f64>,
-    /// Chance of a good answer, by destination; missing ones are unknown.
-    pub p_ok: BTreeMap<DestinationId, f64>,
+    /// Chance of a good answer, by destination, `None` where it is unknown; missing ones are what the set assumes.
+    pub p_ok: BTreeMap<DestinationId, Option<f64>>,
     /// Expected advantage of the closed model.
     pub gain: Option<f64>,
     /// Prompt tokens.
@@ -100,10 +100,16 @@ pub fn outcome(set: &PolicySet, given: &Given) -> Decision {
     };
     let facts = facts(set, &request, &given.attributes);
     let states: Vec<DestinationState> = (set.destinations.iter().enumerate())
-        .map(|(i, destination)| DestinationState {
-            worst_case: destination.price.map(|price| price.worst_case(input, max_output)),
-            p_ok: given.p_ok.get(&DestinationId(i as u8)).copied(),
-            ..DestinationState::default()
+        .map(|(i, destination)| {
+            let id = DestinationId(i as u8);
+            let state = DestinationState {
+                worst_case: destination.price.map(|price| price.worst_case(input, max_output)),
+                ..DestinationState::default()
+            };
+            match given.p_ok.get(&id) {
+                Some(p_ok) => DestinationState { p_ok: *p_ok, ..state },
+                None => state.assuming(set, id),
+            }
         })
         .collect();
     let able = TransformSet(u8::MAX);

@@ -39,10 +39,12 @@ impl<'a> Fields<'a> {
 
     /// Reports every key that was not asked for.
     pub fn finish(self, problems: &mut Problems) {
+        let known = || format!("; it may have `{}`", self.asked.join("`, `"));
         for (key, _) in self.entries {
             let name = key.scalar().unwrap_or_default();
             if !self.asked.contains(&name) {
-                let hint = did_you_mean(name, self.asked.iter().copied());
+                let hint = Some(did_you_mean(name, self.asked.iter().copied()));
+                let hint = hint.filter(|hint| hint.contains("did you mean")).unwrap_or_else(known);
                 problems.add_coded(&key.place, "E001", format!("unknown key `{name}` in {}{hint}", self.what));
             }
         }

@@ -46,6 +46,14 @@ impl Condition {
         }
     }
 
+    /// The facts it depends on, some perhaps more than once.
+    pub fn slots(&self) -> impl Iterator<Item = Slot> {
+        self.ops.iter().filter_map(|op| match op {
+            Op::Bool(slot) | Op::Number(slot, ..) | Op::Word(slot, _) => Some(*slot),
+            Op::Constant(_) | Op::Class(..) | Op::Not(_) | Op::And(..) | Op::Or(..) => None,
+        })
+    }
+
     /// Its value for `facts` and the class with index `class`.
     pub fn eval(&self, facts: &Facts, class: u8) -> Truth {
         match self.ops.len() {

@@ -2,8 +2,11 @@
 
 mod budgets;
 mod destinations;
+mod detectors;
 mod expressions;
 mod header;
+mod prices;
+mod quality;
 mod routes;
 mod rules;
 mod sections;
@@ -11,7 +14,9 @@ mod tests;
 
 use sha2::{Digest, Sha256};
 
+use self::detectors::Elsewhere;
 use self::header::Header;
+pub use self::prices::{PriceFile, price_file};
 use self::sections::Sections;
 use super::cases;
 use super::set::PolicySet;
@@ -43,11 +48,12 @@ pub fn load(sources: &[Source], prices: Prices<'_>) -> Result<PolicySet, Problem
         }
     }
     let sections = Sections::collect(&roots, &mut problems);
-    let header = Header::read(&sections, &mut problems);
+    let mut header = Header::read(&sections, &mut problems);
+    let elsewhere = std::mem::take(&mut header.elsewhere);
     let Some(mut loader) = Loader::new(header, &mut problems, digest(sources)) else {
         return problems.or_ok(()).and_then(|()| Err(Problems::new()));
     };
-    loader.read(&sections, prices);
+    loader.read(&sections, prices, &elsewhere);
     let set = loader.set;
     if problems.is_empty() {
         cases::run(&set, &mut problems);
@@ -96,17 +102,25 @@ impl<'p> Loader<'p> {
             guards: Vec::new(),
             budgets: Vec::new(),
             routes: Vec::new(),
+            estimators: Vec::new(),
+            affinity: None,
+            labels: header.labels,
+            helpers: Vec::new(),
             invariants: Vec::new(),
             cases: Vec::new(),
         };
         Some(Self { set, problems })
     }
 
-    fn read(&mut self, sections: &Sections<'_>, prices: Prices<'_>) {
+    fn read(&mut self, sections: &Sections<'_>, prices: Prices<'_>, elsewhere: &[Elsewhere]) {
         self.destinations(sections, prices);
+        self.prices(sections);
         self.budgets(sections);
         self.rules(sections);
+        self.estimators(sections);
         self.routes(sections);
+        self.affinity(sections);
+        self.helpers(elsewhere);
         self.tests(sections);
     }
 }
