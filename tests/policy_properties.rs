@@ -37,7 +37,7 @@ impl Draft {
         let mut text = String::from(
             "ajar: policy/v1\nname: random\nauthority: base\nclasses: [public, internal, confidential, restricted]\n\
              sealed: [restricted]\ndefault_class: confidential\nattributes:\n  key.app: { one_of: [a, b, c], default: a }\n  \
-             key.team: { one_of: [x, y], required: true }\n  client.label: { one_of: [none, high], default: none }\ndetectors:\n",
+             key.team: { one_of: [x, y], required: true }\n  key.region: { one_of: [eu, us], required: true }\n  client.label: { one_of: [none, high], default: none }\ndetectors:\n",
         );
         for (name, kind) in DETECTORS.iter().zip(KINDS) {
             writeln!(text, "  {name}: {kind}").unwrap();
@@ -80,6 +80,8 @@ fn atom() -> impl Strategy<Value = String> {
         Just("unknown.any".to_owned()),
         prop::sample::select(vec!["a", "b", "c"]).prop_map(|w| format!("key.app == \"{w}\"")),
         prop::sample::select(vec!["x", "y"]).prop_map(|w| format!("key.team != \"{w}\"")),
+        prop::sample::select(vec!["startsWith", "endsWith", "contains", "matches"])
+            .prop_map(|test| format!("key.team.{test}(\"x\")")),
         Just("client.label == \"high\"".to_owned()),
         Just("uses.image".to_owned()),
         prop::sample::select(&CLASSES[..]).prop_map(|c| format!("class >= {c}")),
@@ -114,6 +116,9 @@ fn draft() -> impl Strategy<Value = Draft> {
         "only: 'dest.boundary == \"host\" || dest.region == \"eu\"'",
         "deny: 'dest.region == \"us\"'",
         "deny: 'dest.name == \"out0\" && finding.card'",
+        "only: 'dest.boundary == \"host\" || dest.region == key.region'",
+        "deny: 'dest.region != key.region && dest.boundary == \"external\"'",
+        "deny: 'dest.name.startsWith(\"out\") && unknown.any'",
         "require: [pseudonymize]",
         "cap: { max_output: 100 }",
     ]);
@@ -142,14 +147,16 @@ fn given() -> impl Strategy<Value = Given> {
         word(&["a", "b", "c"]),
         word(&["x", "y", "unknown"]),
         word(&["none", "high", "nonsense"]),
+        word(&["eu", "us", "unknown"]),
         any::<bool>(),
     )
-        .prop_map(|(findings, app, team, label, image)| Given {
+        .prop_map(|(findings, app, team, label, region, image)| Given {
             findings: findings.into_iter().enumerate().collect(),
             attributes: BTreeMap::from([
                 ("key.app".into(), app.into()),
                 ("key.team".into(), team.into()),
                 ("client.label".into(), label.into()),
+                ("key.region".into(), region.into()),
             ]),
             uses: if image { vec!["image"] } else { Vec::new() },
             ..Given::default()
@@ -194,6 +201,72 @@ proptest! {
         prop_assert_eq!(names(&set, &a), names(&other, &b));
         prop_assert_eq!(a.transforms, b.transforms);
         prop_assert_eq!(a.max_output, b.max_output);
+    }
+}
+
+/// Everything that a team file may hold, at random.
+fn team() -> impl Strategy<Value = String> {
+    let class = prop::sample::select(&CLASSES[..]);
+    let rule = prop_oneof![
+        (class, condition()).prop_map(|(c, when)| ("classify", format!("raise: {c}, when: '{when}'"))),
+        (
+            condition(),
+            prop::sample::select(vec![
+                "only: 'dest.region == \"eu\"'",
+                "deny: 'dest.name == \"home\"'",
+                "require: [rewrite]",
+                "block: no",
+            ])
+        )
+            .prop_map(|(when, effect)| ("guards", format!("when: '{when}', {effect}"))),
+        (0.0..2.0f64).prop_map(|at| (
+            "budgets",
+            format!(
+                "per: key, window: day, limit: 1 USD, ladder: [{{ at: {at:.2}, only: 'dest.boundary == \"host\"' }}]"
+            ),
+        )),
+        condition().prop_map(|when| ("routes", format!("order: 0, when: '{when}', candidates: [out0]"))),
+    ];
+    prop::collection::vec(rule, 1..6).prop_map(|rules| {
+        let mut text = String::from(
+            "ajar: policy/v1\nname: team\nauthority: team\nattributes:\n  key.squad: { one_of: [red, blue], required: true }\n\
+             detectors:\n  ours: { kind: pattern, set: contact@1 }\nestimators: { out0: { assumed: 0.99 } }\n",
+        );
+        for section in ["classify", "guards", "budgets", "routes"] {
+            // A second route of the same order is an error.
+            let most = if section == "routes" { 1 } else { 9 };
+            let rules: Vec<_> = rules.iter().filter(|(of, _)| *of == section).take(most).collect();
+            if !rules.is_empty() {
+                writeln!(text, "{section}:").unwrap();
+                rules.iter().enumerate().for_each(|(i, (_, rule))| writeln!(text, "  - {{ id: t{i}, {rule} }}").unwrap());
+            }
+        }
+        text
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, max_global_rejects: 100_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_team_file_never_lets_more_destinations_in(draft in draft(), team in team(), given in given(), ours in any::<bool>()) {
+        let Some(base) = draft.load() else { return Err(TestCaseError::reject("not a valid set")) };
+        let sources = [
+            Source { file: "base.yaml".into(), text: draft.yaml() },
+            Source { file: "team.yaml".into(), text: team.clone() },
+        ];
+        let Ok(both) = load(&sources, &|_| Some(Price::FREE)) else { return Err(TestCaseError::reject("not a valid file")) };
+        let (before, mut given) = (outcome(&base, &given), given);
+        given.findings.insert(DETECTORS.len(), if ours { Truth::True } else { Truth::Unknown });
+        let after = outcome(&both, &given);
+        prop_assert!(after.class >= before.class, "{}\n{}", draft.yaml(), team);
+        let wider: Vec<_> =
+            names(&both, &after).into_iter().filter(|name| !names(&base, &before).contains(name)).collect();
+        prop_assert!(wider.is_empty(), "lets in {wider:?}\n{}\n{team}", draft.yaml());
+        for id in after.permitted.iter() {
+            let (asked, now) = (before.transforms[usize::from(id.0)], after.transforms[usize::from(id.0)]);
+            prop_assert_eq!(asked.union(now), now, "asks less\n{}\n{}", draft.yaml(), team);
+        }
     }
 }
 
