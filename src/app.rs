@@ -214,7 +214,8 @@ fn cross_check(config: &Config, set: &PolicySet, problems: &mut Problems) {
         check_destination(config, destination, problems);
     }
     let place = Place::whole(config.file.display().to_string());
-    set.detectors.iter().for_each(|detector| check_detector(detector, &place, problems));
+    let policies = Place::whole(config.policies.display().to_string());
+    set.detectors.iter().for_each(|detector| check_detector(detector, &policies, problems));
     for (pattern, target) in &config.models.aliases {
         if target != "auto" && set.destination_named(target).is_none() {
             let hint = did_you_mean(target, set.destinations.iter().map(|d| d.name.as_str()));
@@ -273,7 +274,10 @@ fn check_detector(detector: &DetectorSpec, place: &Place, problems: &mut Problem
 
 fn check_attribute(set: &PolicySet, key: &str, name: &str, word: &str, place: &Place, problems: &mut Problems) {
     let full = format!("key.{name}");
+    let counted = set.budgets.iter().any(|budget| budget.per == set::Scope::Attribute(name.to_owned()));
     match set.vocabulary.slot(&full) {
+        // A budget counts by any word: the names of teams are no vocabulary.
+        None if counted => {}
         None => {
             let known = set.vocabulary.names().filter(|known| known.starts_with("key."));
             let hint = did_you_mean(&full, known);

@@ -6,6 +6,7 @@ mod explain;
 mod keys;
 mod log;
 mod models;
+mod policy;
 mod serve;
 
 use std::path::{Path, PathBuf};
@@ -72,6 +73,9 @@ enum Command {
     /// List, fetch and verify open models.
     #[command(subcommand)]
     Models(models::Action),
+    /// Work on policies: the form of their files.
+    #[command(subcommand)]
+    Policy(policy::Action),
     /// Measure detectors or the difficulty model on labelled data.
     #[command(subcommand)]
     Evaluate(evaluate::Subject),
@@ -105,6 +109,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Keys(action) => keys::run(&action),
         Command::Log(action) => runtime()?.block_on(log::run(action)),
         Command::Models(action) => runtime()?.block_on(models::run(action)),
+        Command::Policy(action) => policy::run(action),
         Command::Evaluate(subject) => evaluate::run(&subject),
         Command::Fit(args) => evaluate::fit(&args),
         Command::Completions { shell } => {

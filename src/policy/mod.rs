@@ -13,6 +13,7 @@ pub mod label;
 pub mod load;
 pub mod permit;
 pub mod quality;
+pub mod schema;
 pub mod set;
 pub mod vocabulary;
 
