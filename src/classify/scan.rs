@@ -1,5 +1,7 @@
 //! Runs the detectors of a policy set over the parts of a request.
 
+use std::time::Duration;
+
 use super::detect::{
     Cluster, DEFAULT_WORDS, Family, Hit, Labels, Secrets, Ssn, card, cluster_at, email_around, iban_at, ipv4_in,
     ipv6_around, phone, ssn, ssn_context,
@@ -13,7 +15,7 @@ use crate::chat::{Part, Source};
 pub const MAX_FINDINGS: usize = 256;
 
 /// A detector as a policy declares it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct DetectorSpec {
     /// Its name in the policy: what `finding.<name>` refers to.
     pub name: String,
@@ -22,7 +24,7 @@ pub struct DetectorSpec {
 }
 
 /// What a detector looks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum DetectorKind {
     /// Identifiers that a checksum or an issuing rule confirms.
     Checksum(Vec<Recognizer>),
@@ -34,15 +36,34 @@ pub enum DetectorKind {
         /// The words.
         words: Vec<String>,
     },
+    /// What a model recognises.
+    Model(ModelSpec),
+    /// What another service recognises.
+    External {
+        /// How long it may take.
+        deadline: Duration,
+    },
 }
 
 impl DetectorKind {
-    /// Whether it is a model's opinion, which may miss, rather than a checksum, a pattern or a label.
-    pub fn is_statistical(&self) -> bool {
+    /// How much its findings can be relied on.
+    pub fn strength(&self) -> Strength {
         match self {
-            Self::Checksum(_) | Self::Pattern(_) | Self::Label { .. } => false,
+            Self::Checksum(_) | Self::Pattern(_) | Self::Label { .. } => Strength::Deterministic,
+            Self::Model(_) | Self::External { .. } => Strength::Statistical,
         }
     }
+}
+
+/// A recogniser that is a model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelSpec {
+    /// Its name and version: `names@1`.
+    pub model: String,
+    /// What score of an entity counts as a finding; the model's own choice for those not named.
+    pub thresholds: Vec<(String, f64)>,
+    /// How long it may take for a request.
+    pub deadline: Option<Duration>,
 }
 
 /// What the detectors said.
@@ -65,6 +86,8 @@ pub struct Scanner {
     labels: Vec<(u16, Labels)>,
     secrets: Option<Secrets>,
     ssn_context: Option<Labels>,
+    /// Detectors that nothing here can run: what they would find is unknown.
+    absent: Vec<u16>,
 }
 
 impl Scanner {
@@ -76,6 +99,7 @@ impl Scanner {
             labels: Vec::new(),
             secrets: None,
             ssn_context: None,
+            absent: Vec::new(),
         };
         for (index, spec) in (0..=u16::MAX).zip(specs) {
             match &spec.kind {
@@ -86,6 +110,7 @@ impl Scanner {
                     scanner.labels.push((index, Labels::new(&DEFAULT_WORDS)));
                 }
                 DetectorKind::Label { words } => scanner.labels.push((index, Labels::new(words))),
+                DetectorKind::Model(_) | DetectorKind::External { .. } => scanner.absent.push(index),
             }
         }
         scanner.secrets = scanner.wants(Family::Secret).then(Secrets::default);
@@ -107,7 +132,11 @@ impl Scanner {
         if !collector.in_context.is_empty() && self.speaks_of_ssn(parts) {
             collector.accept_context();
         }
-        collector.finish()
+        let mut scan = collector.finish();
+        for detector in &self.absent {
+            scan.results[usize::from(*detector)].truth = Truth::Unknown;
+        }
+        scan
     }
 
     fn speaks_of_ssn(&self, parts: &[Part<'_>]) -> bool {

@@ -64,7 +64,7 @@ enum Command {
     Check(check::Args),
     /// Say what would be decided about a request, and why, without executing it.
     Explain(explain::Args),
-    /// Test, review and compare policies.
+    /// Write, test, review and compare policies.
     #[command(subcommand)]
     Policy(policy::Action),
     /// Make virtual keys.

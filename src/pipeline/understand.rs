@@ -193,7 +193,8 @@ impl View<'_> {
     fn weigh(&self, decoded: &Decoded<'_>, preference: Option<DestinationId>) -> Weighed {
         let start = Instant::now();
         let scan = self.policy.scanner.scan(&decoded.parts);
-        let verdicts: Vec<Truth> = scan.results.iter().map(|result| result.truth).collect();
+        let mut verdicts: Vec<Truth> = scan.results.iter().map(|result| result.truth).collect();
+        self.read_labels(&mut verdicts);
         let gain = self.gateway.estimator.gain(&asked(&decoded.request));
         let classified = Instant::now();
 
@@ -233,6 +234,17 @@ impl View<'_> {
             local: &local,
         };
         facts(set, &request, &self.attributes())
+    }
+
+    /// Labels on the request and on the key can only raise a verdict.
+    fn read_labels(&self, verdicts: &mut [Truth]) {
+        for label in &self.policy.set.labels {
+            let header = label.header.iter().flat_map(|name| self.headers.get_all(name.as_str()));
+            // What cannot be read is not `none`.
+            let said = header.map(|value| value.to_str().unwrap_or("unreadable").trim());
+            let truth = label.truth(&self.policy.set.vocabulary, said, &self.subject.attributes);
+            verdicts[label.detector] = verdicts[label.detector] | truth;
+        }
     }
 
     fn budget_shares(&self) -> Vec<Option<f64>> {
@@ -288,8 +300,10 @@ impl View<'_> {
                 lacks,
                 worst_case: destination.price.map(|price| price.worst_case(tokens_input, max_output.into())),
                 p_ok: None,
+                assumed: false,
                 ttft: None,
             }
+            .assuming(set, id)
         };
         set.destinations.iter().enumerate().map(state).collect()
     }

@@ -78,6 +78,8 @@ pub enum Choice {
     Objective,
     /// `p_ok` is unknown, and the route says whom to ask then.
     QualityUnknown,
+    /// The route's cascade starts with it.
+    Cascade,
     /// Nobody meets the objective; it comes nearest.
     BestAvailable,
 }
@@ -90,6 +92,7 @@ impl Choice {
             Self::Preferred => "client_preference",
             Self::Objective => "meets_objective",
             Self::QualityUnknown => "quality_unknown",
+            Self::Cascade => "cascade",
             Self::BestAvailable => "below_quality_target",
         }
     }
@@ -235,6 +238,10 @@ impl Plan {
         // A route lists each destination once, so there are never more than MAX.
         self.candidates[self.len] = candidate;
         self.len += 1;
+    }
+
+    pub(super) fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
     }
 
     pub(super) fn as_slice(&self) -> &[Candidate] {

@@ -79,6 +79,11 @@ impl Condition {
         self.ops.iter().any(|op| matches!(op, Op::Class(..)))
     }
 
+    /// The facts it depends on, some perhaps more than once.
+    pub fn slots(&self) -> impl Iterator<Item = Slot> {
+        self.ops.iter().filter_map(Op::slot)
+    }
+
     /// Its value for `facts` and the class with index `class`.
     pub fn eval(&self, facts: &Facts, class: u8) -> Truth {
         match self.ops.len() {
