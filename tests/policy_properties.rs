@@ -388,6 +388,31 @@ proptest! {
     }
 
     #[test]
+    fn the_order_of_rules_and_files_has_no_meaning(draft in draft(), asked in asked(), seed in any::<u64>()) {
+        let set = draft.load();
+        let shuffled = draft.shuffled(&mut Random::new(seed));
+        let a = asked.decide(&set);
+        for other in [shuffled.load(), shuffled.load_from_two_files()] {
+            let b = asked.decide(&other);
+            prop_assert_eq!((a.class, a.basis), (b.class, b.basis));
+            prop_assert_eq!(a.permitted, b.permitted);
+            prop_assert_eq!(a.transforms, b.transforms);
+            prop_assert_eq!((a.max_output, a.max_cost, a.route), (b.max_output, b.max_cost, b.route));
+            prop_assert_eq!(a.plan(), b.plan());
+            let kind = |decision: &Decision| match decision.outcome {
+                Outcome::Go(choice) => Ok(choice),
+                Outcome::Refuse(refusal) => Err(refusal.kind),
+            };
+            prop_assert_eq!(kind(&a), kind(&b));
+        }
+    }
+}
+
+proptest! {
+    // Each case loads six sets.
+    #![proptest_config(ProptestConfig { cases: 120, ..ProptestConfig::default() })]
+
+    #[test]
     fn one_more_rule_that_restricts_lets_in_nobody(
         draft in draft(),
         asked in asked(),
@@ -416,26 +441,6 @@ proptest! {
         for (what, draft) in more {
             let stricter = draft.load();
             restricts(what, &stricter, &asked.decide(&stricter), &before)?;
-        }
-    }
-
-    #[test]
-    fn the_order_of_rules_and_files_has_no_meaning(draft in draft(), asked in asked(), seed in any::<u64>()) {
-        let set = draft.load();
-        let shuffled = draft.shuffled(&mut Random::new(seed));
-        let a = asked.decide(&set);
-        for other in [shuffled.load(), shuffled.load_from_two_files()] {
-            let b = asked.decide(&other);
-            prop_assert_eq!((a.class, a.basis), (b.class, b.basis));
-            prop_assert_eq!(a.permitted, b.permitted);
-            prop_assert_eq!(a.transforms, b.transforms);
-            prop_assert_eq!((a.max_output, a.max_cost, a.route), (b.max_output, b.max_cost, b.route));
-            prop_assert_eq!(a.plan(), b.plan());
-            let kind = |decision: &Decision| match decision.outcome {
-                Outcome::Go(choice) => Ok(choice),
-                Outcome::Refuse(refusal) => Err(refusal.kind),
-            };
-            prop_assert_eq!(kind(&a), kind(&b));
         }
     }
 }

@@ -73,6 +73,8 @@ struct Decider<'a> {
     set: &'a PolicySet,
     inputs: &'a Inputs<'a>,
     decision: Decision,
+    /// All destinations of the set.
+    all: DestinationSet,
     /// Factor by which budgets make remote look dearer.
     reprice: f64,
 }
@@ -94,7 +96,8 @@ impl<'a> Decider<'a> {
             outcome: Outcome::Go(Choice::Listed),
             plan: Plan::new(),
         };
-        Self { set, inputs, decision, reprice: 1.0 }
+        let all = set.destinations.iter().map(|_| true).collect();
+        Self { set, inputs, decision, all, reprice: 1.0 }
     }
 
     // === class
@@ -194,6 +197,9 @@ impl<'a> Decider<'a> {
     }
 
     fn require(&mut self, transforms: TransformSet) {
+        if transforms.is_empty() {
+            return;
+        }
         for (i, destination) in self.set.destinations.iter().enumerate() {
             if destination.boundary == Boundary::External {
                 self.decision.transforms[i] = self.decision.transforms[i].union(transforms);
@@ -238,13 +244,10 @@ impl<'a> Decider<'a> {
 
     fn restrict(&mut self, only: Option<&DestinationCondition>, deny: Option<&DestinationCondition>, barrier: Barrier) {
         let (facts, class) = (self.inputs.facts, self.decision.class.0);
-        let kept = only.map_or(DestinationSet(u64::MAX), |only| only.certain(facts, class));
+        let removed = only.map_or(DestinationSet::EMPTY, |only| self.all.without(only.certain(facts, class)));
         let denied = deny.map_or(DestinationSet::EMPTY, |deny| deny.possible(facts, class));
-        for i in 0..self.set.destinations.len() {
-            let id = DestinationId(i as u8);
-            if !kept.contains(id) || denied.contains(id) {
-                self.bar(i, barrier);
-            }
+        for id in removed.or(denied).iter() {
+            self.bar(usize::from(id.0), barrier);
         }
     }
 

@@ -125,6 +125,11 @@ impl DestinationSet {
     /// None.
     pub const EMPTY: Self = Self(0);
 
+    /// Just `id`.
+    pub fn of(id: DestinationId) -> Self {
+        Self(1 << id.0)
+    }
+
     /// Whether `id` is in it.
     pub fn contains(self, id: DestinationId) -> bool {
         self.0 & (1 << id.0) != 0
@@ -145,6 +150,16 @@ impl DestinationSet {
         Self(self.0 & other.0)
     }
 
+    /// Those in either.
+    pub fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Those not in `other`.
+    pub fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// Whether there is none.
     pub fn is_empty(self) -> bool {
         self.0 == 0
@@ -152,7 +167,12 @@ impl DestinationSet {
 
     /// Each, lowest index first.
     pub fn iter(self) -> impl Iterator<Item = DestinationId> {
-        (0..64u8).filter(move |i| self.0 & (1 << i) != 0).map(DestinationId)
+        let mut rest = self;
+        std::iter::from_fn(move || {
+            let id = (!rest.is_empty()).then(|| DestinationId(rest.0.trailing_zeros() as u8))?;
+            rest.remove(id);
+            Some(id)
+        })
     }
 }
 
