@@ -143,14 +143,15 @@ impl DestinationCondition {
 
     /// The condition for the destination with index `destination`.
     pub fn of(&self, destination: usize) -> &Condition {
-        &self.conditions[destination]
+        let id = DestinationId(destination as u8);
+        // Every destination is in one group.
+        let group = self.groups.iter().position(|(group, _)| group.contains(id)).unwrap_or_default();
+        &self.groups[group].1
     }
 
     /// Its value for the destination with index `destination`.
     pub fn eval(&self, destination: usize, facts: &Facts, class: u8) -> Truth {
-        let id = DestinationId(destination as u8);
-        let group = self.groups.iter().find(|(group, _)| group.contains(id));
-        group.map_or(Truth::Unknown, |(_, condition)| condition.eval(facts, class))
+        self.of(destination).eval(facts, class)
     }
 
     fn those(&self, wanted: impl Fn(&Condition) -> bool) -> DestinationSet {

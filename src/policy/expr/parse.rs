@@ -350,7 +350,7 @@ mod tests {
             ("a.filter(x, true)", 2, NO_FUNCTIONS),
             ("a.startswith('x')", 2, "unknown function `startswith`; did you mean `startsWith`?"),
             ("a.contains('x', 'y')", 14, "expected `)` here"),
-            ("a.contains()", 11, "unexpected symbol here"),
+            ("a.contains()", 11, "this `)` closes nothing; leave it out, or open a `(` before"),
             ("a == 'x\\n'", 5, "escapes (`\\`) are not allowed in texts; a pattern is written raw: r\"\\d+\""),
             ("a.b. == 'x'", 0, "`a.b.` is not a name"),
             ("a >= 1.", 5, "`1.` is not a number; arithmetic is not part of policies"),

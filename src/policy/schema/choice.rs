@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::rules::Cap;
 use schemars::JsonSchema;
 
 use super::{Condition, Scalar, Span};
@@ -298,8 +299,8 @@ pub enum AffinityKey {
 pub struct Test {
     /// What it shows.
     pub name: String,
-    /// Names of the vocabulary with their values, `p_ok.<destination>`, and `client.model`, the destination that the client
-    /// names. `unknown` where nobody knows.
+    /// Names of the vocabulary with their values, `p_ok.<destination>`, `cost.<destination>` (the most it can cost
+    /// there, in US dollars), and `client.model`, the destination that the client names. `unknown` where nobody knows.
     pub given: Option<BTreeMap<String, Scalar>>,
     /// What must come out.
     pub expect: Expect,
@@ -317,6 +318,8 @@ pub struct Expect {
     pub plan: Option<Vec<String>>,
     /// All models that may receive it.
     pub permitted: Option<Vec<String>>,
+    /// All sinks that may receive it.
+    pub sinks: Option<Vec<String>>,
     /// Nothing external may receive it.
     pub external: Option<Nobody>,
     /// What must be done to the body for the first.
@@ -326,6 +329,8 @@ pub struct Expect {
     pub flags: Option<Vec<String>>,
     /// The route's id.
     pub route: Option<String>,
+    /// The caps that hold.
+    pub cap: Option<Cap>,
     /// It is refused for this reason.
     pub refused: Option<String>,
 }
