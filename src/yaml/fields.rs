@@ -39,7 +39,7 @@ impl<'a> Fields<'a> {
 
     /// Reports every key that was not asked for.
     pub fn finish(self, problems: &mut Problems) {
-        let known = || format!("; it may have `{}`", self.asked.join("`, `"));
+        let known = || format!("; expected one of `{}`", self.asked.join("`, `"));
         for (key, _) in self.entries {
             let name = key.scalar().unwrap_or_default();
             if !self.asked.contains(&name) {
