@@ -24,7 +24,9 @@ impl<'a> Fields<'a> {
 
     /// The value of `key`, if it is there.
     pub fn optional(&mut self, key: &'static str) -> Option<&'a Node> {
-        self.asked.push(key);
+        if !self.asked.contains(&key) {
+            self.asked.push(key);
+        }
         self.entries.iter().find(|(k, _)| k.scalar() == Some(key)).map(|(_, value)| value)
     }
 
