@@ -101,21 +101,19 @@ impl Running {
 /// # Errors
 /// Every mistake at once, or the file that cannot be read.
 pub fn load_policy(config: &Config) -> Result<PolicySet, StartError> {
-    let sources = read_policies(&config.policies)?;
-    let prices = read_prices(config, &sources)?;
-    let set = policy::load(&sources, &|model| prices.price(model))?;
+    let set = load_set(&config.policies)?;
     let mut problems = Problems::new();
     cross_check(config, &set, &mut problems);
     Ok(problems.or_ok(set)?)
 }
 
-/// Loads the policy set of a folder: checked, tested and proved, with the prices of the catalogue.
+/// Loads the policy set of a folder: checked, tested and proved, with the prices that it names, or the catalogue's.
 ///
 /// # Errors
 /// Every mistake at once, or the file that cannot be read.
 pub fn load_set(folder: &Path) -> Result<PolicySet, StartError> {
     let sources = read_policies(folder)?;
-    let prices = PriceList::embedded();
+    let prices = read_prices(folder, &sources)?;
     Ok(policy::load(&sources, &|model| prices.price(model))?)
 }
 
@@ -204,9 +202,9 @@ fn read_policies(folder: &Path) -> Result<Vec<policy::Source>, StartError> {
 }
 
 /// The list of prices in force: the set's own file, or the catalogue.
-fn read_prices(config: &Config, sources: &[policy::Source]) -> Result<PriceList, StartError> {
+fn read_prices(folder: &Path, sources: &[policy::Source]) -> Result<PriceList, StartError> {
     let Some(file) = policy::price_file(sources) else { return Ok(PriceList::embedded()) };
-    let path = config.policies.join(&file.path);
+    let path = folder.join(&file.path);
     match std::fs::read_to_string(&path) {
         Ok(text) => Ok(PriceList::from_yaml(&path.display().to_string(), &text)?),
         Err(error) => {

@@ -333,6 +333,6 @@ fn an_unknown_key_without_a_likely_meaning_is_answered_with_the_keys_there_are()
     let told = told(&format!("guards: [{{ id: a, xyz: 1, block: no }}]\n{ROUTES}"));
     assert_eq!(
         told,
-        "1:19: E001: unknown key `xyz` in a guard; it may have `id`, `when`, `only`, `deny`, `require`, `cap`, `block`"
+        "1:19: E001: unknown key `xyz` in a guard; expected one of `id`, `when`, `only`, `deny`, `require`, `cap`, `block`"
     );
 }

@@ -141,7 +141,7 @@ fn the_loader_and_the_schema_know_the_same_keys_everywhere() {
     let mut read: BTreeMap<String, BTreeSet<Words>> = BTreeMap::new();
     for message in messages(EVERY_MAP) {
         if let Some((what, keys)) =
-            message.strip_prefix("unknown key `zzz` in ").and_then(|m| m.split_once("; it may have "))
+            message.strip_prefix("unknown key `zzz` in ").and_then(|m| m.split_once("; expected one of "))
         {
             read.entry(what.to_owned()).or_default().insert(quoted(keys));
         }

@@ -15,7 +15,7 @@ use crate::cache::CacheControl;
 use crate::cache::key::{CacheKey, Scope};
 use crate::chat::{ChatRequest, Json, MicroUsd, Part, Role, Source, Text};
 use crate::classify::{Gain, Scan, Truth};
-use crate::govern::{Spender, Subject};
+use crate::govern::{Price, Spender, Subject};
 use crate::policy::decision::{Decision, Outcome, Refusal, RefusalKind};
 use crate::policy::explain::{Explanation, Seen};
 use crate::policy::facts::{RequestFacts, facts};
@@ -385,7 +385,7 @@ fn usual_max_output(gateway: &Gateway, policy: &Policy, id: DestinationId) -> u3
     let destination = policy.set.destination(id);
     let known = match destination.is_embedded() {
         true => context_window(gateway, policy, id),
-        false => gateway.prices.price(&destination.model).and_then(|model| model.max_output),
+        false => listed(gateway, destination, |price| price.max_output),
     };
     known.and_then(|tokens| u32::try_from(tokens).ok()).unwrap_or(DEFAULT_MAX_OUTPUT)
 }
@@ -399,7 +399,13 @@ fn context_window(gateway: &Gateway, policy: &Policy, id: DestinationId) -> Opti
         let local = gateway.config.local.iter().find(|l| l.name == destination.model || l.model == destination.model);
         return local.map(|local| local.context.into());
     }
-    gateway.prices.price(&destination.model).and_then(|model| model.context)
+    listed(gateway, destination, |price| price.context)
+}
+
+/// What the set's own price list says of a model, else what the catalogue does.
+fn listed(gateway: &Gateway, destination: &Destination, what: impl Fn(Price) -> Option<u64>) -> Option<u64> {
+    let catalogue = || gateway.prices.price(&destination.model).and_then(&what);
+    destination.price.and_then(&what).or_else(catalogue)
 }
 
 /// Whether the policy keeps text of requests of this class in the record.

@@ -24,7 +24,9 @@ impl<'a> Fields<'a> {
 
     /// The value of `key`, if it is there.
     pub fn optional(&mut self, key: &'static str) -> Option<&'a Node> {
-        self.asked.push(key);
+        if !self.asked.contains(&key) {
+            self.asked.push(key);
+        }
         self.entries.iter().find(|(k, _)| k.scalar() == Some(key)).map(|(_, value)| value)
     }
 
@@ -39,7 +41,7 @@ impl<'a> Fields<'a> {
 
     /// Reports every key that was not asked for.
     pub fn finish(self, problems: &mut Problems) {
-        let known = || format!("; it may have `{}`", self.asked.join("`, `"));
+        let known = || format!("; expected one of `{}`", self.asked.join("`, `"));
         for (key, _) in self.entries {
             let name = key.scalar().unwrap_or_default();
             if !self.asked.contains(&name) {

@@ -18,6 +18,7 @@ mod leak;
 mod local;
 mod sdk;
 mod serving;
+mod sets;
 #[path = "../../examples/provider_sim/sim.rs"]
 mod sim;
 mod text;

@@ -130,7 +130,8 @@ impl Witness {
         // More tokens would cost more, unless the test says otherwise.
         let longer = self.facts.iter().any(|(name, _)| name.starts_with("tokens."));
         let costs = self.costs.iter().filter(|_| longer);
-        let facts: Vec<String> = self.facts.iter().chain(costs).map(|(name, value)| format!("{name}: {value}")).collect();
+        let facts: Vec<String> =
+            self.facts.iter().chain(costs).map(|(name, value)| format!("{name}: {value}")).collect();
         if facts.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", facts.join(", ")) }
     }
 }

@@ -232,6 +232,9 @@ impl Parser {
         let Some((receiver, test)) = tested else {
             return Err(no_such_function(name, span));
         };
+        if self.peek().is_some_and(|(token, _)| *token == Token::Close) {
+            return Err(ExprError::new(self.here(), "a text is missing between the parentheses"));
+        }
         let argument = self.primary()?;
         let end = self.expect(&Token::Close, "`)`")?;
         let at_receiver = span.start..span.start + receiver.len();
@@ -350,7 +353,7 @@ mod tests {
             ("a.filter(x, true)", 2, NO_FUNCTIONS),
             ("a.startswith('x')", 2, "unknown function `startswith`; did you mean `startsWith`?"),
             ("a.contains('x', 'y')", 14, "expected `)` here"),
-            ("a.contains()", 11, "this `)` closes nothing; leave it out, or open a `(` before"),
+            ("a.contains()", 11, "a text is missing between the parentheses"),
             ("a == 'x\\n'", 5, "escapes (`\\`) are not allowed in texts; a pattern is written raw: r\"\\d+\""),
             ("a.b. == 'x'", 0, "`a.b.` is not a name"),
             ("a >= 1.", 5, "`1.` is not a number; arithmetic is not part of policies"),

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::rules::Cap;
 use schemars::JsonSchema;
 
-use super::{Condition, Scalar, Span};
+use super::{Cap, Condition, Scalar, Span};
 use crate::policy::quality::{Check, Signal, Switch};
 use crate::policy::set::Transform;
 
