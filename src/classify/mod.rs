@@ -2,11 +2,13 @@
 
 mod detect;
 pub mod difficulty;
+mod models;
+pub mod names;
 pub mod normalise;
 pub mod scan;
 pub mod signals;
 pub mod truth;
 
-pub use scan::{DetectorKind, DetectorSpec, PatternSet, Recognizer, Scan, Scanner};
+pub use scan::{DetectorKind, DetectorSpec, ModelSpec, PatternSet, Recognizer, Scan, Scanner};
 pub use signals::{DetectorResult, Entity, Finding, Gain, Strength};
 pub use truth::Truth;

@@ -1,10 +1,13 @@
 //! Runs the detectors of a policy set over the parts of a request.
 
+use std::time::Duration;
+
 use super::detect::{
     Cluster, DEFAULT_WORDS, Family, Hit, Labels, Secrets, Ssn, card, cluster_at, email_around, iban_at, ipv4_in,
     ipv6_around, phone, ssn, ssn_context,
 };
 pub use super::detect::{PatternSet, Recognizer};
+use super::models::Models;
 use super::normalise::Normalised;
 use super::{DetectorResult, Finding, Strength, Truth};
 use crate::chat::{Part, Source};
@@ -13,7 +16,7 @@ use crate::chat::{Part, Source};
 pub const MAX_FINDINGS: usize = 256;
 
 /// A detector as a policy declares it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct DetectorSpec {
     /// Its name in the policy: what `finding.<name>` refers to.
     pub name: String,
@@ -22,7 +25,7 @@ pub struct DetectorSpec {
 }
 
 /// What a detector looks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum DetectorKind {
     /// Identifiers that a checksum or an issuing rule confirms.
     Checksum(Vec<Recognizer>),
@@ -34,6 +37,34 @@ pub enum DetectorKind {
         /// The words.
         words: Vec<String>,
     },
+    /// What a model recognises.
+    Model(ModelSpec),
+    /// What another service recognises.
+    External {
+        /// How long it may take.
+        deadline: Duration,
+    },
+}
+
+impl DetectorKind {
+    /// How much its findings can be relied on.
+    pub fn strength(&self) -> Strength {
+        match self {
+            Self::Checksum(_) | Self::Pattern(_) | Self::Label { .. } => Strength::Deterministic,
+            Self::Model(_) | Self::External { .. } => Strength::Statistical,
+        }
+    }
+}
+
+/// A recogniser that is a model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelSpec {
+    /// Its name and version: `names@1`.
+    pub model: String,
+    /// What score of an entity counts as a finding. What is not named is not looked for; without any, the model chooses.
+    pub thresholds: Vec<(String, f64)>,
+    /// How long it may take for a request.
+    pub deadline: Option<Duration>,
 }
 
 /// What the detectors said.
@@ -56,6 +87,9 @@ pub struct Scanner {
     labels: Vec<(u16, Labels)>,
     secrets: Option<Secrets>,
     ssn_context: Option<Labels>,
+    /// Detectors that nothing here can run: what they would find is unknown.
+    absent: Vec<u16>,
+    models: Models,
 }
 
 impl Scanner {
@@ -67,6 +101,8 @@ impl Scanner {
             labels: Vec::new(),
             secrets: None,
             ssn_context: None,
+            absent: Vec::new(),
+            models: Models::default(),
         };
         for (index, spec) in (0..=u16::MAX).zip(specs) {
             match &spec.kind {
@@ -77,6 +113,8 @@ impl Scanner {
                     scanner.labels.push((index, Labels::new(&DEFAULT_WORDS)));
                 }
                 DetectorKind::Label { words } => scanner.labels.push((index, Labels::new(words))),
+                DetectorKind::Model(spec) if scanner.models.add(index, spec) => {}
+                DetectorKind::Model(_) | DetectorKind::External { .. } => scanner.absent.push(index),
             }
         }
         scanner.secrets = scanner.wants(Family::Secret).then(Secrets::default);
@@ -84,21 +122,46 @@ impl Scanner {
         scanner
     }
 
-    /// Looks at every part.
+    /// Looks at every part, with models too, for however long they take.
+    pub fn scan(&self, parts: &[Part<'_>]) -> Scan {
+        let mut scan = self.scan_exact(parts);
+        self.recognise(parts, &mut scan, &|| true);
+        scan
+    }
+
+    /// How long the models may take for a request; `None` if there are none.
+    pub fn models_deadline(&self) -> Option<Duration> {
+        self.models.deadline()
+    }
+
+    /// The second half of a scan: lets the models look, while `go_on` says so.
+    ///
+    /// A model that was stopped, or broke, and found nothing until then leaves *unknown*.
+    pub fn recognise(&self, parts: &[Part<'_>], scan: &mut Scan, go_on: &dyn Fn() -> bool) {
+        let looked_at = (0..=u32::MAX).zip(parts).filter(|(_, part)| !is_inline_media(part));
+        self.models.look(looked_at, scan, go_on);
+    }
+
+    /// The first half of a scan: every detector but the models, whose verdicts are *unknown*.
     ///
     /// A part too long to look at makes every detector that found nothing *unknown*. Inline base64 data of media is not
     /// looked into and changes no verdict: what it may hold is for guards on `uses.image` and its like to judge.
-    pub fn scan(&self, parts: &[Part<'_>]) -> Scan {
+    pub fn scan_exact(&self, parts: &[Part<'_>]) -> Scan {
         let mut collector = Collector::new(self.detectors);
         for (index, part) in (0..=u32::MAX).zip(parts) {
-            if !(part.source == Source::Media && is_inline_data(&part.text)) {
+            if !is_inline_media(part) {
                 self.scan_part(index, part, &mut collector);
             }
         }
         if !collector.in_context.is_empty() && self.speaks_of_ssn(parts) {
             collector.accept_context();
         }
-        collector.finish()
+        let mut scan = collector.finish();
+        for detector in &self.absent {
+            scan.results[usize::from(*detector)].truth = Truth::Unknown;
+        }
+        self.models.leave_out(&mut scan);
+        scan
     }
 
     fn speaks_of_ssn(&self, parts: &[Part<'_>]) -> bool {
@@ -207,6 +270,10 @@ const IS_ANCHOR: [bool; 256] = {
     table[b':' as usize] = true;
     table
 };
+
+fn is_inline_media(part: &Part<'_>) -> bool {
+    part.source == Source::Media && is_inline_data(&part.text)
+}
 
 /// Whether the text is nothing but base64, with or without the head of a `data:` URL.
 fn is_inline_data(text: &str) -> bool {
