@@ -30,6 +30,11 @@ impl Models {
         thresholds.is_some()
     }
 
+    /// Their indices.
+    pub fn detectors(&self) -> impl Iterator<Item = u16> {
+        self.wanted.iter().map(|(detector, _)| *detector)
+    }
+
     /// How long all of them may take; `None` if there are none.
     pub fn deadline(&self) -> Option<Duration> {
         self.deadline.filter(|_| !self.wanted.is_empty())

@@ -134,6 +134,11 @@ impl Scanner {
         self.models.deadline()
     }
 
+    /// The detectors that are models, by index.
+    pub fn models(&self) -> impl Iterator<Item = u16> {
+        self.models.detectors()
+    }
+
     /// The second half of a scan: lets the models look, while `go_on` says so.
     ///
     /// A model that was stopped, or broke, and found nothing until then leaves *unknown*.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::analyze::{detectors, difficulty, names};
+use crate::analyze::{Report, detectors, difficulty, names};
 
 /// Where the labelled data is.
 #[derive(clap::Args)]
@@ -35,6 +35,12 @@ pub(super) struct NamesArgs {
     /// What Presidio found in the same texts: the output of `scripts/presidio-findings.py`.
     #[arg(long, value_name = "FILE")]
     beside: Option<PathBuf>,
+    /// Fit this many models, each without a part of the templates, and measure them on all documents.
+    #[arg(long, value_name = "PARTS", value_parser = clap::value_parser!(u64).range(2..), conflicts_with = "model")]
+    folds: Option<u64>,
+    /// Fit and measure other ways of recognising too.
+    #[arg(long, conflicts_with_all = ["model", "beside", "folds"])]
+    frontier: bool,
 }
 
 #[derive(clap::Subcommand)]
@@ -62,10 +68,19 @@ pub(super) fn run(subject: &Subject) -> Result<ExitCode> {
     let report = match subject {
         Subject::Detectors(args) => detectors::evaluate(&args.data)?,
         Subject::Difficulty(args) => difficulty::evaluate(&args.data)?,
-        Subject::Names(args) => names::evaluate(&args.data.data, args.model.as_deref(), args.beside.as_deref())?,
+        Subject::Names(args) => evaluate_names(args)?,
     };
     print!("{report}");
     Ok(ExitCode::SUCCESS)
+}
+
+fn evaluate_names(args: &NamesArgs) -> Result<Report> {
+    let (data, beside) = (&args.data.data, args.beside.as_deref());
+    Ok(match args.folds {
+        _ if args.frontier => names::evaluate_frontier(data)?,
+        Some(folds) => names::evaluate_folds(data, folds, beside)?,
+        None => names::evaluate(data, args.model.as_deref(), beside)?,
+    })
 }
 
 pub(super) fn fit(model: &Fit) -> Result<ExitCode> {

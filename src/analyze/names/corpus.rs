@@ -66,13 +66,17 @@ pub struct Recipe {
     pub repeats: usize,
     /// Whether ordinary prompts are fitted on.
     pub prompts: bool,
+    /// Whether the model gets word lists.
+    pub lists: bool,
+    /// Instead of half the data set's templates, the first of these numbers of as many parts as the second is held.
+    pub fold: Option<(u64, u64)>,
 }
 
 impl Corpus {
     /// Reads and makes everything; `data` is the folder with `pii/` and `routing/`.
     pub fn load(data: &Path, words: &Words, recipe: Recipe) -> Result<Self, DataError> {
         let mut corpus = Self::default();
-        corpus.add_generated_set(data, recipe.repeats)?;
+        corpus.add_generated_set(data, recipe)?;
         corpus.add_messages(data)?;
         corpus.add_own(words, recipe.copies);
         let prompts = ordinary_prompts(data)?;
@@ -87,13 +91,14 @@ impl Corpus {
         Ok(corpus)
     }
 
-    fn add_generated_set(&mut self, data: &Path, repeats: usize) -> Result<(), DataError> {
+    fn add_generated_set(&mut self, data: &Path, recipe: Recipe) -> Result<(), DataError> {
         for row in read_rows::<Generated>(data, "pii/presidio_generated_large.jsonl")? {
             let held = row.read();
-            if part(&row.template, 2) == 0 {
+            let (held_part, parts) = recipe.fold.unwrap_or((0, 2));
+            if part(&row.template, parts) == held_part {
                 self.held.push(held);
             } else {
-                self.fit.extend(std::iter::repeat_n(held.document, repeats));
+                self.fit.extend(std::iter::repeat_n(held.document, recipe.repeats));
             }
         }
         Ok(())

@@ -7,7 +7,9 @@ use serde::Deserialize;
 
 use super::super::data::{DataError, read_rows};
 use super::corpus::IDENTIFIERS;
+use super::rules::Rules;
 use crate::chat::{Part, Source};
+use crate::classify::names::lexicon::Lexicon;
 use crate::classify::names::{Entity, Found, Recogniser, Thresholds};
 use crate::classify::normalise::Normalised;
 use crate::classify::{DetectorKind, DetectorSpec, PatternSet, Recognizer, Scanner};
@@ -21,9 +23,13 @@ pub trait Finder {
     /// Whether there is an identifier or contact data in the text.
     fn has_identifier(&self, text: &str) -> bool;
     /// Whether it was given the text.
-    fn has_seen(&self, text: &str) -> bool;
+    fn has_seen(&self, _text: &str) -> bool {
+        true
+    }
     /// Whether it has no addresses of its own, and this entity is its nearest.
-    fn stands_for_address(&self, entity: Entity) -> bool;
+    fn stands_for_address(&self, _entity: Entity) -> bool {
+        false
+    }
 }
 
 /// Our recogniser, with the detectors of identifiers beside it.
@@ -34,16 +40,11 @@ pub struct Ours<'r> {
 }
 
 impl<'r> Ours<'r> {
-    /// With the default thresholds, and the usual ones for entities that are not looked for by default.
+    /// With the default thresholds. Those for entities that are not looked for by default were chosen for F2 on a part of
+    /// the templates that are fitted on.
     pub fn new(recogniser: &'r Recogniser) -> Self {
-        let others = Thresholds::new([(Entity::Location, 0.4), (Entity::Organisation, 0.4)]);
-        let recognizers = Recognizer::NAMES.iter().filter_map(|name| Recognizer::parse(name)).collect();
-        let named = |name: &str, kind| DetectorSpec { name: name.to_owned(), kind };
-        let identifiers = Scanner::new(&[
-            named("identifier", DetectorKind::Checksum(recognizers)),
-            named("contact", DetectorKind::Pattern(PatternSet::Contact)),
-        ]);
-        Self { recogniser, thresholds: Thresholds::default().or(others), identifiers }
+        let others = Thresholds::new([(Entity::Location, 0.3), (Entity::Organisation, 0.2)]);
+        Self { recogniser, thresholds: Thresholds::default().or(others), identifiers: identifiers() }
     }
 }
 
@@ -59,15 +60,7 @@ impl Finder for Ours<'_> {
     }
 
     fn has_identifier(&self, text: &str) -> bool {
-        !self.identifiers.scan(&[Part { source: Source::User, text: text.into() }]).findings.is_empty()
-    }
-
-    fn has_seen(&self, _text: &str) -> bool {
-        true
-    }
-
-    fn stands_for_address(&self, _entity: Entity) -> bool {
-        false
+        scan(&self.identifiers, text)
     }
 }
 
@@ -124,4 +117,77 @@ impl Finder for Presidio {
     fn stands_for_address(&self, entity: Entity) -> bool {
         entity == Entity::Location
     }
+}
+
+/// Rules and word lists.
+pub struct RulesOnly {
+    rules: Rules,
+    identifiers: Scanner,
+}
+
+impl RulesOnly {
+    /// With these lists.
+    pub fn new(lexicon: Lexicon) -> Self {
+        Self { rules: Rules { lexicon }, identifiers: identifiers() }
+    }
+}
+
+impl Finder for RulesOnly {
+    fn name(&self) -> &str {
+        "rules"
+    }
+
+    fn find(&self, text: &str) -> Vec<Found> {
+        self.rules.find(text)
+    }
+
+    fn has_identifier(&self, text: &str) -> bool {
+        scan(&self.identifiers, text)
+    }
+}
+
+/// For each document, the model that was not fitted on its template.
+pub struct Either<'r> {
+    ours: Vec<Ours<'r>>,
+    by_text: HashMap<&'r str, usize>,
+}
+
+impl<'r> Either<'r> {
+    /// Models, each with the texts that it is for.
+    pub fn new(models: &'r [(Vec<String>, Recogniser)]) -> Self {
+        let texts = models.iter().enumerate();
+        let by_text = texts.flat_map(|(i, (texts, _))| texts.iter().map(move |text| (text.as_str(), i))).collect();
+        Self { ours: models.iter().map(|(_, recogniser)| Ours::new(recogniser)).collect(), by_text }
+    }
+
+    fn of(&self, text: &str) -> Option<&Ours<'r>> {
+        self.by_text.get(text).map(|i| &self.ours[*i])
+    }
+}
+
+impl Finder for Either<'_> {
+    fn name(&self) -> &str {
+        "ajar"
+    }
+
+    fn find(&self, text: &str) -> Vec<Found> {
+        self.of(text).map(|ours| ours.find(text)).unwrap_or_default()
+    }
+
+    fn has_identifier(&self, text: &str) -> bool {
+        self.of(text).is_some_and(|ours| ours.has_identifier(text))
+    }
+}
+
+fn identifiers() -> Scanner {
+    let recognizers = Recognizer::NAMES.iter().filter_map(|name| Recognizer::parse(name)).collect();
+    let named = |name: &str, kind| DetectorSpec { name: name.to_owned(), kind };
+    Scanner::new(&[
+        named("identifier", DetectorKind::Checksum(recognizers)),
+        named("contact", DetectorKind::Pattern(PatternSet::Contact)),
+    ])
+}
+
+fn scan(scanner: &Scanner, text: &str) -> bool {
+    !scanner.scan(&[Part { source: Source::User, text: text.into() }]).findings.is_empty()
 }

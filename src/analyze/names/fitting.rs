@@ -11,9 +11,20 @@ use crate::classify::names::chain::{LABELS, Row, Transitions, WIDTH, Workspace};
 use crate::classify::names::lexicon::Lexicon;
 use crate::classify::names::model::{Model, Weights};
 
+/// What a model learns from an example.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Learner {
+    /// The likelihood of its labels.
+    Field,
+    /// Whether the best labels are right: the averaged perceptron (Collins, EMNLP 2002), here for comparison.
+    Perceptron,
+}
+
 /// How a model is fitted.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
+    /// By what.
+    pub learner: Learner,
     /// Rows of the table, as a power of two.
     pub bits: u32,
     /// Passes over the documents.
@@ -43,13 +54,21 @@ pub fn fit(prepared: Vec<Prepared>, words: Vec<(u32, u16)>, provenance: String, 
 #[derive(Clone, Copy)]
 struct Learned {
     weights: Row,
+    /// Of the perceptron: the sum of changes, each times how many examples came before.
     squares: Row,
 }
 
 const NOTHING: Learned = Learned { weights: [0.0; WIDTH], squares: [0.0; WIDTH] };
 
 impl Learned {
-    fn step(&mut self, gradient: &Row, settings: &Settings) {
+    fn step(&mut self, gradient: &Row, settings: &Settings, seen: usize) {
+        if settings.learner == Learner::Perceptron {
+            for label in 0..LABELS {
+                self.weights[label] += gradient[label];
+                self.squares[label] += gradient[label] * seen as f32;
+            }
+            return;
+        }
         for label in 0..LABELS {
             let g = gradient[label];
             self.squares[label] += g * g;
@@ -57,7 +76,21 @@ impl Learned {
             self.weights[label] = self.weights[label] * (1.0 - settings.decay) + size * g;
         }
     }
+
+    /// The weights in the end.
+    fn learned(&self, settings: &Settings, seen: usize) -> Row {
+        match settings.learner {
+            Learner::Field => self.weights,
+            // Perceptrons' scores are of any size: these come near to log odds.
+            Learner::Perceptron => {
+                std::array::from_fn(|i| (self.weights[i] - self.squares[i] / seen.max(1) as f32) * PERCEPTRON_SCALE)
+            }
+        }
+    }
 }
+
+/// What a perceptron's score counts in log odds.
+const PERCEPTRON_SCALE: f32 = 0.1;
 
 /// The field while it is fitted.
 struct Field {
@@ -67,6 +100,8 @@ struct Field {
     settings: Settings,
     free: Workspace,
     bound: Workspace,
+    /// Examples learned from so far.
+    seen: usize,
 }
 
 impl Field {
@@ -78,6 +113,7 @@ impl Field {
             settings,
             free: Workspace::default(),
             bound: Workspace::default(),
+            seen: 0,
         }
     }
 
@@ -89,8 +125,13 @@ impl Field {
         self.bound.rows = scores;
         self.free.weigh(None);
         self.bound.weigh(Some(&example.allowed));
-        self.free.sweep(&transitions);
-        self.bound.sweep(&transitions);
+        self.seen += 1;
+        for workspace in [&mut self.free, &mut self.bound] {
+            match self.settings.learner {
+                Learner::Field => workspace.sweep(&transitions),
+                Learner::Perceptron => decide(workspace, &transitions),
+            }
+        }
         for at in 0..example.ends.len() {
             let (expected, allowed) = (marginals(&self.free, at), marginals(&self.bound, at));
             let gradient: Row = std::array::from_fn(|i| allowed[i] - expected[i]);
@@ -98,7 +139,7 @@ impl Field {
                 continue;
             }
             for row in example.rows_of(at) {
-                self.table[*row as usize].step(&gradient, &self.settings);
+                self.table[*row as usize].step(&gradient, &self.settings, self.seen);
             }
         }
         self.learn_transitions(&transitions, example.ends.len());
@@ -121,17 +162,19 @@ impl Field {
             add_pairs(&self.free, transitions, at, -1.0, &mut gradients);
         }
         for (row, gradient) in self.from.iter_mut().zip(&gradients).take(LABELS) {
-            row.step(gradient, &self.settings);
+            row.step(gradient, &self.settings, self.seen);
         }
         let (expected, allowed) = (marginals(&self.free, 0), marginals(&self.bound, 0));
-        self.start.step(&std::array::from_fn(|i| allowed[i] - expected[i]), &self.settings);
+        self.start.step(&std::array::from_fn(|i| allowed[i] - expected[i]), &self.settings, self.seen);
     }
 
     fn model(&self, checks: &[u16], words: Vec<(u32, u16)>, provenance: String) -> Model {
-        let largest = self.table.iter().flat_map(|row| row.weights).fold(0.0_f32, |most, w| most.max(w.abs()));
+        let learned = |row: &Learned| row.learned(&self.settings, self.seen);
+        let weights: Vec<Row> = self.table.iter().map(learned).collect();
+        let largest = weights.iter().flatten().fold(0.0_f32, |most, w| most.max(w.abs()));
         let step = largest.clamp(0.01, MOST_WEIGHT) / f32::from(i8::MAX);
-        let table = self.table.iter().zip(checks).map(|(row, check)| rounded(&row.weights, *check, step)).collect();
-        Model { provenance, table, step, start: self.start.weights, from: self.from.map(|row| row.weights), words }
+        let table = weights.iter().zip(checks).map(|(row, check)| rounded(row, *check, step)).collect();
+        Model { provenance, table, step, start: learned(&self.start), from: self.from.map(|row| learned(&row)), words }
     }
 }
 
@@ -150,6 +193,34 @@ fn rounded(weights: &Row, check: u16, step: f32) -> Weights {
 
 /// A row whose weights are all smaller says too little to be kept.
 const LEAST_STEPS: u8 = 3;
+
+/// Finds the best labels (Viterbi 1967), and makes them all of the probability, in the form of a sweep.
+fn decide(workspace: &mut Workspace, transitions: &Transitions) {
+    let n = workspace.weights.len();
+    let mut best: Vec<Row> = Vec::with_capacity(n);
+    let mut came_from = vec![[0_usize; WIDTH]; n];
+    for at in 0..n {
+        let mut row: Row = transitions.start;
+        if let Some(before) = at.checked_sub(1).and_then(|before| best.get(before)) {
+            for (to, value) in row.iter_mut().enumerate().take(LABELS) {
+                let ways = (0..LABELS).map(|from| (from, before[from] * transitions.from[from][to]));
+                (came_from[at][to], *value) = ways.fold((0, 0.0), |a, b| if b.1 > a.1 { b } else { a });
+            }
+        }
+        let row: Row = std::array::from_fn(|i| row[i] * workspace.weights[at][i]);
+        let sum: f32 = row.iter().sum();
+        best.push(row.map(|value| value / sum.max(f32::MIN_POSITIVE)));
+    }
+    let Some(last) = best.last() else { return };
+    let mut label = (0..LABELS).fold(0, |a, b| if last[b] > last[a] { b } else { a });
+    workspace.forward = vec![[0.0; WIDTH]; n];
+    for at in (0..n).rev() {
+        workspace.forward[at][label] = 1.0;
+        label = came_from[at][label];
+    }
+    workspace.backward = vec![[1.0; WIDTH]; n];
+    workspace.weights = workspace.forward.clone();
+}
 
 fn marginals(workspace: &Workspace, at: usize) -> Row {
     let row: Row = std::array::from_fn(|i| workspace.forward[at][i] * workspace.backward[at][i]);

@@ -83,7 +83,7 @@ fn half_covered(span: &Range<usize>, by: &[Range<usize>]) -> bool {
     by.iter().map(covered).sum::<usize>() * 2 >= span.len()
 }
 
-fn spans(title: &str, finders: &[&dyn Finder], documents: &[Document]) -> Table {
+pub fn spans(title: &str, finders: &[&dyn Finder], documents: &[Document]) -> Table {
     let header = ["entity", "by", "labelled", "recall", "95% interval", "found", "precision", "F2"];
     let mut table = Table::new(format!("{title} ({} documents)", documents.len()), &header);
     let found: Vec<Vec<Vec<Found>>> =
@@ -150,7 +150,7 @@ impl Judged {
     }
 }
 
-fn documents(finders: &[&dyn Finder], held: &[Held]) -> Table {
+pub fn documents(finders: &[&dyn Finder], held: &[Held]) -> Table {
     let header =
         ["document holds", "by", "labelled", "recall", "95% interval", "others", "false alarms", "95% interval"];
     let mut table = Table::new(format!("Generated documents of unseen templates ({})", held.len()), &header);
@@ -226,13 +226,13 @@ fn latency(ours: &Ours<'_>, corpus: &Corpus) -> Table {
 }
 
 /// Milliseconds for texts of `size` characters made of the held documents: the median, and the 99th of 100.
-pub fn times(ours: &Ours<'_>, corpus: &Corpus, size: usize) -> [f64; 2] {
+pub fn times(finder: &dyn Finder, corpus: &Corpus, size: usize) -> [f64; 2] {
     let all: Vec<char> = corpus.held.iter().flat_map(|held| held.document.text.chars().chain("\n\n".chars())).collect();
     let texts: Vec<String> = all.chunks(size).take(40).map(|chunk| chunk.iter().collect()).collect();
     let mut times: Vec<f64> = Vec::new();
     for text in texts.iter().cycle().take(400) {
         let start = Instant::now();
-        black_box(ours.find(black_box(text)));
+        black_box(finder.find(black_box(text)));
         times.push(start.elapsed().as_secs_f64() * 1e3);
     }
     times.sort_by(f64::total_cmp);
