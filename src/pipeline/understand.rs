@@ -10,6 +10,7 @@ use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 
 use super::entry::{Entry, millis};
+use super::lazily::models_matter;
 use super::{Gateway, Policy};
 use crate::cache::CacheControl;
 use crate::cache::key::{CacheKey, Scope};
@@ -192,17 +193,24 @@ impl Weighed {
 impl View<'_> {
     fn weigh(&self, decoded: &Decoded<'_>, preference: Option<DestinationId>) -> Weighed {
         let start = Instant::now();
-        let scan = self.policy.scanner.scan(&decoded.parts);
-        let verdicts: Vec<Truth> = scan.results.iter().map(|result| result.truth).collect();
+        let mut scan = self.policy.scanner.scan_exact(&decoded.parts);
         let gain = self.gateway.estimator.gain(&asked(&decoded.request));
-        let classified = Instant::now();
-
         let tokens_input = estimate_tokens(&decoded.parts);
-        let facts = self.facts(decoded, &verdicts, gain, tokens_input);
         let states = self.states(decoded, tokens_input);
         // No transform exists yet: what needs one stays out.
         let able = TransformSet::default();
-        let decision = decide(&self.policy.set, &Inputs { facts: &facts, states: &states, preference, able });
+        let set = &self.policy.set;
+        let facts = |verdicts: &[Truth]| self.facts(decoded, verdicts, gain, tokens_input);
+        let decide = |facts: &Facts| decide(set, &Inputs { facts, states: &states, preference, able });
+        let waiting: Vec<u16> = self.policy.scanner.models().collect();
+        if models_matter(set, &verdicts(&scan), &waiting, |verdicts| decide(&facts(verdicts))) {
+            self.recognise(&decoded.parts, &mut scan);
+        }
+        let classified = Instant::now();
+
+        let verdicts = verdicts(&scan);
+        let facts = facts(&verdicts);
+        let decision = decide(&facts);
         Weighed {
             classifying: classified - start,
             deciding: classified.elapsed(),
@@ -215,6 +223,13 @@ impl View<'_> {
             decision,
             tokens_input,
         }
+    }
+
+    /// Lets the models look, as long as they may take.
+    fn recognise(&self, parts: &[Part<'_>], scan: &mut Scan) {
+        let scanner = &self.policy.scanner;
+        let until = Instant::now() + scanner.models_deadline().unwrap_or_default();
+        scanner.recognise(parts, scan, &|| Instant::now() < until);
     }
 
     fn facts(&self, decoded: &Decoded<'_>, verdicts: &[Truth], gain: Option<Gain>, tokens_input: u64) -> Facts {
@@ -386,6 +401,10 @@ fn context_window(gateway: &Gateway, policy: &Policy, id: DestinationId) -> Opti
         return local.map(|local| local.context.into());
     }
     gateway.prices.price(&destination.model).and_then(|model| model.context)
+}
+
+fn verdicts(scan: &Scan) -> Vec<Truth> {
+    scan.results.iter().map(|result| result.truth).collect()
 }
 
 /// Whether the policy keeps text of requests of this class in the record.
