@@ -4,10 +4,10 @@ PROFILE := --release
 NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps models demo run test bench lint fmt image
+.PHONY: help deps models demo run test bench eval-names lint fmt image
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 deps: ## install the Debian packages that the build needs, if missing
 	@scripts/install-deps.sh
@@ -38,6 +38,9 @@ endif
 bench: deps ## measure the gateway beside nginx
 	@scripts/install-deps.sh --bench
 	scripts/bench.sh
+
+eval-names: deps ## measure the recogniser of names beside Presidio, on the data in $AJAR_DATA
+	scripts/eval-names.sh
 
 lint: deps ## check formatting and lints, with and without the engine
 	cargo fmt --all --check

@@ -25,6 +25,8 @@ impl Models {
     pub fn add(&mut self, detector: u16, spec: &ModelSpec) -> bool {
         let thresholds = Thresholds::parse(&spec.thresholds).filter(|_| spec.model == names::NAME);
         self.wanted.extend(thresholds.map(|thresholds| (detector, thresholds)));
+        // Unfolded now, so that no request waits for it.
+        Recogniser::embedded();
         let deadline = spec.deadline.unwrap_or(DEADLINE);
         self.deadline = Some(self.deadline.map_or(deadline, |known| known.min(deadline)));
         thresholds.is_some()

@@ -50,30 +50,30 @@ pub fn fit(prepared: Vec<Prepared>, words: Vec<(u32, u16)>, provenance: String, 
     field.model(&rows.checks, words, provenance)
 }
 
-/// A weight of each label, and the squares of its gradients.
+/// A weight of each label, and what was learned of it so far.
 #[derive(Clone, Copy)]
 struct Learned {
     weights: Row,
-    /// Of the perceptron: the sum of changes, each times how many examples came before.
-    squares: Row,
+    /// The sum of squared gradients; of a perceptron, of changes, each times how many examples came before.
+    past: Row,
 }
 
-const NOTHING: Learned = Learned { weights: [0.0; WIDTH], squares: [0.0; WIDTH] };
+const NOTHING: Learned = Learned { weights: [0.0; WIDTH], past: [0.0; WIDTH] };
 
 impl Learned {
     fn step(&mut self, gradient: &Row, settings: &Settings, seen: usize) {
-        if settings.learner == Learner::Perceptron {
-            for label in 0..LABELS {
-                self.weights[label] += gradient[label];
-                self.squares[label] += gradient[label] * seen as f32;
+        for ((weight, past), g) in self.weights.iter_mut().zip(&mut self.past).zip(gradient).take(LABELS) {
+            match settings.learner {
+                Learner::Field => {
+                    *past += g * g;
+                    let size = settings.rate / (*past + 0.1).sqrt();
+                    *weight = *weight * (1.0 - settings.decay) + size * g;
+                }
+                Learner::Perceptron => {
+                    *weight += g;
+                    *past += g * seen as f32;
+                }
             }
-            return;
-        }
-        for label in 0..LABELS {
-            let g = gradient[label];
-            self.squares[label] += g * g;
-            let size = settings.rate / (self.squares[label] + 0.1).sqrt();
-            self.weights[label] = self.weights[label] * (1.0 - settings.decay) + size * g;
         }
     }
 
@@ -83,7 +83,7 @@ impl Learned {
             Learner::Field => self.weights,
             // Perceptrons' scores are of any size: these come near to log odds.
             Learner::Perceptron => {
-                std::array::from_fn(|i| (self.weights[i] - self.squares[i] / seen.max(1) as f32) * PERCEPTRON_SCALE)
+                std::array::from_fn(|i| (self.weights[i] - self.past[i] / seen.max(1) as f32) * PERCEPTRON_SCALE)
             }
         }
     }
@@ -199,12 +199,12 @@ fn decide(workspace: &mut Workspace, transitions: &Transitions) {
     let n = workspace.weights.len();
     let mut best: Vec<Row> = Vec::with_capacity(n);
     let mut came_from = vec![[0_usize; WIDTH]; n];
-    for at in 0..n {
+    for (at, came_from) in came_from.iter_mut().enumerate() {
         let mut row: Row = transitions.start;
         if let Some(before) = at.checked_sub(1).and_then(|before| best.get(before)) {
             for (to, value) in row.iter_mut().enumerate().take(LABELS) {
                 let ways = (0..LABELS).map(|from| (from, before[from] * transitions.from[from][to]));
-                (came_from[at][to], *value) = ways.fold((0, 0.0), |a, b| if b.1 > a.1 { b } else { a });
+                (came_from[to], *value) = ways.fold((0, 0.0), |a, b| if b.1 > a.1 { b } else { a });
             }
         }
         let row: Row = std::array::from_fn(|i| row[i] * workspace.weights[at][i]);

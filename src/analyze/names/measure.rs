@@ -30,6 +30,7 @@ pub fn report(data: &Path, ours: &Ours<'_>, finders: &[&dyn Finder], corpus: &Co
 
 // === Spans ===
 
+/// Spans labelled and found.
 #[derive(Default)]
 pub struct Counts {
     labelled: usize,
@@ -83,6 +84,7 @@ fn half_covered(span: &Range<usize>, by: &[Range<usize>]) -> bool {
     by.iter().map(covered).sum::<usize>() * 2 >= span.len()
 }
 
+/// Recall, precision and F2 of every entity, by every finder.
 pub fn spans(title: &str, finders: &[&dyn Finder], documents: &[Document]) -> Table {
     let header = ["entity", "by", "labelled", "recall", "95% interval", "found", "precision", "F2"];
     let mut table = Table::new(format!("{title} ({} documents)", documents.len()), &header);
@@ -150,11 +152,15 @@ impl Judged {
     }
 }
 
+/// Whether it is labelled, and found.
+type Judge = fn(&Judged) -> [bool; 2];
+
+/// Recall and false alarms of whole documents, by every finder.
 pub fn documents(finders: &[&dyn Finder], held: &[Held]) -> Table {
     let header =
         ["document holds", "by", "labelled", "recall", "95% interval", "others", "false alarms", "95% interval"];
     let mut table = Table::new(format!("Generated documents of unseen templates ({})", held.len()), &header);
-    let by: [(&str, fn(&Judged) -> [bool; 2]); 3] = [
+    let by: [(&str, Judge); 3] = [
         ("a person or address", |judged| judged.person_or_address),
         ("an identifier", |judged| judged.identifier),
         ("a person, address or identifier", Judged::any),

@@ -287,7 +287,7 @@ mod tests {
         Recogniser::embedded().find(text, thresholds, &|| true).unwrap()
     }
 
-    fn found<'t>(text: &'t str, entity: Entity) -> Vec<&'t str> {
+    fn found(text: &str, entity: Entity) -> Vec<&str> {
         let all = find(text, &Thresholds::new([(entity, 0.5)]));
         all.into_iter().map(|found| &text[found.span]).collect()
     }
