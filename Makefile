@@ -1,10 +1,14 @@
 # What can be done here; `make` lists it.
 MODEL := smollm2-135m
 PROFILE := --release
+# What is fuzzed, and for how long: see the targets in fuzz/Cargo.toml.
+TARGET := policy_file
+SECONDS := 600
+DICTIONARY = fuzz/$(if $(filter policy_file expression yaml,$(TARGET)),policy,openai).dict
 NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps models demo run test bench eval-names lint fmt image
+.PHONY: help deps models demo run test bench fuzz eval-names lint fmt image
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +45,12 @@ bench: deps ## measure the gateway beside nginx
 
 eval-names: deps ## measure the recogniser of names beside Presidio, on the data in $AJAR_DATA
 	scripts/eval-names.sh
+
+# New inputs go to fuzz/found, which git ignores; what is worth keeping is copied to fuzz/corpus by hand.
+fuzz: ## fuzz one reader of text, as in `make fuzz TARGET=expression SECONDS=60` (nightly, cargo-fuzz)
+	@mkdir -p fuzz/found/$(TARGET)
+	cargo +nightly fuzz run $(TARGET) fuzz/found/$(TARGET) fuzz/corpus/$(TARGET) -- \
+		-max_total_time=$(SECONDS) -timeout=1 -max_len=16384 -dict=$(DICTIONARY)
 
 lint: deps ## check formatting and lints, with and without the engine
 	cargo fmt --all --check

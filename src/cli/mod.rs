@@ -6,6 +6,7 @@ mod explain;
 mod keys;
 mod log;
 mod models;
+mod policy;
 mod serve;
 
 use std::path::{Path, PathBuf};
@@ -63,6 +64,9 @@ enum Command {
     Check(check::Args),
     /// Say what would be decided about a request, and why, without executing it.
     Explain(explain::Args),
+    /// Write, test, review and compare policies.
+    #[command(subcommand)]
+    Policy(policy::Action),
     /// Make virtual keys.
     #[command(subcommand)]
     Keys(keys::Action),
@@ -103,6 +107,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Serve(args) => runtime()?.block_on(serve::run(args)),
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => runtime()?.block_on(explain::run(args)),
+        Command::Policy(action) => policy::run(action),
         Command::Keys(action) => keys::run(&action),
         Command::Log(action) => runtime()?.block_on(log::run(action)),
         Command::Models(action) => runtime()?.block_on(models::run(action)),

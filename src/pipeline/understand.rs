@@ -130,7 +130,7 @@ fn note(entry: &mut Entry, policy: &Policy, weighed: &Weighed) {
     row.decision = serde_json::to_string(&weighed.explain(policy)).unwrap_or_default();
     row.reason = Some(match &weighed.decision.outcome {
         Outcome::Go(choice) => choice.code().into(),
-        Outcome::Refuse(refusal) => refusal.reason.clone().into(),
+        Outcome::Refuse(refusal) => refusal.reason(&policy.set).to_owned().into(),
     });
 }
 
@@ -203,12 +203,12 @@ impl View<'_> {
         let facts = |verdicts: &[Truth]| self.facts(decoded, verdicts, gain, tokens_input);
         let decide = |facts: &Facts| decide(set, &Inputs { facts, states: &states, preference, able });
         let waiting: Vec<u16> = self.policy.scanner.models().collect();
-        if models_matter(set, &verdicts(&scan), &waiting, |verdicts| decide(&facts(verdicts))) {
+        if models_matter(set, &self.verdicts(&scan), &waiting, |verdicts| decide(&facts(verdicts))) {
             self.recognise(&decoded.parts, &mut scan);
         }
         let classified = Instant::now();
 
-        let verdicts = verdicts(&scan);
+        let verdicts = self.verdicts(&scan);
         let facts = facts(&verdicts);
         let decision = decide(&facts);
         Weighed {
@@ -223,6 +223,13 @@ impl View<'_> {
             decision,
             tokens_input,
         }
+    }
+
+    /// What the detectors, and the labels of request and key, say.
+    fn verdicts(&self, scan: &Scan) -> Vec<Truth> {
+        let mut verdicts: Vec<Truth> = scan.results.iter().map(|result| result.truth).collect();
+        self.read_labels(&mut verdicts);
+        verdicts
     }
 
     /// Lets the models look, as long as they may take.
@@ -250,10 +257,21 @@ impl View<'_> {
         facts(set, &request, &self.attributes())
     }
 
-    fn budget_shares(&self) -> Vec<f64> {
+    /// Labels on the request and on the key can only raise a verdict.
+    fn read_labels(&self, verdicts: &mut [Truth]) {
+        for label in &self.policy.set.labels {
+            let header = label.header.iter().flat_map(|name| self.headers.get_all(name.as_str()));
+            // What cannot be read is not `none`.
+            let said = header.map(|value| value.to_str().unwrap_or("unreadable").trim());
+            let truth = label.truth(&self.policy.set.vocabulary, said, &self.subject.attributes);
+            verdicts[label.detector] = verdicts[label.detector] | truth;
+        }
+    }
+
+    fn budget_shares(&self) -> Vec<Option<f64>> {
         let now = jiff::Timestamp::now();
         let spender = Spender { key: &self.subject.name, attributes: &self.subject.attributes };
-        let used = |budget: &Budget| self.gateway.ledger.used_fraction(&budget.id, spender, now).unwrap_or(f64::NAN);
+        let used = |budget: &Budget| self.gateway.ledger.used_fraction(&budget.id, spender, now);
         self.policy.set.budgets.iter().map(used).collect()
     }
 
@@ -303,8 +321,10 @@ impl View<'_> {
                 lacks,
                 worst_case: destination.price.map(|price| price.worst_case(tokens_input, max_output.into())),
                 p_ok: None,
+                assumed: false,
                 ttft: None,
             }
+            .assuming(set, id)
         };
         set.destinations.iter().enumerate().map(state).collect()
     }
@@ -401,10 +421,6 @@ fn context_window(gateway: &Gateway, policy: &Policy, id: DestinationId) -> Opti
         return local.map(|local| local.context.into());
     }
     gateway.prices.price(&destination.model).and_then(|model| model.context)
-}
-
-fn verdicts(scan: &Scan) -> Vec<Truth> {
-    scan.results.iter().map(|result| result.truth).collect()
 }
 
 /// Whether the policy keeps text of requests of this class in the record.

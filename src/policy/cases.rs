@@ -6,11 +6,12 @@ use super::decision::{Decision, Outcome};
 use super::facts::{RequestFacts, USES, facts};
 use super::set::{Boundary, Class, DestinationId, PolicySet, TransformSet};
 use super::{DestinationState, Inputs, decide};
+use crate::chat::MicroUsd;
 use crate::classify::Truth;
 use crate::yaml::{Place, Problems};
 
 /// Prompt and answer length of a test that does not state them, in tokens.
-const DEFAULT_TOKENS: u64 = 500;
+pub(super) const DEFAULT_TOKENS: u64 = 500;
 
 /// One test.
 #[derive(Clone, Debug)]
@@ -34,10 +35,12 @@ pub struct Given {
     pub uses: Vec<&'static str>,
     /// Attributes of key and client.
     pub attributes: BTreeMap<String, String>,
-    /// Used shares of budgets, by index.
-    pub budgets: BTreeMap<usize, f64>,
-    /// Chance of a good answer, by destination; missing ones are unknown.
-    pub p_ok: BTreeMap<DestinationId, f64>,
+    /// Used shares of budgets, by index; `None` is unknown.
+    pub budgets: BTreeMap<usize, Option<f64>>,
+    /// What the request can cost at most at a destination, where that is not what its tokens cost.
+    pub costs: BTreeMap<DestinationId, MicroUsd>,
+    /// Chance of a good answer, by destination, `None` where it is unknown; missing ones are what the set assumes.
+    pub p_ok: BTreeMap<DestinationId, Option<f64>>,
     /// Expected advantage of the closed model.
     pub gain: Option<f64>,
     /// Prompt tokens.
@@ -61,6 +64,8 @@ pub struct Expect {
     pub plan: Option<Vec<DestinationId>>,
     /// All who may receive it, models only.
     pub permitted: Option<Vec<DestinationId>>,
+    /// All sinks that may receive it.
+    pub sinks: Option<Vec<DestinationId>>,
     /// Nothing external may receive it.
     pub external_none: bool,
     /// What must be done to the body for the first.
@@ -69,6 +74,8 @@ pub struct Expect {
     pub flags: Option<Vec<String>>,
     /// The route's id.
     pub route: Option<String>,
+    /// The caps on output tokens and on cost.
+    pub cap: Option<(Option<u32>, Option<MicroUsd>)>,
     /// It is refused for this reason.
     pub refused: Option<String>,
 }
@@ -86,7 +93,8 @@ pub fn run(set: &PolicySet, problems: &mut Problems) {
 pub fn outcome(set: &PolicySet, given: &Given) -> Decision {
     let findings: Vec<Truth> =
         (0..set.detectors.len()).map(|i| given.findings.get(&i).copied().unwrap_or(Truth::False)).collect();
-    let budgets: Vec<f64> = (0..set.budgets.len()).map(|i| given.budgets.get(&i).copied().unwrap_or(0.0)).collect();
+    let spent = |i: usize| given.budgets.get(&i).copied().unwrap_or(Some(0.0));
+    let budgets: Vec<Option<f64>> = (0..set.budgets.len()).map(spent).collect();
     let input = given.tokens_input.unwrap_or(DEFAULT_TOKENS);
     let max_output = given.tokens_max_output.unwrap_or(DEFAULT_TOKENS);
     let request = RequestFacts {
@@ -100,17 +108,23 @@ pub fn outcome(set: &PolicySet, given: &Given) -> Decision {
     };
     let facts = facts(set, &request, &given.attributes);
     let states: Vec<DestinationState> = (set.destinations.iter().enumerate())
-        .map(|(i, destination)| DestinationState {
-            worst_case: destination.price.map(|price| price.worst_case(input, max_output)),
-            p_ok: given.p_ok.get(&DestinationId(i as u8)).copied(),
-            ..DestinationState::default()
+        .map(|(i, destination)| {
+            let id = DestinationId(i as u8);
+            let priced = || destination.price.map(|price| price.worst_case(input, max_output));
+            let worst_case = given.costs.get(&id).copied().or_else(priced);
+            let state = DestinationState { worst_case, ..DestinationState::default() };
+            match given.p_ok.get(&id) {
+                Some(p_ok) => DestinationState { p_ok: *p_ok, ..state },
+                None => state.assuming(set, id),
+            }
         })
         .collect();
     let able = TransformSet(u8::MAX);
     decide(set, &Inputs { facts: &facts, states: &states, preference: given.preference, able })
 }
 
-fn differences(set: &PolicySet, case: &Case) -> Vec<String> {
+/// What comes out otherwise than the test expects.
+pub(super) fn differences(set: &PolicySet, case: &Case) -> Vec<String> {
     let decision = outcome(set, &case.given);
     let expect = &case.expect;
     let first = decision.plan().first().map(|c| c.id);
@@ -127,18 +141,19 @@ fn differences(set: &PolicySet, case: &Case) -> Vec<String> {
         compare(
             "served_by",
             set.destination(id).name.clone(),
-            first.map_or_else(|| refusal(&decision), |id| name(set, id)),
+            first.map_or_else(|| refusal(set, &decision), |id| name(set, id)),
         );
     }
     if let Some(plan) = &expect.plan {
         let got = decision.plan().iter().take(plan.len()).map(|c| c.id);
         compare("plan", names(set, plan.iter().copied()), names(set, got));
     }
-    if let Some(permitted) = &expect.permitted {
-        let got = decision.permitted.iter().filter(|id| set.destination(*id).is_model());
-        let mut expected = permitted.clone();
+    for (what, expected, models) in [("permitted", &expect.permitted, true), ("sinks", &expect.sinks, false)] {
+        let Some(expected) = expected else { continue };
+        let got = decision.permitted.iter().filter(|id| set.destination(*id).is_model() == models);
+        let mut expected = expected.clone();
         expected.sort();
-        compare("permitted", names(set, expected), names(set, got));
+        compare(what, none_or(names(set, expected)), none_or(names(set, got)));
     }
     if expect.external_none {
         let external = |id: &DestinationId| {
@@ -158,19 +173,28 @@ fn differences(set: &PolicySet, case: &Case) -> Vec<String> {
         let got = decision.route.map_or("none", |i| set.routes[usize::from(i)].id.as_str());
         compare("route", route.clone(), got.into());
     }
+    if let Some(cap) = expect.cap {
+        compare("cap", caps(cap), caps((decision.max_output, decision.max_cost)));
+    }
     if let Some(reason) = &expect.refused {
         compare(
             "refused",
             reason.clone(),
-            first.map_or_else(|| refusal(&decision), |id| format!("served by {}", name(set, id))),
+            first.map_or_else(|| refusal(set, &decision), |id| format!("served by {}", name(set, id))),
         );
     }
     wrong
 }
 
-fn refusal(decision: &Decision) -> String {
-    match &decision.outcome {
-        Outcome::Refuse(refusal) => refusal.reason.clone(),
+fn caps((max_output, max_cost): (Option<u32>, Option<MicroUsd>)) -> String {
+    let output = max_output.map(|tokens| format!("{tokens} tokens"));
+    let caps: Vec<String> = output.into_iter().chain(max_cost.map(|cost| format!("${cost}"))).collect();
+    none_or(caps.join(", "))
+}
+
+fn refusal(set: &PolicySet, decision: &Decision) -> String {
+    match decision.outcome {
+        Outcome::Refuse(refusal) => refusal.reason(set).to_owned(),
         Outcome::Go(_) => "nobody".into(),
     }
 }

@@ -78,6 +78,8 @@ pub enum Choice {
     Objective,
     /// `p_ok` is unknown, and the route says whom to ask then.
     QualityUnknown,
+    /// The route's cascade starts with it.
+    Cascade,
     /// Nobody meets the objective; it comes nearest.
     BestAvailable,
 }
@@ -90,18 +92,49 @@ impl Choice {
             Self::Preferred => "client_preference",
             Self::Objective => "meets_objective",
             Self::QualityUnknown => "quality_unknown",
+            Self::Cascade => "cascade",
             Self::BestAvailable => "below_quality_target",
         }
     }
 }
 
 /// Why nobody may or can answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// What kind of refusal.
     pub kind: RefusalKind,
-    /// The policy's own word for it, or the kind's code.
-    pub reason: String,
+    /// The rule that refuses.
+    pub by: RefusedBy,
+}
+
+impl Refusal {
+    /// The policy's own word for it, or the kind's code; `set` is the one that decided.
+    pub fn reason<'s>(&self, set: &'s PolicySet) -> &'s str {
+        let word = match self.by {
+            RefusedBy::Guard(guard) => set.guards[usize::from(guard)].block.as_deref(),
+            RefusedBy::Budget { budget, step } => {
+                set.budgets[usize::from(budget)].ladder[usize::from(step)].refuse.as_deref()
+            }
+            RefusedBy::Route(route) => Some(set.routes[usize::from(route)].on_empty.as_str()).filter(|w| !w.is_empty()),
+        };
+        word.unwrap_or(self.kind.code())
+    }
+}
+
+/// Rules that refuse, by index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusedBy {
+    /// This guard blocks.
+    Guard(u16),
+    /// This step of this budget refuses.
+    Budget {
+        /// Index of the budget.
+        budget: u16,
+        /// Index in its ladder.
+        step: u16,
+    },
+    /// Nobody is left of this route's candidates.
+    Route(u16),
 }
 
 /// The kinds of refusal.
@@ -130,7 +163,7 @@ impl RefusalKind {
 }
 
 /// Where it goes first, or why it goes nowhere.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The plan's first candidate, for this reason.
     Go(Choice),
@@ -215,6 +248,10 @@ impl Plan {
         // A route lists each destination once, so there are never more than MAX.
         self.candidates[self.len] = candidate;
         self.len += 1;
+    }
+
+    pub(super) fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
     }
 
     pub(super) fn as_slice(&self) -> &[Candidate] {

@@ -20,7 +20,7 @@ pub struct RequestFacts<'a> {
     /// Expected advantage of the closed model.
     pub gain: Option<f64>,
     /// Used share of each budget, in the set's order; missing ones are unknown.
-    pub budgets: &'a [f64],
+    pub budgets: &'a [Option<f64>],
     /// The engine's state by name, without the `local.`; missing ones are unknown.
     pub local: &'a [(&'static str, f64)],
 }
@@ -51,7 +51,7 @@ pub fn facts(set: &PolicySet, request: &RequestFacts<'_>, attributes: &BTreeMap<
     set_some(&mut facts, slots.tokens_max_output, Fact::Number(request.tokens_max_output as f64));
     set_some(&mut facts, slots.gain, request.gain.map_or(Fact::Unknown, Fact::Number));
     for (slot, used) in slots.budgets.iter().zip(request.budgets) {
-        facts.set(*slot, Fact::Number(*used));
+        facts.set(*slot, used.map_or(Fact::Unknown, Fact::Number));
     }
     for (name, slot) in &slots.local {
         let known = request.local.iter().find(|(n, _)| n == name);

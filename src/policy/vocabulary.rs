@@ -86,12 +86,15 @@ pub struct Vocabulary {
 }
 
 impl Vocabulary {
+    /// The most terms: as many as a slot can tell apart.
+    pub const MAX: usize = 1 << 16;
+
     /// Adds a term; `false` when the name is taken.
     pub fn add(&mut self, term: Term) -> bool {
         if self.slots.contains_key(&term.name) {
             return false;
         }
-        // A set has far fewer than 65,536 terms: files are bounded at 1 MiB.
+        // The loader refuses more than [`Self::MAX`] terms.
         self.slots.insert(term.name.clone(), Slot(self.terms.len() as u16));
         self.terms.push(term);
         true

@@ -63,7 +63,11 @@ impl Node {
     pub fn list(&self, problems: &mut Problems) -> Option<&[Node]> {
         match &self.shape {
             Shape::List(items) => Some(items),
-            Shape::Null | Shape::Scalar { .. } | Shape::Map(_) => {
+            Shape::Scalar { text, .. } => {
+                problems.add(&self.place, format!("expected a list here, found `{text}`; write `[{text}]`"));
+                None
+            }
+            Shape::Null | Shape::Map(_) => {
                 problems.add(&self.place, format!("expected a list `[…]` here, found {}", self.kind()));
                 None
             }
@@ -75,7 +79,7 @@ impl Node {
         match &self.shape {
             Shape::Map(entries) => Some(entries),
             Shape::Null | Shape::Scalar { .. } | Shape::List(_) => {
-                problems.add(&self.place, format!("expected a map here, found {}", self.kind()));
+                problems.add(&self.place, format!("expected entries `key: value` here, found {}", self.kind()));
                 None
             }
         }
@@ -106,10 +110,14 @@ impl Node {
 
     /// A finite number, or a problem.
     pub fn number(&self, problems: &mut Problems) -> Option<f64> {
-        match self.scalar().and_then(|text| text.parse().ok()).filter(|n: &f64| n.is_finite()) {
-            Some(number) => Some(number),
-            None => self.wrong(problems, "a number"),
+        let text = self.scalar().unwrap_or_default();
+        if let Some(number) = finite(text) {
+            return Some(number);
         }
+        let found = self.scalar().map_or_else(|| self.kind().to_owned(), |text| format!("`{text}`"));
+        let hint = meant_number(text).map_or_else(String::new, |meant| format!("; write `{meant}`"));
+        problems.add(&self.place, format!("expected a number, found {found}{hint}"));
+        None
     }
 
     /// A duration such as `10s`, `50ms`, `183d`, or a problem.
@@ -143,5 +151,20 @@ impl Node {
         let found = self.scalar().map_or_else(|| self.kind().to_owned(), |text| format!("`{text}`"));
         problems.add(&self.place, format!("expected {expected}, found {found}"));
         None
+    }
+}
+
+fn finite(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|number: &f64| number.is_finite())
+}
+
+/// The number that was meant by a decimal comma or a percentage.
+fn meant_number(text: &str) -> Option<f64> {
+    match text.strip_suffix('%') {
+        Some(percent) => finite(percent.trim()).map(|percent| percent / 100.0),
+        // With three digits behind it, the comma may as well divide thousands.
+        None => {
+            text.split_once(',').filter(|(_, rest)| rest.len() != 3).and_then(|_| finite(&text.replacen(',', ".", 1)))
+        }
     }
 }

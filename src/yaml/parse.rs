@@ -1,6 +1,7 @@
 //! Text to tree.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput};
@@ -96,30 +97,29 @@ impl<'i> Builder<'i> {
 
     fn map(&mut self, depth: usize) -> Result<Shape, Problem> {
         let mut entries: Vec<(Node, Node)> = Vec::new();
+        let mut known: HashMap<String, Place> = HashMap::new();
         loop {
             let (event, span) = self.next()?;
             if event == Event::MappingEnd {
                 return Ok(Shape::Map(entries));
             }
             let key = self.node(event, &span, depth + 1)?;
-            self.check_key(&key, &entries, &span)?;
+            self.check_key(&key, &mut known, &span)?;
             let (event, span) = self.next()?;
             let value = self.node(event, &span, depth + 1)?;
             entries.push((key, value));
         }
     }
 
-    fn check_key(&self, key: &Node, entries: &[(Node, Node)], span: &Span) -> Result<(), Problem> {
+    fn check_key(&self, key: &Node, known: &mut HashMap<String, Place>, span: &Span) -> Result<(), Problem> {
         let Some(name) = key.scalar() else {
             return Err(self.problem(span, &format!("a key must be a word, found {}", key.kind())));
         };
         if name == "<<" {
             return Err(self.problem(span, "merge keys (`<<`) are not allowed; write the entries out"));
         }
-        match entries.iter().find(|(earlier, _)| earlier.scalar() == Some(name)) {
-            Some((earlier, _)) => {
-                Err(self.problem(span, &format!("the key `{name}` is already set at {}", earlier.place)))
-            }
+        match known.insert(name.to_owned(), key.place.clone()) {
+            Some(earlier) => Err(self.problem(span, &format!("the key `{name}` is already set at {earlier}"))),
             None => Ok(()),
         }
     }
@@ -129,7 +129,7 @@ impl<'i> Builder<'i> {
             return Err(self.problem(span, "anchors (`&name`) are not allowed; write the value out"));
         }
         if tagged {
-            return Err(self.problem(span, "tags (`!name`) are not allowed"));
+            return Err(self.problem(span, "tags (`!name`) are not allowed; a text that begins with `!` needs quotes"));
         }
         Ok(())
     }
@@ -142,7 +142,7 @@ impl<'i> Builder<'i> {
                 Err(Problem {
                     place: self.at(at.line(), at.col()),
                     code: None,
-                    message: format!("not valid YAML: {}", error.info()),
+                    message: format!("not valid YAML: {}{}", error.info(), way_out(error.info())),
                 })
             }
             None => Ok((Event::StreamEnd, Span::default())),
@@ -161,6 +161,21 @@ impl<'i> Builder<'i> {
         let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         Place { origin: self.origin.clone(), at: Some((narrow(line), narrow(column + 1))) }
     }
+}
+
+/// What usually lies behind a complaint of the YAML scanner.
+fn way_out(info: &str) -> &'static str {
+    const WAYS: [(&str, &str); 8] = [
+        ("tabs", "; indent with spaces"),
+        ("flow ", "; close the bracket or brace, and quote a text that has brackets, braces, commas or quotes in it"),
+        ("trailing content", "; quote the whole text: '…'"),
+        ("quoted scalar", "; the quote that opens before is not closed"),
+        ("unknown anchor", "; aliases (`*name`) are not allowed, write the value out"),
+        ("simple key", "; a key, here or on the line before, needs a colon and a space after it"),
+        ("block mapping", "; is this line indented as those around it?"),
+        ("block collection", "; is this line indented as those around it?"),
+    ];
+    WAYS.iter().find(|(part, _)| info.contains(part)).map_or("", |(_, way)| way)
 }
 
 fn scalar(text: Cow<'_, str>, style: ScalarStyle) -> Shape {
@@ -202,9 +217,20 @@ mod tests {
     }
 
     #[test]
+    fn a_map_as_large_as_a_file_may_be_is_read_in_no_time() {
+        let text: String = (0..60_000).map(|i| format!("k{i}: 1\n")).collect();
+        let begun = std::time::Instant::now();
+        assert!(parse("p.yaml", &text).is_ok());
+        assert!(begun.elapsed().as_secs() < 10, "took {:?}", begun.elapsed());
+    }
+
+    #[test]
     fn refuses_everything_that_hides_what_a_file_says() {
         assert_eq!(refusal("a: &x 1\nb: *x"), "p.yaml:1:4: anchors (`&name`) are not allowed; write the value out");
-        assert_eq!(refusal("a: !!str 1"), "p.yaml:1:4: tags (`!name`) are not allowed");
+        assert_eq!(
+            refusal("a: !!str 1"),
+            "p.yaml:1:4: tags (`!name`) are not allowed; a text that begins with `!` needs quotes"
+        );
         assert_eq!(refusal("a: 1\na: 2"), "p.yaml:2:1: the key `a` is already set at p.yaml:1:1");
         assert_eq!(refusal("<<: {}"), "p.yaml:1:1: merge keys (`<<`) are not allowed; write the entries out");
         assert!(refusal("a: 1\n---\nb: 2").contains("second document"));

@@ -90,12 +90,14 @@ impl Problems {
     }
 
     /// `value` when nothing is wrong, else the problems sorted by place.
-    pub fn or_ok<T>(mut self, value: T) -> Result<T, Problems> {
-        if self.0.is_empty() {
-            return Ok(value);
-        }
+    pub fn or_ok<T>(self, value: T) -> Result<T, Problems> {
+        if self.0.is_empty() { Ok(value) } else { Err(self.sorted()) }
+    }
+
+    /// In the order of their places.
+    pub fn sorted(mut self) -> Self {
         self.0.sort_by(|a, b| a.place.cmp(&b.place));
-        Err(self)
+        self
     }
 }
 
@@ -114,9 +116,16 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
+/// As many names are listed: those of the sections of a policy file.
+const MOST_LISTED: usize = 18;
+
 /// "; did you mean `x`?" for the most similar of `known`, else "; expected one of …" when they are few, else nothing.
 pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
+    let without_group = |name: &&&str| name.split_once('.').is_some_and(|(_, rest)| rest == word);
+    if let Some(name) = known.iter().find(without_group) {
+        return format!("; did you mean `{name}`?");
+    }
     let nearest = known
         .iter()
         .map(|k| (strsim::jaro_winkler(word, k), k))
@@ -124,7 +133,9 @@ pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) ->
         .max_by(|a, b| a.0.total_cmp(&b.0));
     match nearest {
         Some((_, name)) => format!("; did you mean `{name}`?"),
-        None if !known.is_empty() && known.len() <= 12 => format!("; expected one of `{}`", known.join("`, `")),
+        None if !known.is_empty() && known.len() <= MOST_LISTED => {
+            format!("; expected one of `{}`", known.join("`, `"))
+        }
         None => String::new(),
     }
 }

@@ -1,13 +1,13 @@
 //! The checked, flat form of a condition, and its value.
 
 use crate::classify::Truth;
-use crate::policy::DestinationSet;
 use crate::policy::expr::Relation;
 use crate::policy::vocabulary::{Fact, Facts, Slot};
+use crate::policy::{DestinationId, DestinationSet};
 
 /// One step of a condition; operands stand before the steps that use them.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Op {
+pub(in crate::policy) enum Op {
     /// A known value.
     Constant(Truth),
     /// A truth value.
@@ -24,6 +24,29 @@ pub(super) enum Op {
     And(u16, u16),
     /// Step `.0` or step `.1`.
     Or(u16, u16),
+}
+
+impl Op {
+    /// The fact it looks at, if it looks at one.
+    pub(in crate::policy) fn slot(&self) -> Option<Slot> {
+        match self {
+            Self::Bool(slot) | Self::Number(slot, ..) | Self::Word(slot, _) => Some(*slot),
+            Self::Constant(_) | Self::Class(..) | Self::Not(_) | Self::And(..) | Self::Or(..) => None,
+        }
+    }
+
+    /// What a step that looks at a fact says where the fact is `fact`.
+    pub(in crate::policy) fn of(&self, fact: Fact) -> Truth {
+        match (self, fact) {
+            (Self::Bool(_), Fact::Bool(value)) => value.into(),
+            (Self::Number(_, relation, bound), Fact::Number(number)) => match number.partial_cmp(bound) {
+                Some(ordering) => relation.holds(ordering).into(),
+                None => Truth::Unknown,
+            },
+            (Self::Word(_, mask), Fact::Word(word)) => (mask & (1u64 << word) != 0).into(),
+            _ => Truth::Unknown,
+        }
+    }
 }
 
 /// A checked condition over facts and the class. Evaluating it allocates nothing.
@@ -46,6 +69,21 @@ impl Condition {
         }
     }
 
+    /// Its steps, the last one its value.
+    pub(in crate::policy) fn ops(&self) -> &[Op] {
+        &self.ops
+    }
+
+    /// Whether it depends on the class.
+    pub(in crate::policy) fn reads_class(&self) -> bool {
+        self.ops.iter().any(|op| matches!(op, Op::Class(..)))
+    }
+
+    /// The facts it depends on, some perhaps more than once.
+    pub fn slots(&self) -> impl Iterator<Item = Slot> {
+        self.ops.iter().filter_map(Op::slot)
+    }
+
     /// Its value for `facts` and the class with index `class`.
     pub fn eval(&self, facts: &Facts, class: u8) -> Truth {
         match self.ops.len() {
@@ -57,18 +95,7 @@ impl Condition {
     fn step(&self, at: usize, facts: &Facts, class: u8) -> Truth {
         match self.ops[at] {
             Op::Constant(value) => value,
-            Op::Bool(slot) => match facts.get(slot) {
-                Fact::Bool(value) => value.into(),
-                Fact::Unknown | Fact::Number(_) | Fact::Word(_) => Truth::Unknown,
-            },
-            Op::Number(slot, relation, bound) => match facts.number(slot).and_then(|n| n.partial_cmp(&bound)) {
-                Some(ordering) => relation.holds(ordering).into(),
-                None => Truth::Unknown,
-            },
-            Op::Word(slot, mask) => match facts.get(slot) {
-                Fact::Word(word) => (mask & (1u64 << word) != 0).into(),
-                Fact::Unknown | Fact::Number(_) | Fact::Bool(_) => Truth::Unknown,
-            },
+            op @ (Op::Bool(slot) | Op::Number(slot, ..) | Op::Word(slot, _)) => op.of(facts.get(slot)),
             Op::Class(relation, bound) => relation.holds(class.cmp(&bound)).into(),
             Op::Not(a) => !self.step(a.into(), facts, class),
             Op::And(a, b) => match self.step(a.into(), facts, class) {
@@ -83,45 +110,51 @@ impl Condition {
     }
 }
 
-/// A condition that also speaks of `dest.*`: one condition per destination, with the destination's own values put in.
+/// A condition that also speaks of `dest.*`: with the destination's own values put in, one condition for each group of
+/// destinations that differs from the others. Most have one or two, often constant.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DestinationCondition {
-    conditions: Box<[Condition]>,
-    /// For each destination whose condition depends on no fact, whether it is certainly true, and possibly true.
-    fixed: Option<(DestinationSet, DestinationSet)>,
+    groups: Box<[(DestinationSet, Condition)]>,
 }
 
 impl DestinationCondition {
     /// From one condition per destination, in the set's order.
     pub fn new(conditions: Vec<Condition>) -> Self {
-        let fixed = conditions.iter().all(|c| c.fixed().is_some()).then(|| {
-            let value = |c: &Condition| c.fixed().unwrap_or_default();
-            (
-                conditions.iter().map(|c| value(c).is_true()).collect(),
-                conditions.iter().map(|c| value(c).is_possible()).collect(),
-            )
-        });
-        Self { conditions: conditions.into(), fixed }
+        let mut groups: Vec<(DestinationSet, Condition)> = Vec::new();
+        for (i, condition) in conditions.into_iter().enumerate() {
+            let id = DestinationId(i as u8);
+            match groups.iter_mut().find(|(_, known)| *known == condition) {
+                Some((group, _)) => group.insert(id),
+                None => groups.push((DestinationSet::of(id), condition)),
+            }
+        }
+        Self { groups: groups.into() }
     }
 
     /// The destinations for which it is certainly true: what `only` keeps.
     pub fn certain(&self, facts: &Facts, class: u8) -> DestinationSet {
-        match &self.fixed {
-            Some((certain, _)) => *certain,
-            None => self.conditions.iter().map(|c| c.eval(facts, class).is_true()).collect(),
-        }
+        self.those(|condition| condition.eval(facts, class).is_true())
     }
 
     /// The destinations for which it may be true: what `deny` removes.
     pub fn possible(&self, facts: &Facts, class: u8) -> DestinationSet {
-        match &self.fixed {
-            Some((_, possible)) => *possible,
-            None => self.conditions.iter().map(|c| c.eval(facts, class).is_possible()).collect(),
-        }
+        self.those(|condition| condition.eval(facts, class).is_possible())
+    }
+
+    /// The condition for the destination with index `destination`.
+    pub fn of(&self, destination: usize) -> &Condition {
+        &self.conditions[destination]
     }
 
     /// Its value for the destination with index `destination`.
     pub fn eval(&self, destination: usize, facts: &Facts, class: u8) -> Truth {
-        self.conditions.get(destination).map_or(Truth::Unknown, |c| c.eval(facts, class))
+        let id = DestinationId(destination as u8);
+        let group = self.groups.iter().find(|(group, _)| group.contains(id));
+        group.map_or(Truth::Unknown, |(_, condition)| condition.eval(facts, class))
+    }
+
+    fn those(&self, wanted: impl Fn(&Condition) -> bool) -> DestinationSet {
+        let groups = self.groups.iter().filter(|(_, condition)| wanted(condition));
+        groups.fold(DestinationSet::EMPTY, |all, (group, _)| all.or(*group))
     }
 }

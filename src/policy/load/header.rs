@@ -1,8 +1,11 @@
 //! Classes, attributes, detectors, and from them the vocabulary.
 
+use super::detectors::Elsewhere;
 use super::sections::Sections;
-use crate::classify::{DetectorKind, DetectorSpec, PatternSet, Recognizer};
+use crate::classify::DetectorSpec;
+use crate::policy::expr::is_segment;
 use crate::policy::facts::{LOCAL, USES};
+use crate::policy::label::Label;
 use crate::policy::set::{BuiltinSlots, Class};
 use crate::policy::vocabulary::{Fact, Term, Trust, Type, Vocabulary};
 use crate::yaml::{Fields, Node, Problems, did_you_mean};
@@ -11,6 +14,9 @@ use crate::yaml::{Fields, Node, Problems, did_you_mean};
 const MAX_CLASSES: usize = 64;
 /// The most words of an attribute: a condition holds them as bits.
 const MAX_WORDS: usize = 64;
+
+/// How what expressions name is called.
+pub(super) const NAMES: &str = "letters, digits, `_` and `-`, not beginning with a digit";
 
 /// What all rules refer to.
 #[derive(Default)]
@@ -22,6 +28,9 @@ pub(super) struct Header {
     pub vocabulary: Vocabulary,
     pub slots: BuiltinSlots,
     pub detectors: Vec<DetectorSpec>,
+    pub labels: Vec<Label>,
+    /// Detectors that run on a destination; which ones there are is read later.
+    pub elsewhere: Vec<Elsewhere>,
 }
 
 impl Header {
@@ -73,22 +82,13 @@ impl Header {
                 );
                 continue;
             }
+            if !name.split('.').all(is_segment) {
+                problems.add_coded(&key.place, "E001", format!("`{name}` is not a name: {NAMES}"));
+            }
             if let Some(term) = attribute(name, value, problems)
                 && !self.vocabulary.add(term)
             {
                 problems.add(&key.place, format!("the attribute `{name}` is defined twice"));
-            }
-        }
-    }
-
-    fn detectors(&mut self, node: &Node, problems: &mut Problems) {
-        for (key, value) in node.map(problems).unwrap_or_default() {
-            let name = key.scalar().unwrap_or_default();
-            if self.detectors.iter().any(|d| d.name == name) {
-                problems.add(&key.place, format!("the detector `{name}` is defined twice"));
-            }
-            if let Some(kind) = detector(value, problems) {
-                self.detectors.push(DetectorSpec { name: name.to_owned(), kind });
             }
         }
     }
@@ -197,62 +197,4 @@ fn default_value(name: &str, kind: &Type, node: &Node, problems: &mut Problems) 
         }
         Type::Bool => node.flag(problems).map(Fact::Bool),
     }
-}
-
-#[derive(Clone, Copy)]
-enum Kind {
-    Checksum,
-    Pattern,
-}
-
-fn detector(node: &Node, problems: &mut Problems) -> Option<DetectorKind> {
-    let mut fields = Fields::of(node, "a detector", problems)?;
-    let kind = fields
-        .required("kind", problems)
-        .and_then(|n| n.one_of(&[("checksum", Kind::Checksum), ("pattern", Kind::Pattern)], problems));
-    let detector = match kind? {
-        Kind::Checksum => checksum(&mut fields, problems),
-        Kind::Pattern => pattern(&mut fields, problems),
-    };
-    fields.finish(problems);
-    detector
-}
-
-fn checksum(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<DetectorKind> {
-    let items = fields.required("recognizers", problems)?.list(problems)?;
-    let mut recognizers = Vec::new();
-    for item in items {
-        let name = item.text(problems)?;
-        match Recognizer::parse(name) {
-            Some(recognizer) => recognizers.push(recognizer),
-            None => unknown_name("recognizer", name, item, &Recognizer::NAMES, problems),
-        }
-    }
-    Some(DetectorKind::Checksum(recognizers))
-}
-
-fn pattern(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<DetectorKind> {
-    let set = fields.required("set", problems)?;
-    let words = fields.optional("words");
-    let name = set.text(problems)?;
-    let Some(parsed) = PatternSet::parse(name) else {
-        unknown_name("pattern set", name, set, &PatternSet::NAMES, problems);
-        return None;
-    };
-    match (parsed, words) {
-        (PatternSet::DocumentLabels, Some(words)) => {
-            let words = words.texts(problems)?.into_iter().map(str::to_owned).collect();
-            Some(DetectorKind::Label { words })
-        }
-        (_, Some(words)) => {
-            problems.add(&words.place, "`words` belongs to `document-labels@1` only");
-            None
-        }
-        (set, None) => Some(DetectorKind::Pattern(set)),
-    }
-}
-
-fn unknown_name(what: &str, name: &str, node: &Node, known: &[&str], problems: &mut Problems) {
-    let hint = did_you_mean(name, known.iter().copied());
-    problems.add_coded(&node.place, "E001", format!("unknown {what} `{name}`{hint}"));
 }

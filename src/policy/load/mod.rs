@@ -2,8 +2,11 @@
 
 mod budgets;
 mod destinations;
+mod detectors;
 mod expressions;
 mod header;
+mod prices;
+mod quality;
 mod routes;
 mod rules;
 mod sections;
@@ -11,12 +14,16 @@ mod tests;
 
 use sha2::{Digest, Sha256};
 
+use self::detectors::Elsewhere;
 use self::header::Header;
+pub use self::prices::{PriceFile, price_file};
 use self::sections::Sections;
+use super::analysis::prove;
 use super::cases;
 use super::set::PolicySet;
+use super::vocabulary::Vocabulary;
 use crate::govern::Price;
-use crate::yaml::{Problems, parse};
+use crate::yaml::{Place, Problems, parse};
 
 /// One policy file.
 #[derive(Clone, Debug)]
@@ -30,10 +37,21 @@ pub struct Source {
 /// Looks up what a model costs; `None` is unknown.
 pub type Prices<'a> = &'a dyn Fn(&str) -> Option<Price>;
 
-/// Loads the files of one set. Their order has no meaning.
+/// Loads the files of one set: read, tested and proved. Their order has no meaning.
 ///
-/// Errors: every mistake in every file, those of the in-file tests included.
+/// Errors: every mistake in every file; where there is none, every test that fails and every invariant that is broken.
 pub fn load(sources: &[Source], prices: Prices<'_>) -> Result<PolicySet, Problems> {
+    let set = read(sources, prices)?;
+    let mut problems = Problems::new();
+    cases::run(&set, &mut problems);
+    prove(&set, &mut problems);
+    problems.or_ok(set)
+}
+
+/// Reads and checks the files of one set, without its tests and proofs: to look into a set that fails them.
+///
+/// Errors: every mistake in every file.
+pub fn read(sources: &[Source], prices: Prices<'_>) -> Result<PolicySet, Problems> {
     let mut problems = Problems::new();
     let mut roots = Vec::new();
     for source in sources {
@@ -42,16 +60,24 @@ pub fn load(sources: &[Source], prices: Prices<'_>) -> Result<PolicySet, Problem
             Err(found) => problems.extend(found),
         }
     }
-    let sections = Sections::collect(&roots, &mut problems);
-    let header = Header::read(&sections, &mut problems);
-    let Some(mut loader) = Loader::new(header, &mut problems, digest(sources)) else {
-        return problems.or_ok(()).and_then(|()| Err(Problems::new()));
-    };
-    loader.read(&sections, prices);
-    let set = loader.set;
-    if problems.is_empty() {
-        cases::run(&set, &mut problems);
+    if !problems.is_empty() {
+        // What the others say cannot be judged without it.
+        return Err(problems.sorted());
     }
+    let sections = Sections::collect(&roots, &mut problems);
+    let mut header = Header::read(&sections, &mut problems);
+    let elsewhere = std::mem::take(&mut header.elsewhere);
+    if header.vocabulary.names().count() > Vocabulary::MAX {
+        let most = Vocabulary::MAX;
+        let message = format!("a set has at most {most} names, detectors' and budgets' included");
+        problems.add(&Place::whole("policy set"), message);
+        return Err(problems.sorted());
+    }
+    let Some(mut loader) = Loader::new(header, &mut problems, digest(sources)) else {
+        return Err(problems.sorted());
+    };
+    loader.read(&sections, prices, &elsewhere);
+    let set = loader.set;
     problems.or_ok(set)
 }
 
@@ -96,17 +122,25 @@ impl<'p> Loader<'p> {
             guards: Vec::new(),
             budgets: Vec::new(),
             routes: Vec::new(),
+            estimators: Vec::new(),
+            affinity: None,
+            labels: header.labels,
+            helpers: Vec::new(),
             invariants: Vec::new(),
             cases: Vec::new(),
         };
         Some(Self { set, problems })
     }
 
-    fn read(&mut self, sections: &Sections<'_>, prices: Prices<'_>) {
+    fn read(&mut self, sections: &Sections<'_>, prices: Prices<'_>, elsewhere: &[Elsewhere]) {
         self.destinations(sections, prices);
+        self.prices(sections);
         self.budgets(sections);
         self.rules(sections);
+        self.estimators(sections);
         self.routes(sections);
+        self.affinity(sections);
+        self.helpers(elsewhere);
         self.tests(sections);
     }
 }

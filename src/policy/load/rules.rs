@@ -5,7 +5,7 @@ use super::expressions::Rule;
 use super::header::class;
 use super::sections::Sections;
 use crate::chat::MicroUsd;
-use crate::classify::Truth;
+use crate::classify::{DetectorKind, Strength, Truth};
 use crate::policy::decision::RuleSet;
 use crate::policy::expr::Condition;
 use crate::policy::set::{Baseline, Basis, ClassRule, Declassify, Guard, Invariant, Transform, TransformSet};
@@ -74,11 +74,25 @@ impl Loader<'_> {
         let node = fields.required("when", self.problems);
         let raise = raise.and_then(|n| class(&self.set.classes, n, self.problems));
         let when = node.and_then(|n| self.condition(n, Rule::Classify));
-        let basis = match node.and_then(|n| n.scalar()) {
-            Some(text) if text.contains("finding.") => Basis::Deterministic,
-            _ => Basis::Declared,
-        };
-        Some(ClassRule { id, place: fields.place().clone(), raise: raise?, basis, when: when? })
+        let when = when?;
+        let basis = self.basis(&when);
+        Some(ClassRule { id, place: fields.place().clone(), raise: raise?, basis, when })
+    }
+
+    /// The weakest of what the condition relies on.
+    fn basis(&self, when: &Condition) -> Basis {
+        let detectors = self.set.slots.findings.iter().zip(&self.set.detectors).enumerate();
+        let used = detectors.filter(|(_, (slot, _))| when.slots().any(|used| used == **slot));
+        let bases = used.map(|(i, (_, detector))| match (&detector.kind, detector.kind.strength()) {
+            (DetectorKind::Label { words }, _)
+                if words.is_empty() && self.set.labels.iter().any(|l| l.detector == i) =>
+            {
+                Basis::Declared
+            }
+            (_, Strength::Deterministic) => Basis::Deterministic,
+            (_, Strength::Statistical) => Basis::Statistical,
+        });
+        bases.max().unwrap_or(Basis::Declared)
     }
 
     fn declassify(&mut self, fields: &mut Fields<'_>, id: String) -> Option<Declassify> {
@@ -91,7 +105,11 @@ impl Loader<'_> {
         if let Some(sealed) = self.set.sealed.iter().find(|c| **c <= up_to_class) {
             let name = self.set.class_name(*sealed).to_owned();
             let place = up_to.map_or_else(|| fields.place().clone(), |n| n.place.clone());
-            self.problems.add_coded(&place, "E006", format!("`{name}` is sealed: nothing may lower it"));
+            self.problems.add_coded(
+                &place,
+                "E006",
+                format!("`{name}` is sealed: nothing may lower it; let `up_to` end below it"),
+            );
         }
         let when = when.unwrap_or_else(|| Some(Condition::constant(Truth::True)))?;
         Some(Declassify { id, place: fields.place().clone(), up_to: up_to_class, to, requires, when })
@@ -104,8 +122,7 @@ impl Loader<'_> {
         let require = transforms(fields, "require", self.problems);
         let (max_output, max_cost) = fields.optional("cap").map_or((None, None), |n| cap(n, self.problems));
         let block = fields.optional("block").and_then(|n| n.text(self.problems)).map(str::to_owned);
-        let idle = only.is_none() && deny.is_none() && require.is_empty() && block.is_none();
-        if idle && max_output.is_none() && max_cost.is_none() {
+        if ["only", "deny", "require", "cap", "block"].into_iter().all(|key| fields.optional(key).is_none()) {
             self.problems.add(
                 fields.place(),
                 format!("the guard `{id}` does nothing; give it `only`, `deny`, `require`, `cap` or `block`"),
@@ -140,7 +157,7 @@ fn transforms(fields: &mut Fields<'_>, key: &'static str, problems: &mut Problem
     set
 }
 
-fn cap(node: &Node, problems: &mut Problems) -> (Option<u32>, Option<MicroUsd>) {
+pub(super) fn cap(node: &Node, problems: &mut Problems) -> (Option<u32>, Option<MicroUsd>) {
     let Some(mut fields) = Fields::of(node, "a cap", problems) else { return (None, None) };
     let max_output = fields.optional("max_output").and_then(|n| n.whole(problems));
     let usd = fields.optional("usd").and_then(|n| n.number(problems));

@@ -3,6 +3,7 @@
 use super::Loader;
 use super::header::class;
 use super::sections::Sections;
+use crate::chat::MicroUsd;
 use crate::classify::Truth;
 use crate::policy::cases::{Case, Expect, Given, use_named};
 use crate::policy::facts::LOCAL;
@@ -44,7 +45,9 @@ impl Loader<'_> {
 
     fn is_given_name(&self, name: &str) -> bool {
         name == "client.model"
-            || name.strip_prefix("p_ok.").is_some_and(|d| self.set.destination_named(d).is_some())
+            || ["p_ok.", "cost."]
+                .iter()
+                .any(|group| name.strip_prefix(group).is_some_and(|d| self.set.destination_named(d).is_some()))
             || self.set.vocabulary.slot(name).is_some()
     }
 
@@ -66,11 +69,15 @@ impl Loader<'_> {
             }
             "p_ok" => {
                 let id = self.set.destination_named(rest)?;
-                given.p_ok.extend(self.known_number(value)?.map(|p| (id, p)));
+                given.p_ok.insert(id, self.known_number(value)?);
             }
             "budget" => {
                 let index = self.set.budgets.iter().position(|b| b.id == rest)?;
-                given.budgets.insert(index, value.number(self.problems)?);
+                given.budgets.insert(index, self.known_number(value)?);
+            }
+            "cost" => {
+                let id = self.set.destination_named(rest)?;
+                given.costs.insert(id, MicroUsd::from_usd_ceil(value.number(self.problems)?));
             }
             "est" if rest == "gain" => given.gain = self.known_number(value)?,
             "tokens" if rest == "input" => given.tokens_input = Some(value.whole(self.problems)?),
@@ -109,11 +116,13 @@ impl Loader<'_> {
             served_by: fields.optional("served_by").and_then(|n| self.destination_in(n)),
             plan: fields.optional("plan").map(|n| self.destinations_in(n)),
             permitted: fields.optional("permitted").map(|n| self.destinations_in(n)),
+            sinks: fields.optional("sinks").map(|n| self.destinations_in(n)),
             external_none: fields.optional("external").and_then(|n| n.one_of(&[("none", true)], self.problems))
                 == Some(true),
             transforms: fields.optional("transforms").map(|n| self.transforms_in(n)),
             flags: fields.optional("flags").and_then(|n| self.words_in(n)),
             route: fields.optional("route").and_then(|n| n.text(self.problems)).map(str::to_owned),
+            cap: fields.optional("cap").map(|n| super::rules::cap(n, self.problems)),
             refused: fields.optional("refused").and_then(|n| n.text(self.problems)).map(str::to_owned),
         };
         fields.finish(self.problems);

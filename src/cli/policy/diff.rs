@@ -1,0 +1,51 @@
+//! `ajar policy diff`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::app;
+use crate::policy::analysis::{self, Change};
+
+/// What the exit code says where a change lets more through.
+const WIDENS: u8 = 2;
+
+#[derive(clap::Args)]
+pub(in crate::cli) struct Args {
+    /// The folder of the set in force.
+    old: PathBuf,
+    /// The folder of the set that is to take its place.
+    new: PathBuf,
+    /// Accepts a widening by its id. May be repeated.
+    #[arg(long, value_name = "ID")]
+    allow: Vec<String>,
+    /// Print the changes as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[expect(clippy::print_stdout, reason = "the command's answer")]
+pub(super) fn run(args: &Args) -> Result<ExitCode> {
+    let (old, new) = (app::load_set(&args.old)?, app::load_set(&args.new)?);
+    let changes = analysis::diff(&old, &new);
+    let widens = |change: &&Change| change.widens && !args.allow.contains(&change.id);
+    let widening = changes.iter().filter(widens).count();
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&changes)?);
+    } else {
+        changes.iter().for_each(|change| println!("{}", told(change, widens(&change))));
+        println!("{} changes, {widening} of them let more through and are not accepted", changes.len());
+    }
+    Ok(if widening > 0 { ExitCode::from(WIDENS) } else { ExitCode::SUCCESS })
+}
+
+fn told(change: &Change, widens: bool) -> String {
+    let mark = match (widens, change.widens) {
+        (true, _) => "widens ",
+        (false, true) => "allowed",
+        (false, false) => "       ",
+    };
+    let request = change.request.as_ref().map(|given| format!("\n          given: {given}"));
+    format!("{mark}  {}\n          {}{}", change.id, change.message, request.unwrap_or_default())
+}

@@ -1,0 +1,102 @@
+//! What two sets mean by the same name.
+
+use super::diff::Change;
+use crate::classify::DetectorKind;
+use crate::policy::PolicySet;
+use crate::policy::set::{Boundary, Budget, Destination, Route};
+
+/// Definitions that differ in ways that no request shows.
+pub(super) fn compare(old: &PolicySet, new: &PolicySet) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for destination in &new.destinations {
+        if let Some(id) = old.destination_named(&destination.name) {
+            changes.extend(moved(old.destination(id), destination));
+        }
+    }
+    for detector in &new.detectors {
+        let known = old.detectors.iter().find(|known| known.name == detector.name);
+        changes.extend(known.and_then(|known| redefined(&detector.name, &known.kind, &detector.kind)));
+        changes.extend(relabelled(&detector.name, old, new));
+    }
+    for budget in &new.budgets {
+        let known = old.budgets.iter().find(|known| known.id == budget.id);
+        changes.extend(known.and_then(|known| rebudgeted(known, budget)));
+    }
+    changes
+}
+
+/// Where content goes under this name.
+fn moved(old: &Destination, new: &Destination) -> Option<Change> {
+    let mut differences = Vec::new();
+    for property in Destination::PROPERTIES {
+        let (before, after) = (old.property(property), new.property(property));
+        if before != after {
+            let (before, after) = (before.unwrap_or("nothing"), after.unwrap_or("nothing"));
+            differences.push(format!("`{property}` {before} became {after}"));
+        }
+    }
+    if differences.is_empty() {
+        return None;
+    }
+    let message = format!("`{}` is another destination: {}", new.name, differences.join(", "));
+    let widens = new.boundary == Boundary::External;
+    Some(Change { id: format!("moves/{}", new.name), widens, message, request: None })
+}
+
+/// A detector that recognises more only restricts; anything else may miss what was found before.
+fn redefined(name: &str, old: &DetectorKind, new: &DetectorKind) -> Option<Change> {
+    if old == new {
+        return None;
+    }
+    let grows = match (old, new) {
+        (DetectorKind::Checksum(old), DetectorKind::Checksum(new)) => old.iter().all(|known| new.contains(known)),
+        (DetectorKind::Label { words: old }, DetectorKind::Label { words: new }) => {
+            old.iter().all(|known| new.contains(known))
+        }
+        _ => false,
+    };
+    let message = match grows {
+        true => format!("the detector `{name}` recognises more than before"),
+        false => format!("the detector `{name}` is defined otherwise, and may miss what it found before"),
+    };
+    Some(Change { id: format!("redefines/{name}"), widens: !grows, message, request: None })
+}
+
+/// A detector that no longer goes by a header or an attribute may miss what was labelled.
+fn relabelled(name: &str, old: &PolicySet, new: &PolicySet) -> Option<Change> {
+    let label = |set: &PolicySet| -> Option<(Option<String>, Option<String>)> {
+        let detector = set.detectors.iter().position(|detector| detector.name == name)?;
+        let label = set.labels.iter().find(|label| label.detector == detector)?;
+        Some((label.header.clone(), label.key.clone()))
+    };
+    let before = label(old).filter(|before| label(new).as_ref() != Some(before))?;
+    let (header, key) = (before.0.unwrap_or_default(), before.1.unwrap_or_default());
+    let message = format!("the detector `{name}` no longer goes by the same labels (header `{header}`, key `{key}`)");
+    Some(Change { id: format!("relabels/{name}"), widens: true, message, request: None })
+}
+
+fn rebudgeted(old: &Budget, new: &Budget) -> Option<Change> {
+    let id = format!("rebudgets/{}", new.id);
+    if (&old.per, old.window) != (&new.per, new.window) {
+        let message = format!("the budget `{}` counts over another scope or window", new.id);
+        return Some(Change { id, widens: true, message, request: None });
+    }
+    if old.limit == new.limit {
+        return None;
+    }
+    let message = format!("the budget `{}` allows ${} instead of ${}", new.id, new.limit.as_usd(), old.limit.as_usd());
+    Some(Change { id, widens: new.limit > old.limit, message, request: None })
+}
+
+/// Whether two routes choose alike.
+pub(super) fn same_choice(old_set: &PolicySet, old: &Route, new_set: &PolicySet, new: &Route) -> bool {
+    candidates(old_set, old) == candidates(new_set, new)
+}
+
+/// Whom a route may choose, and how.
+pub(super) fn candidates(set: &PolicySet, route: &Route) -> String {
+    let names: Vec<&str> = route.candidates.iter().map(|id| set.destination(*id).name.as_str()).collect();
+    let objective = route.objective.as_ref().map(|objective| format!(" by {objective}"));
+    let ignoring = if route.honour_preference { "" } else { ", whatever the client prefers" };
+    format!("{}{}{ignoring}", names.join(", then "), objective.unwrap_or_default())
+}
