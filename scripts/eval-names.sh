@@ -16,3 +16,7 @@ fi
 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 "$presidio/bin/python" scripts/presidio-findings.py "$AJAR_DATA" "$findings"
 cargo run --release --quiet --locked -- evaluate names --beside "$findings"
 cargo run --release --quiet --locked -- evaluate names --beside "$findings" --folds 4
+
+# The artefact that ships is what fitting gives.
+cargo run --release --quiet --locked -- fit names --out "$presidio/names.bin"
+cmp "$presidio/names.bin" src/classify/names/names.bin

@@ -235,8 +235,9 @@ impl View<'_> {
     /// Lets the models look, as long as they may take.
     fn recognise(&self, parts: &[Part<'_>], scan: &mut Scan) {
         let scanner = &self.policy.scanner;
-        let until = Instant::now() + scanner.models_deadline().unwrap_or_default();
-        scanner.recognise(parts, scan, &|| Instant::now() < until);
+        // A deadline beyond what clocks can tell is none.
+        let until = Instant::now().checked_add(scanner.models_deadline().unwrap_or_default());
+        scanner.recognise(parts, scan, &|| until.is_none_or(|until| Instant::now() < until));
     }
 
     fn facts(&self, decoded: &Decoded<'_>, verdicts: &[Truth], gain: Option<Gain>, tokens_input: u64) -> Facts {
