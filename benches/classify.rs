@@ -1,9 +1,10 @@
-//! How long it takes to look at a request: detectors and difficulty.
+//! How long it takes to look at a request: detectors, difficulty and names.
 
 use std::hint::black_box;
 
 use ajar::chat::{Part, Source};
 use ajar::classify::difficulty::Estimator;
+use ajar::classify::names::{Recogniser, Thresholds};
 use ajar::classify::{DetectorKind, DetectorSpec, PatternSet, Recognizer, Scanner};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
@@ -49,5 +50,19 @@ fn difficulty(c: &mut Criterion) {
     c.bench_function("difficulty_1_kib", |b| b.iter(|| estimator.gain(black_box(&text))));
 }
 
-criterion_group!(benches, scan, difficulty);
+fn names(c: &mut Criterion) {
+    let letter =
+        "Dear Ms Thompson, please send it to Daniel Weber, Hauptstrasse 14, 10115 Berlin, who was born in May. ";
+    let mut group = c.benchmark_group("names");
+    for (name, unit) in [("prose_4_kib", PROSE), ("letters_4_kib", letter), ("code_4_kib", CODE), ("signs_4_kib", ".")]
+    {
+        let text = unit.repeat(4096 / unit.len());
+        let find = || Recogniser::embedded().find(black_box(&text), &Thresholds::default(), &|| true);
+        group.throughput(Throughput::Bytes(text.len() as u64));
+        group.bench_function(name, |b| b.iter(find));
+    }
+    group.finish();
+}
+
+criterion_group!(benches, scan, difficulty, names);
 criterion_main!(benches);

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cache::{Flights, Store};
 use crate::classify::difficulty::Estimator;
-use crate::classify::{DetectorKind, DetectorSpec};
+use crate::classify::{DetectorKind, DetectorSpec, names};
 use crate::config::{Config, LocalModel};
 use crate::dispatch::Dispatcher;
 use crate::dispatch::local::{Engine, EngineConfig};
@@ -263,6 +263,12 @@ fn check_detector(detector: &DetectorSpec, place: &Place, problems: &mut Problem
     let name = &detector.name;
     match &detector.kind {
         DetectorKind::Checksum(_) | DetectorKind::Pattern(_) | DetectorKind::Label { .. } => {}
+        DetectorKind::Model(spec) if spec.model == names::NAME => {
+            for (entity, _) in spec.thresholds.iter().filter(|(entity, _)| names::Entity::parse(entity).is_none()) {
+                let hint = did_you_mean(entity, names::Entity::NAMES);
+                problems.add(place, format!("the detector `{name}`: `{}` recognises no `{entity}`{hint}", names::NAME));
+            }
+        }
         DetectorKind::Model(spec) => {
             let model = &spec.model;
             let message = format!(

@@ -61,13 +61,14 @@ fn a_key_may_carry_what_a_budget_counts_by_and_nothing_else_unheard_of() {
 fn a_set_with_a_detector_that_this_build_cannot_run_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let policy = std::fs::read_to_string("policies/default/policy.yaml").unwrap();
-    let detectors =
-        "detectors:\n  person: { kind: model, model: nobody@1 }\n  dlp: { kind: external, via: local, deadline: 1s }\n";
+    let detectors = "detectors:\n  person: { kind: model, model: nobody@1 }\n  dlp: { kind: external, via: local, deadline: 1s }\n  \
+         pet: { kind: model, model: names@1, threshold: { PERSONS: 0.5 } }\n";
     let with = policy.replacen("detectors:", detectors, 1);
     std::fs::write(folder.path().join("policy.yaml"), with).unwrap();
     let overrides = vec![("policies".to_owned(), folder.path().display().to_string())];
     let config = Config::load(Path::new("config/ajar.yaml"), &overrides).unwrap();
     let told = app::load_policy(&config).map(|_| ()).unwrap_err().to_string();
     assert!(told.contains("the detector `person` needs the model `nobody@1`, which this build cannot run"), "{told}");
+    assert!(told.contains("the detector `pet`: `names@1` recognises no `PERSONS`; did you mean `PERSON`?"), "{told}");
     assert!(told.contains("the detector `dlp` runs elsewhere, which this build cannot ask"), "{told}");
 }

@@ -2,6 +2,8 @@
 
 mod detect;
 pub mod difficulty;
+mod models;
+pub mod names;
 pub mod normalise;
 pub mod scan;
 pub mod signals;

@@ -7,6 +7,7 @@ use super::detect::{
     ipv6_around, phone, ssn, ssn_context,
 };
 pub use super::detect::{PatternSet, Recognizer};
+use super::models::Models;
 use super::normalise::Normalised;
 use super::{DetectorResult, Finding, Strength, Truth};
 use crate::chat::{Part, Source};
@@ -60,7 +61,7 @@ impl DetectorKind {
 pub struct ModelSpec {
     /// Its name and version: `names@1`.
     pub model: String,
-    /// What score of an entity counts as a finding; the model's own choice for those not named.
+    /// What score of an entity counts as a finding. What is not named is not looked for; without any, the model chooses.
     pub thresholds: Vec<(String, f64)>,
     /// How long it may take for a request.
     pub deadline: Option<Duration>,
@@ -88,6 +89,7 @@ pub struct Scanner {
     ssn_context: Option<Labels>,
     /// Detectors that nothing here can run: what they would find is unknown.
     absent: Vec<u16>,
+    models: Models,
 }
 
 impl Scanner {
@@ -100,6 +102,7 @@ impl Scanner {
             secrets: None,
             ssn_context: None,
             absent: Vec::new(),
+            models: Models::default(),
         };
         for (index, spec) in (0..=u16::MAX).zip(specs) {
             match &spec.kind {
@@ -110,6 +113,7 @@ impl Scanner {
                     scanner.labels.push((index, Labels::new(&DEFAULT_WORDS)));
                 }
                 DetectorKind::Label { words } => scanner.labels.push((index, Labels::new(words))),
+                DetectorKind::Model(spec) if scanner.models.add(index, spec) => {}
                 DetectorKind::Model(_) | DetectorKind::External { .. } => scanner.absent.push(index),
             }
         }
@@ -118,14 +122,39 @@ impl Scanner {
         scanner
     }
 
-    /// Looks at every part.
+    /// Looks at every part, with models too, for however long they take.
+    pub fn scan(&self, parts: &[Part<'_>]) -> Scan {
+        let mut scan = self.scan_exact(parts);
+        self.recognise(parts, &mut scan, &|| true);
+        scan
+    }
+
+    /// How long the models may take for a request; `None` if there are none.
+    pub fn models_deadline(&self) -> Option<Duration> {
+        self.models.deadline()
+    }
+
+    /// The detectors that are models, by index.
+    pub fn models(&self) -> impl Iterator<Item = u16> {
+        self.models.detectors()
+    }
+
+    /// The second half of a scan: lets the models look, while `go_on` says so.
+    ///
+    /// A model that was stopped, or broke, and found nothing until then leaves *unknown*.
+    pub fn recognise(&self, parts: &[Part<'_>], scan: &mut Scan, go_on: &dyn Fn() -> bool) {
+        let looked_at = (0..=u32::MAX).zip(parts).filter(|(_, part)| !is_inline_media(part));
+        self.models.look(looked_at, scan, go_on);
+    }
+
+    /// The first half of a scan: every detector but the models, whose verdicts are *unknown*.
     ///
     /// A part too long to look at makes every detector that found nothing *unknown*. Inline base64 data of media is not
     /// looked into and changes no verdict: what it may hold is for guards on `uses.image` and its like to judge.
-    pub fn scan(&self, parts: &[Part<'_>]) -> Scan {
+    pub fn scan_exact(&self, parts: &[Part<'_>]) -> Scan {
         let mut collector = Collector::new(self.detectors);
         for (index, part) in (0..=u32::MAX).zip(parts) {
-            if !(part.source == Source::Media && is_inline_data(&part.text)) {
+            if !is_inline_media(part) {
                 self.scan_part(index, part, &mut collector);
             }
         }
@@ -136,6 +165,7 @@ impl Scanner {
         for detector in &self.absent {
             scan.results[usize::from(*detector)].truth = Truth::Unknown;
         }
+        self.models.leave_out(&mut scan);
         scan
     }
 
@@ -245,6 +275,10 @@ const IS_ANCHOR: [bool; 256] = {
     table[b':' as usize] = true;
     table
 };
+
+fn is_inline_media(part: &Part<'_>) -> bool {
+    part.source == Source::Media && is_inline_data(&part.text)
+}
 
 /// Whether the text is nothing but base64, with or without the head of a `data:` URL.
 fn is_inline_data(text: &str) -> bool {

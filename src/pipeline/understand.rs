@@ -10,6 +10,7 @@ use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 
 use super::entry::{Entry, millis};
+use super::lazily::models_matter;
 use super::{Gateway, Policy};
 use crate::cache::CacheControl;
 use crate::cache::key::{CacheKey, Scope};
@@ -192,18 +193,24 @@ impl Weighed {
 impl View<'_> {
     fn weigh(&self, decoded: &Decoded<'_>, preference: Option<DestinationId>) -> Weighed {
         let start = Instant::now();
-        let scan = self.policy.scanner.scan(&decoded.parts);
-        let mut verdicts: Vec<Truth> = scan.results.iter().map(|result| result.truth).collect();
-        self.read_labels(&mut verdicts);
+        let mut scan = self.policy.scanner.scan_exact(&decoded.parts);
         let gain = self.gateway.estimator.gain(&asked(&decoded.request));
-        let classified = Instant::now();
-
         let tokens_input = estimate_tokens(&decoded.parts);
-        let facts = self.facts(decoded, &verdicts, gain, tokens_input);
         let states = self.states(decoded, tokens_input);
         // No transform exists yet: what needs one stays out.
         let able = TransformSet::default();
-        let decision = decide(&self.policy.set, &Inputs { facts: &facts, states: &states, preference, able });
+        let set = &self.policy.set;
+        let facts = |verdicts: &[Truth]| self.facts(decoded, verdicts, gain, tokens_input);
+        let decide = |facts: &Facts| decide(set, &Inputs { facts, states: &states, preference, able });
+        let waiting: Vec<u16> = self.policy.scanner.models().collect();
+        if models_matter(set, &self.verdicts(&scan), &waiting, |verdicts| decide(&facts(verdicts))) {
+            self.recognise(&decoded.parts, &mut scan);
+        }
+        let classified = Instant::now();
+
+        let verdicts = self.verdicts(&scan);
+        let facts = facts(&verdicts);
+        let decision = decide(&facts);
         Weighed {
             classifying: classified - start,
             deciding: classified.elapsed(),
@@ -216,6 +223,21 @@ impl View<'_> {
             decision,
             tokens_input,
         }
+    }
+
+    /// What the detectors, and the labels of request and key, say.
+    fn verdicts(&self, scan: &Scan) -> Vec<Truth> {
+        let mut verdicts: Vec<Truth> = scan.results.iter().map(|result| result.truth).collect();
+        self.read_labels(&mut verdicts);
+        verdicts
+    }
+
+    /// Lets the models look, as long as they may take.
+    fn recognise(&self, parts: &[Part<'_>], scan: &mut Scan) {
+        let scanner = &self.policy.scanner;
+        // A deadline beyond what clocks can tell is none.
+        let until = Instant::now().checked_add(scanner.models_deadline().unwrap_or_default());
+        scanner.recognise(parts, scan, &|| until.is_none_or(|until| Instant::now() < until));
     }
 
     fn facts(&self, decoded: &Decoded<'_>, verdicts: &[Truth], gain: Option<Gain>, tokens_input: u64) -> Facts {

@@ -207,6 +207,16 @@ impl Decision {
         self.plan.as_slice()
     }
 
+    /// Whether the other decision is the same in all that acts on the request; which rules led to it may differ.
+    pub fn acts_as(&self, other: &Self) -> bool {
+        let limits = |decision: &Self| (decision.max_output, decision.max_cost);
+        (self.class, self.basis) == (other.class, other.basis)
+            && (self.permitted, self.transforms) == (other.permitted, other.transforms)
+            && (self.route, limits(self)) == (other.route, limits(other))
+            && self.outcome == other.outcome
+            && self.plan() == other.plan()
+    }
+
     /// What operators should know about the choice: `below_quality_target`.
     pub fn flags(&self) -> impl Iterator<Item = &'static str> {
         let below = self.outcome == Outcome::Go(Choice::BestAvailable);

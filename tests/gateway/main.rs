@@ -16,6 +16,7 @@ mod keys;
 mod leak;
 #[cfg(feature = "llama")]
 mod local;
+mod names;
 mod sdk;
 mod serving;
 mod sets;
