@@ -8,6 +8,7 @@ use ajar::app;
 use ajar::config::Config;
 use ajar::govern::{NewKey, Pepper};
 use ajar::policy::PolicySet;
+use ajar::policy::analysis::{Fate, lint, mutate};
 
 /// Each shipped configuration with the set that it names.
 const SHIPPED: [(&str, &str); 4] = [
@@ -32,6 +33,22 @@ fn every_shipped_set_loads_with_its_configuration_and_passes_its_own_tests() {
     }
     let folders = std::fs::read_dir("policies").unwrap().filter(|entry| entry.as_ref().unwrap().path().is_dir());
     assert_eq!(folders.count(), SHIPPED.len(), "a folder without a configuration");
+}
+
+#[test]
+fn no_shipped_set_can_be_made_laxer_without_a_test_or_an_invariant_that_notices() {
+    for (config, name) in SHIPPED {
+        for (mutant, fate) in mutate(&load(config)) {
+            assert!(!matches!(fate, Fate::Survived(_)), "{name}: {}: {fate:?}", mutant.what);
+        }
+    }
+}
+
+/// What is left is meant: guards beside rules that say the same, a route for what an editor says of itself.
+#[test]
+fn shipped_sets_are_warned_of_nothing_that_is_not_meant() {
+    let warnings = SHIPPED.map(|(config, _)| lint(&load(config)).to_string()).join("\n");
+    insta::assert_snapshot!(warnings);
 }
 
 #[test]

@@ -37,7 +37,9 @@ fn mutate(set: &PolicySet) -> ExitCode {
     for (mutant, fate) in analysis::mutate(set) {
         match fate {
             Fate::Killed(_) => killed += 1,
-            Fate::Equivalent => println!("{}: {}: no request is decided otherwise", mutant.place, mutant.what),
+            Fate::Equivalent => {
+                println!("{}: {}: no request was found that is decided otherwise", mutant.place, mutant.what)
+            }
             Fate::Survived(test) => {
                 survived += 1;
                 println!("{}: {}: no test notices; this one would:\n{}", mutant.place, mutant.what, indented(&test));

@@ -1,5 +1,6 @@
 //! What in a set has no effect, or another one than its author may think. The codes are those of `docs/policies.md`.
 
+mod quality;
 mod routes;
 mod rules;
 
@@ -14,6 +15,7 @@ use crate::yaml::{Place, Problems};
 pub fn lint(set: &PolicySet) -> Problems {
     let mut linter = Linter { set, analysis: Analysis::of(&[set]), warnings: Problems::new(), idle: Vec::new() };
     linter.routes();
+    linter.quality();
     linter.rules();
     linter.warnings.sorted()
 }

@@ -30,7 +30,7 @@ pub enum Fate {
     Killed(String),
     /// Nobody noticed, and this test would have: its YAML.
     Survived(String),
-    /// No request is decided otherwise: the rule says nothing that others do not say.
+    /// No request was found that is decided otherwise: others say the same, or only an estimate could tell.
     Equivalent,
 }
 
@@ -177,6 +177,14 @@ fn distinctions(analysis: &mut Analysis<'_>) -> Vec<Vec<Formula>> {
         wanted.push(vec![!one, other]);
     }
     let routes = set.routes.clone();
+    let [before, after] = [0, 1].map(|set: usize| analysis.sets[set]);
+    for (i, taken) in routes.iter().enumerate() {
+        for (j, other) in mutant.routes.iter().enumerate() {
+            if before.routes[i].id != after.routes[j].id {
+                wanted.push(vec![*taken, *other]);
+            }
+        }
+    }
     let open = |analysis: &Analysis<'_>, route: usize| -> Vec<Formula> {
         let candidates = &analysis.sets[0].routes[route].candidates;
         candidates.iter().take(2).map(|id| analysis.permitted(0, *id)).collect()

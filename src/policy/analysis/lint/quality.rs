@@ -1,0 +1,82 @@
+//! Estimates and cascades: W103, W106, W108.
+
+use super::Linter;
+use crate::chat::MicroUsd;
+use crate::policy::cases::DEFAULT_TOKENS;
+use crate::policy::quality::{Cascade, Commit};
+use crate::policy::set::{Route, Scope};
+
+impl Linter<'_> {
+    pub(super) fn quality(&mut self) {
+        for (index, route) in self.set.routes.iter().enumerate() {
+            self.without_estimate(route);
+            if let Some(cascade) = &route.cascade {
+                self.dear_cascade(route, cascade);
+                self.late_answer(index, route, cascade);
+            }
+        }
+    }
+
+    // === W103
+
+    fn without_estimate(&mut self, route: &Route) {
+        let set = self.set;
+        let Some(wanted) = route.objective.as_ref().and_then(|objective| objective.min_p_ok) else { return };
+        let estimated = |id| {
+            let estimator = set.estimators.iter().find(|estimator| estimator.destination == id);
+            estimator.is_some_and(|estimator| estimator.artifact.is_some() || estimator.assumed.is_some())
+        };
+        let unknown = route.candidates.iter().filter(|id| !estimated(**id));
+        let names: Vec<String> = unknown.map(|id| format!("`{}`", set.destination(*id).name)).collect();
+        if !names.is_empty() {
+            let message = format!(
+                "the route `{}` wants a p_ok of {wanted}, and nothing says how good {} is; give an estimator its \
+                 `artifact`, or state a guess as `assumed`",
+                route.id,
+                names.join(", ")
+            );
+            self.warnings.add_coded(&route.place, "W103", message);
+        }
+    }
+
+    // === W106
+
+    /// Every attempt of a cascade is paid.
+    fn dear_cascade(&mut self, route: &Route, cascade: &Cascade) {
+        let set = self.set;
+        let attempts = std::iter::once(&cascade.start).chain(&cascade.escalate_to);
+        let attempts = attempts.take(cascade.max_attempts.unwrap_or(usize::MAX));
+        let price = |id: &_| set.destination(*id).price.map(|price| price.worst_case(DEFAULT_TOKENS, DEFAULT_TOKENS));
+        let cost = attempts.filter_map(price).fold(MicroUsd::ZERO, |sum, cost| sum + cost);
+        let caps = set.budgets.iter().filter(|budget| budget.per == Scope::Request).map(|budget| budget.limit);
+        let cap = caps.chain(route.objective.as_ref().and_then(|objective| objective.max_cost)).min();
+        if let Some(cap) = cap.filter(|cap| cost > *cap) {
+            let message = format!(
+                "all attempts of the cascade of route `{}` can cost ${cost} together with {DEFAULT_TOKENS} tokens in and \
+                 out, more than the ${cap} that one request may cost; try fewer, or raise the limit",
+                route.id
+            );
+            self.warnings.add_coded(&route.place, "W106", message);
+        }
+    }
+
+    // === W108
+
+    fn late_answer(&mut self, index: usize, route: &Route, cascade: &Cascade) {
+        if cascade.commit != Commit::AfterVerify {
+            return;
+        }
+        let taken = self.analysis.encoded[0].routes[index];
+        let streaming = self.analysis.space.inputs.iter().find(|input| input.name == "uses.stream");
+        // Where no condition looks at it, any request may stream.
+        let streams = streaming.map_or(taken, |input| input.deviates());
+        if !self.never(&[taken, streams]) {
+            let message = format!(
+                "the route `{}` shows nothing before a draft is accepted, and streaming clients wait for that; commit \
+                 `after_tokens`, or keep `uses.stream` out of the route",
+                route.id
+            );
+            self.warnings.add_coded(&route.place, "W108", message);
+        }
+    }
+}
