@@ -1,6 +1,7 @@
 //! Counters and clocks in Prometheus' format. Labels are names of the policy set and of our own words, never text.
 
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -11,6 +12,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::classify::Truth;
+use crate::pipeline::Reload;
 use crate::policy::PolicySet;
 use crate::record::Row;
 
@@ -27,6 +29,11 @@ pub struct Metrics {
     unknowns: Family<DetectorLabels, Counter>,
     ttft: Family<DestinationLabels, Histogram>,
     total: Family<DestinationLabels, Histogram>,
+    reloads: Family<ResultLabels, Counter>,
+    loaded: Gauge<f64, AtomicU64>,
+    refused: Gauge,
+    tried: Family<ResultLabels, Counter>,
+    trying: Histogram,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -35,6 +42,11 @@ struct RequestLabels {
     outcome: &'static str,
     cache: &'static str,
     class: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabels {
+    result: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -66,6 +78,11 @@ impl Default for Metrics {
             unknowns: Family::default(),
             ttft: Family::new_with_constructor(seconds),
             total: Family::new_with_constructor(seconds),
+            reloads: Family::default(),
+            loaded: Gauge::default(),
+            refused: Gauge::default(),
+            tried: Family::default(),
+            trying: Histogram::new(exponential_buckets(1e-6, 2.0, 18)),
         };
         metrics.register();
         metrics
@@ -84,6 +101,13 @@ impl Metrics {
         let seconds = || Unit::Seconds;
         r.register_with_unit("time_to_first_token", "From arrival to the first content", seconds(), self.ttft.clone());
         r.register_with_unit("request_duration", "From arrival to the end", seconds(), self.total.clone());
+        r.register("policy_reloads", "Reloads by what came of them", self.reloads.clone());
+        r.register("policy_reload_refused", "1 while the latest reload was refused", self.refused.clone());
+        let loaded = "When the policies in force were loaded, in seconds since 1970";
+        r.register_with_unit("policy_loaded_timestamp", loaded, seconds(), self.loaded.clone());
+        r.register("rollout_compared", "Requests that a set on trial looked at", self.tried.clone());
+        let trying = "What looking at them costs each request";
+        r.register_with_unit("rollout_evaluation", trying, seconds(), self.trying.clone());
     }
 
     /// Counts a request that has ended.
@@ -117,6 +141,33 @@ impl Metrics {
                 self.unknowns.get_or_create(&DetectorLabels { detector: spec.name.clone() }).inc();
             }
         }
+    }
+
+    /// Policies, keys and budgets came into force.
+    pub fn policies_loaded(&self, at: jiff::Timestamp) {
+        self.loaded.set(at.as_millisecond() as f64 / 1e3);
+    }
+
+    /// Counts a reload.
+    pub fn reloaded(&self, reload: &Reload) {
+        let result = match (reload.ok, reload.changed.is_empty()) {
+            (false, _) => "refused",
+            (true, true) => "unchanged",
+            (true, false) => "ok",
+        };
+        self.reloads.get_or_create(&ResultLabels { result }).inc();
+        self.refused.set((!reload.ok).into());
+    }
+
+    /// Counts a request that a set on trial looked at: `differs` is `None` where that failed.
+    pub fn tried(&self, took: Duration, differs: Option<bool>) {
+        let result = match differs {
+            Some(false) => "same",
+            Some(true) => "differs",
+            None => "failed",
+        };
+        self.tried.get_or_create(&ResultLabels { result }).inc();
+        self.trying.observe(took.as_secs_f64());
     }
 
     /// All metrics as OpenMetrics text.

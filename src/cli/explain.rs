@@ -19,7 +19,7 @@ pub(super) struct Args {
     /// The name of the key that would send it; the anonymous subject otherwise.
     #[arg(long)]
     key: Option<String>,
-    /// Print the decision record as JSON.
+    /// Print the explanation as JSON.
     #[arg(long)]
     json: bool,
 }
@@ -28,11 +28,12 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args) -> Result<ExitCode> {
     let body = read(&args.request).with_context(|| args.request.display().to_string())?;
     let gateway = app::idle(args.config.load()?)?;
+    let generation = gateway.generation.load_full();
     let subject = match &args.key {
         None => gateway.anonymous.clone(),
-        Some(name) => gateway.keys.named(name).cloned().with_context(|| format!("no key is named `{name}`"))?,
+        Some(name) => generation.keys.named(name).cloned().with_context(|| format!("no key is named `{name}`"))?,
     };
-    let explained = pipeline::explain(&gateway, &subject, &HeaderMap::new(), &body, |explanation| {
+    let explained = pipeline::explain(&gateway, &generation, &subject, &HeaderMap::new(), &body, |explanation| {
         if args.json { serde_json::to_string_pretty(explanation).map(|j| j + "\n") } else { Ok(explanation.to_text()) }
     });
     let shown = explained.map_err(|error| anyhow!("the request would be refused: {}", error.message))??;

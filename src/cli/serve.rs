@@ -9,6 +9,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::ConfigArgs;
 use crate::app;
+use crate::pipeline::Gateway;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -22,15 +23,19 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args) -> Result<ExitCode> {
     log(args.json_logs);
     let running = app::start(args.config.load()?).await?;
-    let policy = running.gateway.policy.load().set.short_digest().to_owned();
+    let generation = running.gateway.generation.load_full();
+    let policy = generation.policy.set.short_digest().to_owned();
     tracing::info!(applications = %running.data, operators = %running.operator, policy, "Serving.");
-    if running.gateway.keys.is_empty() {
+    if generation.keys.is_empty() {
         tracing::warn!(
             "No keys are configured: only clients on this host are served, as the anonymous subject. \
              `ajar keys new NAME` makes a key."
         );
     }
-    stop_signal().await?;
+    drop(generation);
+    let watching = tokio::spawn(app::watch(running.gateway.clone()));
+    serve_until_stopped(&running.gateway).await?;
+    watching.abort();
     tracing::info!("Stopping: requests in flight may finish, new ones are refused.");
     running.stop().await;
     Ok(ExitCode::SUCCESS)
@@ -50,12 +55,21 @@ fn log(json: bool) {
     }
 }
 
-async fn stop_signal() -> std::io::Result<()> {
+/// SIGHUP reloads, SIGTERM and SIGINT end it.
+async fn serve_until_stopped(gateway: &Gateway) -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let reloading = async {
+        while hang_up.recv().await.is_some() {
+            // What came of it is in the log.
+            gateway.reloads.ask().await;
+        }
+    };
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        () = reloading => {}
     }
     Ok(())
 }

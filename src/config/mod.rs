@@ -6,7 +6,7 @@
 mod layers;
 mod read;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,13 +16,17 @@ use secrecy::SecretString;
 
 use crate::govern::{Explain, KeyEntry};
 use crate::serve::openai::edit::CapField;
-use crate::yaml::{Place, Problems, parse};
+use crate::yaml::{Node, Place, Problems, Shape, parse};
 
 /// The whole configuration.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// The file it was read from.
     pub file: PathBuf,
+    /// The values from the command line over it.
+    pub overrides: Overrides,
+    /// Every value that a reload leaves alone, as written, by its path.
+    written: BTreeMap<String, String>,
     /// Listeners and their limits.
     pub server: Server,
     /// The folder of the policy set in force.
@@ -206,8 +210,51 @@ impl Config {
         layers::apply(&mut root, overrides, &mut problems);
         let config = read::config(&root, &mut problems);
         match config {
-            Some(config) => problems.or_ok(Self { file: file.to_owned(), ..config }),
+            Some(config) => {
+                let (file, overrides) = (file.to_owned(), overrides.clone());
+                problems.or_ok(Self { file, overrides, written: written(&root), ..config })
+            }
             None => Err(problems),
+        }
+    }
+
+    /// Reads the same file, environment and overrides again.
+    ///
+    /// # Errors
+    /// As for [`Config::load`].
+    pub fn again(&self) -> Result<Self, Problems> {
+        Self::load(&self.file, &self.overrides)
+    }
+
+    /// What `later` has of this configuration that a running process can take: keys, and the folder of the policies.
+    pub fn with_reloadable(&self, later: &Self) -> Self {
+        Self { keys: later.keys.clone(), policies: later.policies.clone(), ..self.clone() }
+    }
+
+    /// The paths of all other values that differ in `later`.
+    pub fn ignored_changes(&self, later: &Self) -> Vec<String> {
+        let paths: BTreeSet<&String> = self.written.keys().chain(later.written.keys()).collect();
+        let differs = |path: &&String| self.written.get(*path) != later.written.get(*path);
+        paths.into_iter().filter(differs).cloned().collect()
+    }
+}
+
+/// All scalars of the tree by their dotted paths, but for those that a reload takes over.
+fn written(root: &Node) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    flatten(root, "", &mut all);
+    all.retain(|path, _| path != "policies" && !path.starts_with("keys"));
+    all
+}
+
+fn flatten(node: &Node, path: &str, all: &mut BTreeMap<String, String>) {
+    let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    match &node.shape {
+        Shape::Null => {}
+        Shape::Scalar { text, .. } => drop(all.insert(path.to_owned(), text.clone())),
+        Shape::List(items) => items.iter().enumerate().for_each(|(i, item)| flatten(item, &below(&i.to_string()), all)),
+        Shape::Map(entries) => {
+            entries.iter().for_each(|(key, value)| flatten(value, &below(key.scalar().unwrap_or_default()), all));
         }
     }
 }

@@ -32,6 +32,8 @@ pub(super) fn config(root: &Node, problems: &mut Problems) -> Option<Config> {
     fields.finish(problems);
     Some(Config {
         file: PathBuf::new(),
+        overrides: Vec::new(),
+        written: BTreeMap::new(),
         server: server?,
         policies: policies?,
         models,

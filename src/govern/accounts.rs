@@ -1,6 +1,6 @@
 //! The sums behind the budgets: one account per budget and scope, all under one short lock.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::chat::MicroUsd;
@@ -57,6 +57,8 @@ pub(super) struct Hold {
 /// All accounts, by series (a budget's identity) and scope.
 #[derive(Debug)]
 pub(super) struct Accounts {
+    /// The series of the budgets in force; the index may also hold what reservations of earlier ones refer to.
+    known: HashSet<Arc<str>>,
     index: HashMap<Arc<str>, HashMap<Arc<str>, usize>>,
     slots: Vec<Account>,
     free: Vec<usize>,
@@ -67,20 +69,35 @@ pub(super) struct Accounts {
 
 impl Accounts {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { index: HashMap::new(), slots: Vec::new(), free: Vec::new(), capacity, sweep_at: i64::MIN }
+        Self {
+            known: HashSet::new(),
+            index: HashMap::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            capacity,
+            sweep_at: i64::MIN,
+        }
     }
 
     pub(super) fn has_series(&self, series: &str) -> bool {
-        self.index.contains_key(series)
+        self.known.contains(series)
     }
 
-    pub(super) fn add_series(&mut self, series: &Arc<str>) {
-        self.index.entry(series.clone()).or_default();
+    /// Whether the series is new. What reservations of an earlier one with the same name left behind is forgotten but
+    /// for what is still reserved: the records know it.
+    pub(super) fn add_series(&mut self, series: &Arc<str>) -> bool {
+        let is_new = self.known.insert(series.clone());
+        let scopes = self.index.entry(series.clone()).or_default();
+        if is_new {
+            scopes.values().for_each(|&slot| self.slots[slot].settled = MicroUsd::ZERO);
+        }
+        is_new
     }
 
     /// Drops every series that is not in `kept` and that no reservation refers to.
     pub(super) fn retain_series(&mut self, kept: &[Arc<str>]) {
-        let Self { index, slots, free, .. } = self;
+        let Self { known, index, slots, free, .. } = self;
+        known.retain(|series| kept.contains(series));
         index.retain(|series, scopes| {
             if !kept.contains(series) {
                 free_where(scopes, slots, free, |_| true);

@@ -87,10 +87,42 @@ pub struct Exhausted {
     pub until: Option<Timestamp>,
 }
 
+/// Which of a ledger's two lists of budgets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Books {
+    /// Those of the policies in force.
+    InForce,
+    /// Those of policies that are only tried: what is spent counts there as well, and only requests that the tried
+    /// policies decide are held to them.
+    OnTrial,
+}
+
+/// Where one budget stands for one spender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// How much the budget is.
+    pub limit: MicroUsd,
+    /// Paid for in this window.
+    pub settled: MicroUsd,
+    /// Promised to calls that are under way.
+    pub reserved: MicroUsd,
+}
+
+impl Standing {
+    /// What is settled or reserved, as a fraction of the limit.
+    pub fn used(&self) -> f64 {
+        match self.limit {
+            MicroUsd::ZERO => 1.0,
+            limit => (self.settled + self.reserved).as_usd() / limit.as_usd(),
+        }
+    }
+}
+
 /// The budgets in force and what was spent of them.
 #[derive(Debug)]
 pub struct Ledger {
     books: Vec<Book>,
+    on_trial: Vec<Book>,
     accounts: Arc<Mutex<Accounts>>,
 }
 
@@ -108,45 +140,67 @@ impl Ledger {
         Self::with_capacity(budgets, MAX_SCOPES)
     }
 
-    fn with_capacity(budgets: Vec<Budget>, scopes: usize) -> Self {
-        Self::over(budgets, Arc::new(Mutex::new(Accounts::new(scopes))))
+    /// An empty ledger without budgets: the one that all others are successors of.
+    pub fn empty() -> Self {
+        Self::new(Vec::new())
     }
 
-    /// The ledger of newly loaded policies. Budgets that stayed the same, up to their limit, keep their sums, and
-    /// reservations made in the old ledger settle in the new one.
-    pub fn successor(&self, budgets: Vec<Budget>) -> Self {
-        let next = Self::over(budgets, self.accounts.clone());
-        let kept: Vec<Arc<str>> = next.books.iter().map(|b| b.series.clone()).collect();
+    fn with_capacity(budgets: Vec<Budget>, scopes: usize) -> Self {
+        Self::over(budgets, Vec::new(), Arc::new(Mutex::new(Accounts::new(scopes))))
+    }
+
+    /// The ledger of newly loaded policies, and of those that are tried beside them. Budgets that stayed the same, up to
+    /// their limit, keep their sums, and reservations made in the old ledger settle in the new one. Budgets that this
+    /// ledger does not know have their past in the records: see [`Ledger::unknown_since`] and [`Ledger::restore`].
+    pub fn successor(&self, budgets: Vec<Budget>, on_trial: Vec<Budget>) -> Self {
+        let next = Self::over(budgets, on_trial, self.accounts.clone());
+        let kept: Vec<Arc<str>> = next.all().map(|b| b.series.clone()).collect();
         next.lock().retain_series(&kept);
         next
     }
 
-    fn over(budgets: Vec<Budget>, accounts: Arc<Mutex<Accounts>>) -> Self {
+    fn over(budgets: Vec<Budget>, on_trial: Vec<Budget>, accounts: Arc<Mutex<Accounts>>) -> Self {
         let mut known = lock(&accounts);
-        let mut books = Vec::with_capacity(budgets.len());
-        for budget in budgets {
+        let mut open = |budget: Budget| {
             let series = budget.series();
-            books.push(Book { is_new: !known.has_series(&series), budget, series: series.clone() });
-            known.add_series(&series);
-        }
+            Book { is_new: known.add_series(&series), budget, series }
+        };
+        let books = budgets.into_iter().map(&mut open).collect();
+        // What stands in both lists is new in one of them only, and so restored once.
+        let on_trial = on_trial.into_iter().map(&mut open).collect();
         drop(known);
-        Self { books, accounts }
+        Self { books, on_trial, accounts }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Book> {
+        self.books.iter().chain(&self.on_trial)
+    }
+
+    /// From when on a successor with these budgets needs the records, for those that this ledger knows nothing of.
+    pub fn unknown_since<'a>(
+        &self,
+        budgets: impl IntoIterator<Item = &'a Budget>,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let known = self.lock();
+        let new = budgets.into_iter().filter(|b| b.per != Per::Request && !known.has_series(&b.series()));
+        new.map(|b| b.window.start(now)).min()
     }
 
     /// From when on [`Ledger::restore`] needs the records; `None` where no budget has a past to restore.
     pub fn restores_from(&self, now: Timestamp) -> Option<Timestamp> {
-        let new = self.books.iter().filter(|b| b.is_new && b.budget.per != Per::Request);
+        let new = self.all().filter(|b| b.is_new && b.budget.per != Per::Request);
         new.map(|b| b.budget.window.start(now)).min()
     }
 
-    /// Adds what was spent before the process started to the budgets that did not see it: those whose current window
-    /// holds it. To be called once, with the records since [`Ledger::restores_from`].
+    /// Adds what was spent before to the budgets that did not see it: those whose current window holds it. To be called
+    /// once, with the records since [`Ledger::restores_from`].
     pub fn restore(&self, spent: impl IntoIterator<Item = Spend>, now: Timestamp) {
         let second = now.as_second();
         let mut accounts = self.lock();
         for spend in spent {
             let who = Spender { key: &spend.key, attributes: &spend.attributes };
-            for book in self.books.iter().filter(|b| b.is_new) {
+            for book in self.all().filter(|b| b.is_new) {
                 let Some(scope) = book.scope(who) else { continue };
                 if book.budget.window.start(now) <= spend.at
                     && let Some(slot) = accounts.open(&book.series, scope, book.budget.window, second)
@@ -159,6 +213,21 @@ impl Ledger {
 
     /// Takes `worst`, the most that the request can cost, from every budget that applies to `who`, or from none.
     pub fn reserve(&self, who: Spender<'_>, worst: MicroUsd, now: Timestamp) -> Result<Reservation, Exhausted> {
+        self.reserve_by(Books::InForce, who, worst, now)
+    }
+
+    /// As [`Ledger::reserve`], for a request that the policies of `deciding` decide: those on trial are bound by the
+    /// budgets in force *and* by their own.
+    ///
+    /// # Errors
+    /// The first budget that does not cover it.
+    pub fn reserve_by(
+        &self,
+        deciding: Books,
+        who: Spender<'_>,
+        worst: MicroUsd,
+        now: Timestamp,
+    ) -> Result<Reservation, Exhausted> {
         let mut accounts = self.lock();
         if worst == MicroUsd::ZERO {
             // What costs nothing needs no room: an empty budget must still let the local model answer.
@@ -168,6 +237,14 @@ impl Ledger {
         for book in &self.books {
             slots.extend(book.cover(who, worst, now, &mut accounts)?);
         }
+        for book in &self.on_trial {
+            let slot = match deciding {
+                Books::OnTrial => book.cover(who, worst, now, &mut accounts)?,
+                Books::InForce => book.slot(who, now, &mut accounts),
+            };
+            // A budget of both lists has one account.
+            slots.extend(slot.filter(|slot| !slots.contains(slot)));
+        }
         let holds = slots.into_iter().map(|slot| accounts.hold(slot, worst)).collect();
         Ok(Reservation { accounts: self.accounts.clone(), holds, amount: worst, sent: false })
     }
@@ -175,14 +252,26 @@ impl Ledger {
     /// How much of budget `id` is settled or reserved for `who`, as a fraction of its limit: the policy's
     /// `budget.<id>`. `None` where there is no such budget; 0 for one per request, which nothing uses up.
     pub fn used_fraction(&self, id: &str, who: Spender<'_>, now: Timestamp) -> Option<f64> {
-        let book = self.books.iter().find(|b| &*b.budget.id == id)?;
-        let Some(scope) = book.scope(who) else { return Some(0.0) };
-        if book.budget.limit == MicroUsd::ZERO {
-            return Some(1.0);
-        }
-        let accounts = self.lock();
-        let account = accounts.peek(&book.series, scope).filter(|a| !a.is_over(now.as_second()));
-        Some(account.map_or(0.0, |a| a.used().as_usd() / book.budget.limit.as_usd()))
+        self.used_fraction_in(Books::InForce, id, who, now)
+    }
+
+    /// As [`Ledger::used_fraction`], for a budget of either list.
+    pub fn used_fraction_in(&self, books: Books, id: &str, who: Spender<'_>, now: Timestamp) -> Option<f64> {
+        let book = self.book(books, id)?;
+        Some(book.standing(who, now, &self.lock()).map_or(0.0, |standing| standing.used()))
+    }
+
+    /// Where budget `id` stands for `who`. `None` where there is no such budget, or where it is one per request.
+    pub fn standing(&self, books: Books, id: &str, who: Spender<'_>, now: Timestamp) -> Option<Standing> {
+        self.book(books, id)?.standing(who, now, &self.lock())
+    }
+
+    fn book(&self, books: Books, id: &str) -> Option<&Book> {
+        let books = match books {
+            Books::InForce => &self.books,
+            Books::OnTrial => &self.on_trial,
+        };
+        books.iter().find(|b| &*b.budget.id == id)
     }
 
     fn lock(&self) -> MutexGuard<'_, Accounts> {
@@ -204,6 +293,18 @@ impl Book {
             Per::Attribute(name) => Some(who.attributes.get(name).map_or("", String::as_str)),
             Per::All => Some(""),
         }
+    }
+
+    /// `None` where each request stands alone.
+    fn standing(&self, who: Spender<'_>, now: Timestamp, accounts: &Accounts) -> Option<Standing> {
+        let account = accounts.peek(&self.series, self.scope(who)?).filter(|a| !a.is_over(now.as_second()));
+        let (settled, reserved) = account.map_or_else(Default::default, |a| (a.settled, a.reserved));
+        Some(Standing { limit: self.budget.limit, settled, reserved })
+    }
+
+    /// The account that is charged, if there is one and room for it: whatever its limit.
+    fn slot(&self, who: Spender<'_>, now: Timestamp, accounts: &mut Accounts) -> Option<usize> {
+        accounts.open(&self.series, self.scope(who)?, self.budget.window, now.as_second())
     }
 
     /// The account that can take `worst`, if it needs one.
@@ -441,7 +542,7 @@ mod tests {
         let mut reloaded = budgets();
         reloaded[0].limit = MicroUsd(200);
         reloaded[1].window = Window::Day;
-        let reloaded = ledger.successor(reloaded);
+        let reloaded = ledger.successor(reloaded, vec![]);
         assert_eq!(reloaded.restores_from(noon()), Some(at("2026-11-24T00:00:00Z")), "only what is new");
         reloaded.restore(records(), noon());
         assert_eq!((used(&reloaded, "day"), used(&reloaded, "month")), (0.05, 0.1), "not counted twice");
@@ -451,11 +552,45 @@ mod tests {
     fn a_reservation_made_before_a_reload_settles_after_it() {
         let ledger = daily(100);
         let held = ledger.reserve(key("k"), MicroUsd(100), noon()).unwrap();
-        let gone = ledger.successor(vec![]);
-        let back = gone.successor(vec![budget("day", Per::Key, Window::Day, 100)]);
+        let gone = ledger.successor(vec![], vec![]);
+        let back = gone.successor(vec![budget("day", Per::Key, Window::Day, 100)], vec![]);
         assert!(back.reserve(key("k"), MicroUsd(1), noon()).is_err());
         held.settle(MicroUsd(40));
         assert_eq!(sums(&back), (40, 0));
+    }
+
+    #[test]
+    fn a_budget_that_was_dropped_and_comes_back_is_restored_though_somebody_still_held_it() {
+        let ledger = daily(100);
+        let held = ledger.reserve(key("held"), MicroUsd(10), noon()).unwrap();
+        ledger.reserve(key("k"), MicroUsd(50), noon()).unwrap().settle(MicroUsd(50));
+        let gone = ledger.successor(vec![], vec![]);
+        // A request of the old policies goes on reserving in them.
+        ledger.reserve(key("k"), MicroUsd(7), noon()).unwrap().settle(MicroUsd(7));
+        let again = [budget("day", Per::Key, Window::Day, 100)];
+        assert_eq!(gone.unknown_since(&again, noon()), Some(at("2026-11-24T00:00:00Z")));
+        let back = gone.successor(again.to_vec(), vec![]);
+        let spend = Spend { key: "k".into(), attributes: BTreeMap::new(), at: noon(), cost: MicroUsd(57) };
+        back.restore([spend], noon());
+        assert_eq!(back.used_fraction("day", key("k"), noon()), Some(0.57));
+        held.settle(MicroUsd(10));
+        assert_eq!(back.used_fraction("day", key("held"), noon()), Some(0.1));
+    }
+
+    #[test]
+    fn budgets_on_trial_count_what_is_spent_and_bind_only_who_is_decided_by_them() {
+        let ours = budget("day", Per::Key, Window::Day, 100);
+        let tighter = budget("day", Per::Key, Window::Day, 50);
+        let hourly = budget("hour", Per::Key, Window::Hour, 30);
+        let ledger = Ledger::empty().successor(vec![ours], vec![tighter, hourly]);
+        let reserve = |deciding, worst| ledger.reserve_by(deciding, key("k"), MicroUsd(worst), noon());
+        let used = |books, id| ledger.used_fraction_in(books, id, key("k"), noon()).unwrap();
+        reserve(Books::InForce, 40).unwrap().settle(MicroUsd(40));
+        assert_eq!((used(Books::InForce, "day"), used(Books::OnTrial, "day")), (0.4, 0.8), "one account, counted once");
+        assert!(used(Books::OnTrial, "hour") > 1.0, "what the others spend counts");
+        assert_eq!(&*reserve(Books::OnTrial, 1).unwrap_err().budget, "hour");
+        assert!(reserve(Books::InForce, 60).is_ok());
+        assert_eq!(ledger.standing(Books::InForce, "hour", key("k"), noon()), None);
     }
 
     #[test]

@@ -26,7 +26,7 @@ const MIN_PEPPER: usize = 16;
 type Digest = [u8; 32];
 
 /// One key, as the configuration states it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyEntry {
     /// Its name in policies, budgets and records; never secret.
     pub name: String,

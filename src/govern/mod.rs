@@ -10,7 +10,7 @@ mod price_file;
 pub mod prices;
 mod window;
 
-pub use budget::{Budget, Exhausted, Ledger, Per, Reservation, Spend, Spender};
+pub use budget::{Books, Budget, Exhausted, Ledger, Per, Reservation, Spend, Spender, Standing};
 pub use keys::{Explain, KeyEntry, KeyError, Keyring, NewKey, Pepper, Subject};
 pub use limits::{Limiter, RateLimit};
 pub use prices::{Price, PriceError, PriceList};

@@ -9,6 +9,7 @@ use http::StatusCode;
 use super::Gateway;
 use super::encode::{Body, Encoding, encode};
 use super::entry::Entry;
+use super::generation::books;
 use super::meter::Meter;
 use super::respond::Head;
 use super::understand::Call;
@@ -56,7 +57,7 @@ pub(crate) async fn dispatch(gateway: &Arc<Gateway>, call: Call, mut entry: Entr
             break;
         }
         let Some(grant) = call.decision.grant(&call.policy.set, candidate.id) else { continue };
-        let reservation = match reserve(gateway, &entry, candidate.worst_case) {
+        let reservation = match reserve(&call, &entry, candidate.worst_case) {
             Ok(reservation) => reservation,
             Err(exhausted) => {
                 error = budget_error(&exhausted);
@@ -77,10 +78,10 @@ pub(crate) async fn dispatch(gateway: &Arc<Gateway>, call: Call, mut entry: Entr
     Err(Box::new((entry, error)))
 }
 
-fn reserve(gateway: &Gateway, entry: &Entry, worst_case: MicroUsd) -> Result<Reservation, Exhausted> {
+fn reserve(call: &Call, entry: &Entry, worst_case: MicroUsd) -> Result<Reservation, Exhausted> {
     let key = entry.row.key.as_deref().unwrap_or_default();
     let spender = Spender { key, attributes: &entry.row.attributes };
-    gateway.ledger.reserve(spender, worst_case, jiff::Timestamp::now())
+    call.generation.ledger.reserve_by(books(call.side), spender, worst_case, jiff::Timestamp::now())
 }
 
 async fn attempt(

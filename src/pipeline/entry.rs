@@ -9,7 +9,7 @@ use ulid::Ulid;
 
 use super::Gateway;
 use super::respond::Head;
-use crate::chat::{MicroUsd, RequestId, Usage};
+use crate::chat::{ChatRequest, MicroUsd, RequestId, Usage};
 use crate::govern::{Explain, Subject};
 use crate::record::{Cache, Label, Outcome, Row};
 use crate::serve::openai::error::ApiError;
@@ -30,6 +30,8 @@ pub(crate) struct Entry {
     gateway: Arc<Gateway>,
     /// What attempts that brought no answer may have cost.
     wasted: MicroUsd,
+    /// What a set that is tried would say of it, for the client.
+    pub(crate) warning: Option<Label>,
 }
 
 /// What response headers tell about a request.
@@ -42,6 +44,7 @@ pub(crate) struct Labels {
     pub(crate) policy: Option<Arc<str>>,
     pub(crate) reason: Option<Label>,
     pub(crate) cache: Cache,
+    pub(crate) warning: Option<Label>,
 }
 
 impl Entry {
@@ -59,11 +62,19 @@ impl Entry {
             started: Instant::now(),
             gateway: gateway.clone(),
             wasted: MicroUsd::ZERO,
+            warning: None,
         }
     }
 
     pub(crate) fn started(&self) -> Instant {
         self.started
+    }
+
+    /// The body was read and decoded.
+    pub(crate) fn asks(&mut self, request: &ChatRequest, decoding: Duration) {
+        self.row.asked_model = Some(request.model.clone());
+        self.row.stream = request.streaming.is_on();
+        self.row.timing.parse = Some(millis(decoding));
     }
 
     /// Milliseconds since the request arrived.
@@ -80,6 +91,7 @@ impl Entry {
             policy: row.policy.as_deref().map(|digest| digest[..12.min(digest.len())].into()),
             reason: row.reason.clone(),
             cache: row.cache,
+            warning: self.warning.clone(),
         }
     }
 

@@ -8,13 +8,13 @@ use http::StatusCode;
 use http::header::{AUTHORIZATION, ORIGIN};
 use http::request::Parts;
 
-use super::Policy;
 use super::respond::Head;
+use super::{Generation, Reloads};
 use crate::cache::{Flights, Store};
 use crate::classify::difficulty::Estimator;
 use crate::config::Config;
 use crate::dispatch::Dispatcher;
-use crate::govern::{Keyring, Ledger, PriceList, Subject};
+use crate::govern::{PriceList, Subject};
 use crate::record::Recorder;
 use crate::serve::listener::Peer;
 use crate::serve::openai::error::ApiError;
@@ -24,16 +24,14 @@ use crate::telemetry::Metrics;
 pub struct Gateway {
     /// The configuration.
     pub config: Config,
-    /// The policy set in force; requests in flight keep the one they began with.
-    pub policy: ArcSwap<Policy>,
-    /// Virtual keys.
-    pub keys: Keyring,
+    /// Policies, keys and budgets in force; requests in flight keep those they began with.
+    pub generation: ArcSwap<Generation>,
+    /// Asks for the next generation.
+    pub reloads: Reloads,
     /// Whom requests without a key count as, where that is allowed.
     pub anonymous: Arc<Subject>,
     /// Expected gain of the closed model.
     pub estimator: Estimator,
-    /// Budgets.
-    pub ledger: Ledger,
     /// What models cost and can do.
     pub prices: PriceList,
     /// Whole answers.
@@ -51,20 +49,21 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Who is asking.
+    /// Who is asking, by the keys of `generation`.
     ///
     /// # Errors
     /// 401 for a wrong key, or for none where one is needed. Counted, not recorded: nobody has been identified.
-    pub fn authenticate(&self, head: &Parts) -> Result<Arc<Subject>, ApiError> {
+    pub fn authenticate(&self, generation: &Generation, head: &Parts) -> Result<Arc<Subject>, ApiError> {
+        let keys = &generation.keys;
         let subject = match head.headers.get(AUTHORIZATION) {
             None => self.without_key(head),
             Some(value) => value
                 .to_str()
                 .ok()
                 .and_then(|value| value.strip_prefix("Bearer ").or_else(|| value.strip_prefix("bearer ")))
-                .and_then(|token| self.keys.authenticate(token.trim()).cloned())
+                .and_then(|token| keys.authenticate(token.trim()).cloned())
                 // Many client libraries insist on sending some key; where none are configured it means nothing.
-                .or_else(|| if self.keys.is_empty() { self.without_key(head) } else { None }),
+                .or_else(|| if keys.is_empty() { self.without_key(head) } else { None }),
         };
         subject.ok_or_else(|| {
             self.metrics.unauthenticated.inc();

@@ -5,15 +5,19 @@
 //! ```
 
 mod dispatching;
+mod dry_run;
 mod encode;
 mod entry;
 mod gateway;
+mod generation;
 mod lazily;
 mod lookup;
 mod meter;
-mod policy;
+mod reload;
 mod respond;
+mod trial;
 mod understand;
+mod view;
 
 use std::sync::Arc;
 
@@ -24,8 +28,9 @@ use http::Request;
 use self::dispatching::dispatch;
 use self::entry::Entry;
 pub use self::gateway::Gateway;
+pub use self::generation::{Generation, Policy, Trial};
 use self::lookup::{Lookup, fill, look_up};
-pub use self::policy::Policy;
+pub use self::reload::{Answer, Reload, Reloads};
 pub use self::understand::explain;
 use self::understand::understand;
 
@@ -35,12 +40,18 @@ use self::understand::understand;
 /// answer was complete, refused, broken, or nobody waited for it.
 pub async fn chat(gateway: Arc<Gateway>, request: Request<Body>) -> Response {
     let (head, body) = request.into_parts();
-    let subject = match gateway.authenticate(&head) {
+    let generation = gateway.generation.load_full();
+    let subject = match gateway.authenticate(&generation, &head) {
         Ok(subject) => subject,
         Err(refusal) => return refusal.into_response(),
     };
     let mut entry = Entry::begin(&gateway, &subject);
-    let call = match understand(&gateway, &subject, &head, body, &mut entry).await {
+    match dry_run::is_asked(&head.headers, &subject) {
+        Ok(false) => {}
+        Ok(true) => return dry_run::answer(&gateway, &generation, &subject, &head, body, entry).await,
+        Err(error) => return respond::failed(entry, error),
+    }
+    let call = match understand(&gateway, generation, &subject, &head, body, &mut entry).await {
         Ok(call) => call,
         Err(error) => return respond::failed(entry, error),
     };

@@ -158,7 +158,7 @@ impl Shared {
     }
 }
 
-fn whole(body: Bytes) -> Response {
+pub(super) fn whole(body: Bytes) -> Response {
     let mut response = Response::new(HttpBody::from(body));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
@@ -180,7 +180,7 @@ fn broken_off(code: &'static str) -> Bytes {
 }
 
 /// Tells as much of the decision as the key's `explain` allows.
-fn labelled(mut response: Response, labels: &Labels, head: Option<&Head>) -> Response {
+pub(super) fn labelled(mut response: Response, labels: &Labels, head: Option<&Head>) -> Response {
     let mut set = |name: &'static str, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {
             response.headers_mut().insert(HeaderName::from_static(name), value);
@@ -193,6 +193,9 @@ fn labelled(mut response: Response, labels: &Labels, head: Option<&Head>) -> Res
     if labels.explain != Explain::None {
         if let Some(reason) = &labels.reason {
             set("x-ajar-reason", reason);
+        }
+        if let Some(warning) = &labels.warning {
+            set("x-ajar-warning", warning);
         }
         set("x-ajar-cache", labels.cache.name());
         if let Some(head) = head {

@@ -1,8 +1,7 @@
 //! From bytes to a decision: read, decode, classify, decide.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -10,29 +9,29 @@ use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 
 use super::entry::{Entry, millis};
-use super::lazily::models_matter;
-use super::{Gateway, Policy};
+use super::trial::{Tried, try_out};
+use super::view::{View, Weighed, usual_max_output};
+use super::{Gateway, Generation, Policy};
 use crate::cache::CacheControl;
-use crate::cache::key::{CacheKey, Scope};
-use crate::chat::{ChatRequest, Json, MicroUsd, Part, Role, Source, Text};
-use crate::classify::{Gain, Scan, Truth};
-use crate::govern::{Price, Spender, Subject};
+use crate::cache::key::CacheKey;
+use crate::chat::{ChatRequest, Json, Text};
+use crate::govern::Subject;
 use crate::policy::decision::{Decision, Outcome, Refusal, RefusalKind};
-use crate::policy::explain::{Explanation, Seen};
-use crate::policy::facts::{RequestFacts, facts};
-use crate::policy::set::{Budget, Store};
-use crate::policy::{Barrier, Destination, DestinationId, DestinationState, Facts, Inputs, TransformSet, decide};
+use crate::policy::explain::Explanation;
+use crate::policy::rollout::Side;
+use crate::policy::set::Store;
+use crate::policy::{Barrier, DestinationId};
 use crate::record::StoredText;
 use crate::serve::body::read_body;
 use crate::serve::openai::decode::{Decoded, EditPoints, decode};
 use crate::serve::openai::error::ApiError;
-use crate::serve::openai::{Feature, Uses};
-
-/// Cap on an answer where neither client, policy nor price list knows one, in tokens.
-const DEFAULT_MAX_OUTPUT: u32 = 4096;
 
 /// A request that was understood and may go somewhere.
 pub(crate) struct Call {
+    /// What was in force when it came in.
+    pub(crate) generation: Arc<Generation>,
+    /// Which of its policy sets decided.
+    pub(crate) side: Side,
     pub(crate) policy: Arc<Policy>,
     pub(crate) decision: Box<Decision>,
     pub(crate) request: Arc<ChatRequest>,
@@ -66,29 +65,22 @@ impl Call {
 /// What the client is to be told: a body that is wrong, a limit that is reached, a policy that says no.
 pub(crate) async fn understand(
     gateway: &Gateway,
+    generation: Arc<Generation>,
     subject: &Arc<Subject>,
     head: &Parts,
     body: Body,
     entry: &mut Entry,
 ) -> Result<Call, ApiError> {
-    if let Some(Err(wait)) = subject.limiter.as_ref().map(|limiter| limiter.check()) {
-        let limited = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "the rate limit of this key is reached");
-        return Err(limited.retry_after(wait));
-    }
-    let server = &gateway.config.server;
-    let body = read_body(body, server.body, server.idle_timeout).await?;
+    let body = receive(gateway, subject, body).await?;
     let read = Instant::now();
     let json = Json::parse(&body)?;
     let decoded = decode(&body, &json)?;
-    entry.row.asked_model = Some(decoded.request.model.clone());
-    entry.row.stream = decoded.request.streaming.is_on();
-    entry.row.timing.parse = Some(millis(read.elapsed()));
+    entry.asks(&decoded.request, read.elapsed());
 
-    let policy = gateway.policy.load_full();
-    let preference = preference(gateway, &policy, &decoded.request.model)?;
-    let view = View { gateway, policy: &policy, subject, headers: &head.headers };
-    let weighed = view.weigh(&decoded, preference);
-    note(entry, &policy, &weighed);
+    let view = View { gateway, generation: &generation, side: Side::InForce, subject, headers: &head.headers };
+    let Considered { view, weighed, tried } = consider(view, &decoded)?;
+    let policy = view.policy().clone();
+    note(entry, &policy, &weighed, tried);
     gateway.metrics.classified(&policy.set, &weighed.verdicts);
     if let Outcome::Refuse(refusal) = &weighed.decision.outcome {
         return Err(refused(refusal, &weighed.decision));
@@ -101,23 +93,71 @@ pub(crate) async fn understand(
     let cache_control = head.headers.get(http::header::CACHE_CONTROL).and_then(|v| v.to_str().ok());
     let cache_control = cache_control.map(CacheControl::parse).unwrap_or_default();
     let cache_key = view.cache_key(&decoded, &weighed.decision, cache_control, &json);
+    let side = view.side;
     let Decoded { request, edits, .. } = decoded;
-    let tokens_input = weighed.tokens_input;
     Ok(Call {
         decision: Box::new(weighed.decision),
         request: Arc::new(request),
         points: edits,
-        tokens_input,
-        deadline: entry.started() + server.deadline,
+        tokens_input: weighed.tokens_input,
+        deadline: entry.started() + gateway.config.server.deadline,
         cache_key,
         cache_control,
         body: body.clone(),
+        generation,
+        side,
         policy,
     })
 }
 
+/// Takes one request from the key's rate, and reads the body.
+pub(super) async fn receive(gateway: &Gateway, subject: &Subject, body: Body) -> Result<Bytes, ApiError> {
+    if let Some(Err(wait)) = subject.limiter.as_ref().map(|limiter| limiter.check()) {
+        let limited = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "the rate limit of this key is reached");
+        return Err(limited.retry_after(wait));
+    }
+    let server = &gateway.config.server;
+    Ok(read_body(body, server.body, server.idle_timeout).await?)
+}
+
+/// A request that was decided.
+pub(super) struct Considered<'a> {
+    /// From where: the set that decided.
+    pub(super) view: View<'a>,
+    pub(super) weighed: Weighed,
+    /// What a set that is tried says.
+    pub(super) tried: Option<Tried>,
+}
+
+impl Considered<'_> {
+    /// Everything about the decision, for people.
+    pub(super) fn explain<'a>(&'a self, decoded: &Decoded<'_>) -> Explanation<'a> {
+        let rollout = self.tried.as_ref().map(Tried::explain);
+        Explanation { rollout, ..self.weighed.explain(&self.view, &decoded.parts) }
+    }
+}
+
+/// Decides by the set in force and, where one is tried, by that.
+///
+/// # Errors
+/// A model name that nothing knows, where the configuration rejects those.
+pub(super) fn consider<'a>(view: View<'a>, decoded: &Decoded<'_>) -> Result<Considered<'a>, ApiError> {
+    let preference = preference(view.gateway, view.policy(), &decoded.request.model)?;
+    let weighed = view.weigh(decoded, preference);
+    let mut tried = try_out(&view, decoded, &weighed);
+    match tried.as_mut().and_then(|tried| tried.decided.take()) {
+        Some(decided) => Ok(Considered { view: View { side: Side::OnTrial, ..view }, weighed: *decided, tried }),
+        None => Ok(Considered { view, weighed, tried }),
+    }
+}
+
 /// Everything that is known before anybody answers goes into the record.
-fn note(entry: &mut Entry, policy: &Policy, weighed: &Weighed) {
+pub(super) fn note(entry: &mut Entry, policy: &Policy, weighed: &Weighed, tried: Option<Tried>) {
+    if let Some(tried) = tried {
+        tried.report(entry.row.id);
+        entry.warning = tried.warning;
+        entry.row.would_have = Some(tried.would_have);
+    }
     let row = &mut entry.row;
     row.timing.classify = Some(millis(weighed.classifying));
     row.timing.decide = Some(millis(weighed.deciding));
@@ -127,7 +167,7 @@ fn note(entry: &mut Entry, policy: &Policy, weighed: &Weighed) {
     row.route = weighed.decision.route.map(|i| policy.names.routes[usize::from(i)].clone());
     row.est_gain = weighed.gain.map(|gain| gain.value);
     row.plan = weighed.decision.plan().iter().map(|c| policy.names.destination(c.id)).collect();
-    row.decision = serde_json::to_string(&weighed.explain(policy)).unwrap_or_default();
+    row.decision = serde_json::to_string(&weighed.summarize(policy)).unwrap_or_default();
     row.reason = Some(match &weighed.decision.outcome {
         Outcome::Go(choice) => choice.code().into(),
         Outcome::Refuse(refusal) => refusal.reason(&policy.set).to_owned().into(),
@@ -141,6 +181,7 @@ fn note(entry: &mut Entry, policy: &Policy, weighed: &Weighed) {
 /// As for a real request with this body.
 pub fn explain<T>(
     gateway: &Gateway,
+    generation: &Generation,
     subject: &Subject,
     headers: &HeaderMap,
     body: &[u8],
@@ -148,225 +189,15 @@ pub fn explain<T>(
 ) -> Result<T, ApiError> {
     let json = Json::parse(body)?;
     let decoded = decode(body, &json)?;
-    let policy = gateway.policy.load_full();
-    let preference = preference(gateway, &policy, &decoded.request.model)?;
-    let view = View { gateway, policy: &policy, subject, headers };
-    let weighed = view.weigh(&decoded, preference);
-    Ok(show(&weighed.explain(&policy)))
-}
-
-/// From where a request is looked at.
-struct View<'a> {
-    gateway: &'a Gateway,
-    policy: &'a Policy,
-    subject: &'a Subject,
-    headers: &'a HeaderMap,
-}
-
-/// A request classified and decided.
-struct Weighed {
-    scan: Scan,
-    verdicts: Vec<Truth>,
-    gain: Option<Gain>,
-    facts: Facts,
-    states: Vec<DestinationState>,
-    preference: Option<DestinationId>,
-    decision: Decision,
-    tokens_input: u64,
-    classifying: Duration,
-    deciding: Duration,
-}
-
-impl Weighed {
-    fn explain<'a>(&'a self, policy: &'a Policy) -> Explanation<'a> {
-        let inputs = Inputs {
-            facts: &self.facts,
-            states: &self.states,
-            preference: self.preference,
-            able: TransformSet::default(),
-        };
-        let seen = Seen { verdicts: &self.verdicts, findings: &self.scan.findings, gain: self.gain };
-        crate::policy::explain::explain(&policy.set, &inputs, &self.decision, seen)
-    }
-}
-
-impl View<'_> {
-    fn weigh(&self, decoded: &Decoded<'_>, preference: Option<DestinationId>) -> Weighed {
-        let start = Instant::now();
-        let mut scan = self.policy.scanner.scan_exact(&decoded.parts);
-        let gain = self.gateway.estimator.gain(&asked(&decoded.request));
-        let tokens_input = estimate_tokens(&decoded.parts);
-        let states = self.states(decoded, tokens_input);
-        // No transform exists yet: what needs one stays out.
-        let able = TransformSet::default();
-        let set = &self.policy.set;
-        let facts = |verdicts: &[Truth]| self.facts(decoded, verdicts, gain, tokens_input);
-        let decide = |facts: &Facts| decide(set, &Inputs { facts, states: &states, preference, able });
-        let waiting: Vec<u16> = self.policy.scanner.models().collect();
-        if models_matter(set, &self.verdicts(&scan), &waiting, |verdicts| decide(&facts(verdicts))) {
-            self.recognise(&decoded.parts, &mut scan);
-        }
-        let classified = Instant::now();
-
-        let verdicts = self.verdicts(&scan);
-        let facts = facts(&verdicts);
-        let decision = decide(&facts);
-        Weighed {
-            classifying: classified - start,
-            deciding: classified.elapsed(),
-            scan,
-            verdicts,
-            gain,
-            facts,
-            states,
-            preference,
-            decision,
-            tokens_input,
-        }
-    }
-
-    /// What the detectors, and the labels of request and key, say.
-    fn verdicts(&self, scan: &Scan) -> Vec<Truth> {
-        let mut verdicts: Vec<Truth> = scan.results.iter().map(|result| result.truth).collect();
-        self.read_labels(&mut verdicts);
-        verdicts
-    }
-
-    /// Lets the models look, as long as they may take.
-    fn recognise(&self, parts: &[Part<'_>], scan: &mut Scan) {
-        let scanner = &self.policy.scanner;
-        // A deadline beyond what clocks can tell is none.
-        let until = Instant::now().checked_add(scanner.models_deadline().unwrap_or_default());
-        scanner.recognise(parts, scan, &|| until.is_none_or(|until| Instant::now() < until));
-    }
-
-    fn facts(&self, decoded: &Decoded<'_>, verdicts: &[Truth], gain: Option<Gain>, tokens_input: u64) -> Facts {
-        let set = &self.policy.set;
-        let uses: Vec<&'static str> = decoded.uses.iter().map(Feature::name).collect();
-        let budgets = self.budget_shares();
-        let local = self.local_facts();
-        let max_output = decoded.request.sampling.max_tokens.unwrap_or(DEFAULT_MAX_OUTPUT);
-        let request = RequestFacts {
-            findings: verdicts,
-            uses: &uses,
-            tokens_input,
-            tokens_max_output: max_output.into(),
-            gain: gain.map(|gain| gain.value),
-            budgets: &budgets,
-            local: &local,
-        };
-        facts(set, &request, &self.attributes())
-    }
-
-    /// Labels on the request and on the key can only raise a verdict.
-    fn read_labels(&self, verdicts: &mut [Truth]) {
-        for label in &self.policy.set.labels {
-            let header = label.header.iter().flat_map(|name| self.headers.get_all(name.as_str()));
-            // What cannot be read is not `none`.
-            let said = header.map(|value| value.to_str().unwrap_or("unreadable").trim());
-            let truth = label.truth(&self.policy.set.vocabulary, said, &self.subject.attributes);
-            verdicts[label.detector] = verdicts[label.detector] | truth;
-        }
-    }
-
-    fn budget_shares(&self) -> Vec<Option<f64>> {
-        let now = jiff::Timestamp::now();
-        let spender = Spender { key: &self.subject.name, attributes: &self.subject.attributes };
-        let used = |budget: &Budget| self.gateway.ledger.used_fraction(&budget.id, spender, now);
-        self.policy.set.budgets.iter().map(used).collect()
-    }
-
-    /// The key's attributes, and those that headers may set.
-    fn attributes(&self) -> BTreeMap<String, String> {
-        let mut attributes = BTreeMap::new();
-        for (name, value) in self.subject.attributes.iter() {
-            attributes.insert(format!("key.{name}"), value.clone());
-        }
-        for (name, header) in &self.gateway.config.headers {
-            if let Some(value) = self.headers.get(header) {
-                // What cannot be read is no word of the vocabulary, and so unknown.
-                attributes.insert(name.clone(), value.to_str().unwrap_or_default().trim().to_owned());
-            }
-        }
-        attributes
-    }
-
-    /// The facts of the first embedded destination.
-    fn local_facts(&self) -> Vec<(&'static str, f64)> {
-        let engine = self.policy.set.destinations.iter().find_map(|d| self.gateway.dispatcher.engine(d));
-        engine.map_or_else(Vec::new, |engine| {
-            let facts = engine.facts();
-            vec![
-                ("queue", facts.queue as f64),
-                ("free_slots", facts.free_slots as f64),
-                ("tokens_per_second", facts.tokens_per_second),
-                ("ttft_ms", facts.ttft_ms),
-            ]
-        })
-    }
-
-    fn states(&self, decoded: &Decoded<'_>, tokens_input: u64) -> Vec<DestinationState> {
-        let dispatcher = &self.gateway.dispatcher;
-        let set = &self.policy.set;
-        let asked = decoded.request.sampling.max_tokens;
-        let state = |(i, destination): (usize, &Destination)| {
-            if !destination.is_model() {
-                return DestinationState { worst_case: Some(MicroUsd::ZERO), ..DestinationState::default() };
-            }
-            let id = DestinationId(i as u8);
-            let max_output = asked.unwrap_or_else(|| usual_max_output(self.gateway, self.policy, id));
-            let lacks = lacking(decoded.uses, dispatcher.abilities(destination))
-                .or_else(|| self.too_long(id, tokens_input).then_some("context"));
-            DestinationState {
-                unavailable: dispatcher.unavailable(destination),
-                lacks,
-                worst_case: destination.price.map(|price| price.worst_case(tokens_input, max_output.into())),
-                p_ok: None,
-                assumed: false,
-                ttft: None,
-            }
-            .assuming(set, id)
-        };
-        set.destinations.iter().enumerate().map(state).collect()
-    }
-
-    /// Whether the prompt surely exceeds the destination's context: the estimate is from above, so half of it counts.
-    fn too_long(&self, id: DestinationId, tokens_input: u64) -> bool {
-        let context = context_window(self.gateway, self.policy, id);
-        context.is_some_and(|context| tokens_input / 2 > context)
-    }
-
-    fn cache_key(
-        &self,
-        decoded: &Decoded<'_>,
-        decision: &Decision,
-        control: CacheControl,
-        json: &Json<'_>,
-    ) -> Option<CacheKey> {
-        self.gateway.cache.as_ref()?;
-        let set = &self.policy.set;
-        let (sink, cache) = set.sink("cache")?;
-        let repeatable = decoded.request.sampling.is_deterministic() || cache.cache_sampled;
-        if control.no_store || !repeatable || !decision.permitted.contains(sink) {
-            return None;
-        }
-        let first = decision.plan().first()?;
-        let scope = Scope {
-            tenant: &self.subject.tenant,
-            class: decision.class,
-            destination: &set.destination(first.id).name,
-            policy: &set.digest,
-            dialect: "openai-chat",
-        };
-        Some(CacheKey::new(&scope, json))
-    }
+    let considered = consider(View { gateway, generation, side: Side::InForce, subject, headers }, &decoded)?;
+    Ok(show(&considered.explain(&decoded)))
 }
 
 /// What the client's `model` stands for: `None` lets the policy choose.
 ///
 /// # Errors
 /// 404 for a name that nothing knows, where the configuration rejects those.
-fn preference(gateway: &Gateway, policy: &Policy, model: &str) -> Result<Option<DestinationId>, ApiError> {
+pub(super) fn preference(gateway: &Gateway, policy: &Policy, model: &str) -> Result<Option<DestinationId>, ApiError> {
     let models = &gateway.config.models;
     let target = models.alias(model).unwrap_or(model);
     if target == "auto" {
@@ -384,50 +215,6 @@ fn preference(gateway: &Gateway, policy: &Policy, model: &str) -> Result<Option<
             .code("model_not_found")
         }),
     }
-}
-
-/// What is asked: the last user message, which says how hard the request is.
-fn asked(request: &ChatRequest) -> String {
-    let last = request.messages.iter().rev().find(|message| message.role == Role::User);
-    last.map(|message| message.text()).unwrap_or_default()
-}
-
-/// Prompt tokens from above: a token is hardly ever shorter than three bytes of text, and each part adds a few of its
-/// own. Media are not counted here.
-fn estimate_tokens(parts: &[Part<'_>]) -> u64 {
-    let counted = parts.iter().filter(|part| !matches!(part.source, Source::Media | Source::Parameter));
-    counted.map(|part| part.text.len() as u64 / 3 + 4).sum::<u64>() + 8
-}
-
-fn lacking(uses: Uses, abilities: Uses) -> Option<&'static str> {
-    uses.missing_from(abilities).iter().next().map(Feature::name)
-}
-
-fn usual_max_output(gateway: &Gateway, policy: &Policy, id: DestinationId) -> u32 {
-    let destination = policy.set.destination(id);
-    let known = match destination.is_embedded() {
-        true => context_window(gateway, policy, id),
-        false => listed(gateway, destination, |price| price.max_output),
-    };
-    known.and_then(|tokens| u32::try_from(tokens).ok()).unwrap_or(DEFAULT_MAX_OUTPUT)
-}
-
-fn context_window(gateway: &Gateway, policy: &Policy, id: DestinationId) -> Option<u64> {
-    let destination = policy.set.destination(id);
-    if let Some(stated) = destination.context {
-        return Some(stated.into());
-    }
-    if destination.is_embedded() {
-        let local = gateway.config.local.iter().find(|l| l.name == destination.model || l.model == destination.model);
-        return local.map(|local| local.context.into());
-    }
-    listed(gateway, destination, |price| price.context)
-}
-
-/// What the set's own price list says of a model, else what the catalogue does.
-fn listed(gateway: &Gateway, destination: &Destination, what: impl Fn(Price) -> Option<u64>) -> Option<u64> {
-    let catalogue = || gateway.prices.price(&destination.model).and_then(&what);
-    destination.price.and_then(&what).or_else(catalogue)
 }
 
 /// Whether the policy keeps text of requests of this class in the record.

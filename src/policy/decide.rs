@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::decision::{Barrier, Candidate, Choice, Decision, Outcome, Plan, Refusal, RefusalKind, RefusedBy, RuleSet};
 use super::expr::DestinationCondition;
 use super::quality::Cascade;
+use super::rollout::Bounds;
 use super::set::{
     Basis, Boundary, Class, DestinationId, DestinationSet, Goal, IfUnknown, Objective, PolicySet, Route, Scope, Step,
     Transform, TransformSet,
@@ -63,10 +64,18 @@ pub fn decide(set: &PolicySet, inputs: &Inputs<'_>) -> Decision {
     decider.classify();
     decider.ceilings();
     let (blocked, exhausted) = (decider.guards(), decider.budgets());
-    decider.decision.permitted = decider.permitted();
-    decider.constraints();
-    decider.choose(blocked.or(exhausted));
-    decider.decision
+    decider.conclude(blocked.or(exhausted))
+}
+
+/// Decides within what another set decided about the same request: nobody is let in that `bounds` keep out, and what
+/// they ask for is asked for as well.
+pub fn decide_within(set: &PolicySet, inputs: &Inputs<'_>, bounds: &Bounds) -> Decision {
+    let mut decider = Decider::new(set, inputs);
+    decider.classify();
+    decider.ceilings();
+    let (blocked, exhausted) = (decider.guards(), decider.budgets());
+    decider.keep_within(bounds);
+    decider.conclude(blocked.or(exhausted))
 }
 
 struct Decider<'a> {
@@ -98,6 +107,13 @@ impl<'a> Decider<'a> {
         };
         let all = set.destinations.iter().map(|_| true).collect();
         Self { set, inputs, decision, all, reprice: 1.0 }
+    }
+
+    fn conclude(mut self, blocked: Option<Refusal>) -> Decision {
+        self.decision.permitted = self.permitted();
+        self.constraints();
+        self.choose(blocked);
+        self.decision
     }
 
     // === class
@@ -249,6 +265,17 @@ impl<'a> Decider<'a> {
         for id in removed.or(denied).iter() {
             self.bar(usize::from(id.0), barrier);
         }
+    }
+
+    fn keep_within(&mut self, bounds: &Bounds) {
+        for i in 0..self.set.destinations.len() {
+            self.decision.transforms[i] = self.decision.transforms[i].union(bounds.transforms[i]);
+            if !bounds.permitted.contains(DestinationId(i as u8)) {
+                self.bar(i, Barrier::Rollout);
+            }
+        }
+        self.decision.max_output = least(self.decision.max_output, bounds.max_output);
+        self.decision.max_cost = least(self.decision.max_cost, bounds.max_cost);
     }
 
     /// A rule that refuses altogether leaves nobody who may answer; sinks may still note that it did.

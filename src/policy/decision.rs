@@ -35,6 +35,8 @@ pub enum Barrier {
     Guard(u16),
     /// A step of the budget with this index.
     Budget(u16),
+    /// The set in force does not permit it, and this one is only tried.
+    Rollout,
     /// A required transform that this installation cannot do.
     Transform,
     /// It has no known price.
@@ -52,7 +54,7 @@ pub enum Barrier {
 impl Barrier {
     /// Whether it is a matter of permission: these only grow when detectors fail.
     pub fn is_permission(self) -> bool {
-        matches!(self, Self::Class | Self::Guard(_) | Self::Budget(_) | Self::Transform)
+        matches!(self, Self::Class | Self::Guard(_) | Self::Budget(_) | Self::Rollout | Self::Transform)
     }
 }
 

@@ -14,11 +14,12 @@ pub mod label;
 pub mod load;
 pub mod permit;
 pub mod quality;
+pub mod rollout;
 pub mod schema;
 pub mod set;
 pub mod vocabulary;
 
-pub use decide::{DestinationState, Inputs, decide};
+pub use decide::{DestinationState, Inputs, decide, decide_within};
 pub use decision::{Barrier, Candidate, Decision, Outcome, Refusal};
 pub use load::{PriceFile, Prices, Source, load, price_file};
 pub use permit::{Grant, Permit};

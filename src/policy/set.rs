@@ -55,6 +55,8 @@ pub struct PolicySet {
     pub helpers: Vec<Helper>,
     /// What must never happen, proved when the set loads.
     pub invariants: Vec<Invariant>,
+    /// Whether the set is in force, or how it is tried.
+    pub rollout: Option<super::rollout::Rollout>,
     /// The in-file tests.
     pub cases: Vec<super::cases::Case>,
 }

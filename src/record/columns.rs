@@ -11,12 +11,12 @@ use sqlx::{Arguments, AssertSqlSafe, Row as _};
 use crate::chat::{MicroUsd, RequestId, Text};
 
 use super::StoreError;
-use super::row::{Cache, Label, Outcome, Row, StoredText, Timing};
+use super::row::{Cache, Label, Outcome, Row, StoredText, Timing, WouldHave};
 
 const COLUMNS: &str = "seq, id, at, tenant, key, attributes, dialect, asked_model, status, outcome, reason, class, \
     class_basis, route, served_by, local, plan, cache, stream, input_tokens, output_tokens, cached_tokens, cost_uusd, \
     usage_estimated, est_gain, parse_ms, classify_ms, decide_ms, queue_ms, ttft_ms, total_ms, attempts, policy, \
-    bytes_out";
+    bytes_out, would_have, differs, widens";
 
 /// Rows per statement: few statements for large batches, and few enough different ones to stay prepared.
 const CHUNKS: [usize; 3] = [64, 8, 1];
@@ -119,7 +119,10 @@ fn bind(to: &mut SqliteArguments, seq: i64, row: &Row) -> Result<(), BoxDynError
     to.add(row.timing.total)?;
     to.add(row.attempts)?;
     to.add(row.policy.as_deref())?;
-    to.add(integer(row.bytes_out))
+    to.add(integer(row.bytes_out))?;
+    to.add(row.would_have.as_ref().map(|would| would.record.as_str()))?;
+    to.add(row.would_have.as_ref().and_then(|would| would.differs))?;
+    to.add(row.would_have.as_ref().and_then(|would| would.widens))
 }
 
 /// As the store keeps times: of one width, so that their order as text is their order in time.
@@ -178,6 +181,7 @@ pub(super) fn read(from: &SqliteRow) -> Result<Row, StoreError> {
         policy: shared("policy")?,
         bytes_out: natural(from.try_get("bytes_out")?),
         decision: text("decision")?.unwrap_or_default(),
+        would_have: would_have(from)?,
         text: stored_text(text("prompt")?, text("answer")?),
     })
 }
@@ -191,6 +195,11 @@ fn timing(from: &SqliteRow) -> Result<Timing, sqlx::Error> {
         ttft: from.try_get("ttft_ms")?,
         total: from.try_get("total_ms")?,
     })
+}
+
+fn would_have(from: &SqliteRow) -> Result<Option<WouldHave>, sqlx::Error> {
+    let Some(record) = from.try_get("would_have")? else { return Ok(None) };
+    Ok(Some(WouldHave { record, differs: from.try_get("differs")?, widens: from.try_get("widens")? }))
 }
 
 fn stored_text(prompt: Option<String>, answer: Option<String>) -> Option<StoredText> {

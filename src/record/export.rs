@@ -80,6 +80,12 @@ struct Line<'a> {
     bytes_out: u64,
     decision: Decision<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    would_have: Option<Decision<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    differs: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    widens: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     prompt: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     answer: Option<&'a str>,
@@ -91,6 +97,12 @@ struct Line<'a> {
 enum Decision<'a> {
     Json(&'a RawValue),
     Text(&'a str),
+}
+
+impl<'a> Decision<'a> {
+    fn new(text: &'a str) -> Self {
+        serde_json::from_str(text).map_or(Self::Text(text), Self::Json)
+    }
 }
 
 impl<'a> Line<'a> {
@@ -130,7 +142,10 @@ impl<'a> Line<'a> {
             attempts: row.attempts,
             policy: row.policy.as_deref(),
             bytes_out: row.bytes_out,
-            decision: serde_json::from_str(&row.decision).map_or(Decision::Text(&row.decision), Decision::Json),
+            decision: Decision::new(&row.decision),
+            would_have: row.would_have.as_ref().map(|would| Decision::new(&would.record)),
+            differs: row.would_have.as_ref().and_then(|would| would.differs),
+            widens: row.would_have.as_ref().and_then(|would| would.widens),
             prompt: row.text.as_ref().map(|text| text.prompt.expose()),
             answer: row.text.as_ref().map(|text| text.answer.expose()),
         }

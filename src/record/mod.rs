@@ -18,6 +18,6 @@ mod writer;
 
 pub use error::StoreError;
 pub use query::{Entry, Gap, Records};
-pub use row::{Cache, Label, Outcome, Row, StoredText, Timing};
+pub use row::{Cache, Label, Outcome, Row, StoredText, Timing, WouldHave};
 pub use stats::{Group, Stats, Sums};
 pub use store::{Recorder, StoreOptions};

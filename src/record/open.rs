@@ -13,7 +13,7 @@ use super::StoreError;
 const APPLICATION_ID: i64 = 0x616a_6172;
 
 /// One step a schema version; `PRAGMA user_version` counts those that were done. Steps are appended, never changed.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("schema_2.sql")];
 
 /// Whether the file may be new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,7 +131,28 @@ mod tests {
         let mut conn = open(&path, Existing::Optional, PATIENCE).await.unwrap();
         raw_sql("PRAGMA user_version = 7").execute(&mut conn).await.unwrap();
         let error = error(&path).await.to_string();
-        assert!(error.contains("has schema 7, and this ajar knows up to 1"), "{error}");
+        assert!(error.contains("has schema 7, and this ajar knows up to 2"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_file_of_the_first_version_gets_the_new_columns_and_keeps_its_rows() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ajar.db");
+        let mut conn = raw(&path).await;
+        let marks = format!("PRAGMA user_version = 1; PRAGMA application_id = {APPLICATION_ID};");
+        let row = "INSERT INTO request (id, at, attributes, dialect, status, outcome, plan, cache, stream, usage_estimated, \
+            total_ms, attempts, bytes_out) VALUES ('01JD', '2026-11-24T00:00:00.000Z', '{}', 'openai.chat', 200, \
+            'answered', '[]', 'bypass', 0, 0, 1.0, 1, 0);";
+        let file = format!("{}{marks}{row}", MIGRATIONS[0]);
+        raw_sql(AssertSqlSafe(file)).execute(&mut conn).await.unwrap();
+        conn.close().await.unwrap();
+        let mut conn = open(&path, Existing::Required, PATIENCE).await.unwrap();
+        let untried: i64 = query_scalar("SELECT count(*) FROM request WHERE would_have IS NULL AND differs IS NULL")
+            .fetch_one(&mut conn)
+            .await
+            .unwrap();
+        let version: i64 = query_scalar("PRAGMA user_version").fetch_one(&mut conn).await.unwrap();
+        assert_eq!((untried, version), (1, 2));
     }
 
     #[tokio::test]

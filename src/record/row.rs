@@ -72,6 +72,8 @@ pub struct Row {
     pub bytes_out: u64,
     /// The policy's whole decision record, as JSON.
     pub decision: String,
+    /// What a policy set that is only tried says of it.
+    pub would_have: Option<WouldHave>,
     /// The words themselves: only where the policy says so.
     pub text: Option<StoredText>,
 }
@@ -109,9 +111,21 @@ impl Row {
             policy: None,
             bytes_out: 0,
             decision: "{}".to_owned(),
+            would_have: None,
             text: None,
         }
     }
+}
+
+/// What a policy set that is only tried would have decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WouldHave {
+    /// All of it, as JSON.
+    pub record: String,
+    /// Whether it chooses differently; `None` where trying it failed.
+    pub differs: Option<bool>,
+    /// Whether it permits somebody whom the set in force does not; `None` where trying it failed.
+    pub widens: Option<bool>,
 }
 
 /// Prompt and answer, where they may be kept.
@@ -171,6 +185,8 @@ words! {
         Answered = "answered",
         /// A policy said no.
         Refused = "refused",
+        /// The client asked what would be decided, and nothing was done.
+        DryRun = "dry_run",
         /// Something broke.
         Failed = "failed",
         /// The client left before the end.

@@ -31,12 +31,12 @@ async fn chat(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Re
 /// `auto`, and the destinations that a client may prefer.
 async fn models(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response {
     let (head, _) = request.into_parts();
-    if let Err(refusal) = gateway.authenticate(&head) {
+    let generation = gateway.generation.load();
+    if let Err(refusal) = gateway.authenticate(&generation, &head) {
         return refusal.into_response();
     }
-    let policy = gateway.policy.load();
     let available = |d: &&crate::policy::Destination| d.is_model() && gateway.dispatcher.unavailable(d).is_none();
-    let names = policy.set.destinations.iter().filter(available).map(|d| d.name.as_str());
+    let names = generation.policy.set.destinations.iter().filter(available).map(|d| d.name.as_str());
     let entries = std::iter::once("auto").chain(names);
     let created = gateway.started.as_second();
     let body = encode_models(entries.map(|id| ModelEntry { id, created, owned_by: "ajar" }));

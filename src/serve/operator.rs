@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::body::read_body;
 use super::openai::error::ApiError;
 use crate::dispatch::local::EngineState;
-use crate::pipeline::{self, Gateway};
+use crate::pipeline::{self, Gateway, Reload};
 
 /// The routes.
 pub fn router(gateway: Arc<Gateway>) -> Router {
@@ -23,6 +23,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .route("/api/explain", post(explain))
+        .route("/api/reload", post(reload))
         .with_state(gateway)
 }
 
@@ -30,9 +31,20 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
 struct Readiness<'a> {
     ready: bool,
     policy: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rollout: Option<Rollout<'a>>,
+    reload: Option<&'a Reload>,
     engines: Vec<Engine<'a>>,
     destinations: Vec<Destination<'a>>,
     records: Option<Records>,
+}
+
+/// The set that is tried beside the one in force.
+#[derive(Serialize)]
+struct Rollout<'a> {
+    policy: &'a str,
+    mode: &'static str,
+    percent: f64,
 }
 
 #[derive(Serialize)]
@@ -60,12 +72,20 @@ struct Records {
 
 /// Ready once no engine is still loading: who cannot be reached then is known, and the policy takes that into account.
 async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
-    let policy = gateway.policy.load();
+    let generation = gateway.generation.load();
+    let policy = &generation.policy;
+    let reload = gateway.reloads.last();
     let names = gateway.config.local.iter().map(|local| local.name.as_str());
     let engines: Vec<_> = names.filter_map(|n| Some((n, gateway.dispatcher.engine_facts(n)?))).collect();
     let readiness = Readiness {
         ready: engines.iter().all(|(_, facts)| facts.state != EngineState::Loading),
         policy: policy.set.short_digest(),
+        rollout: generation.trial.as_ref().map(|trial| Rollout {
+            policy: trial.policy.set.short_digest(),
+            mode: trial.rollout.mode.name(),
+            percent: trial.rollout.percent,
+        }),
+        reload: reload.as_deref(),
         engines: engines
             .iter()
             .map(|(name, facts)| Engine {
@@ -99,13 +119,23 @@ async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
 async fn explain(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Result<Response, ApiError> {
     let (head, body) = request.into_parts();
     let body = read_body(body, gateway.config.server.body, gateway.config.server.idle_timeout).await?;
+    let generation = gateway.generation.load_full();
     let subject = match head.headers.get("x-ajar-key").map(|name| name.to_str().unwrap_or_default()) {
         None => gateway.anonymous.clone(),
-        Some(name) => gateway.keys.named(name).cloned().ok_or_else(|| {
+        Some(name) => generation.keys.named(name).cloned().ok_or_else(|| {
             ApiError::new(StatusCode::NOT_FOUND, "no key has the name in `x-ajar-key`").code("key_not_found")
         })?,
     };
-    pipeline::explain(&gateway, &subject, &head.headers, &body, |explanation| json(explanation))
+    pipeline::explain(&gateway, &generation, &subject, &head.headers, &body, |explanation| json(explanation))
+}
+
+/// Reads policies and keys again. 200 when they are in force, 422 with every error when those before stay.
+async fn reload(State(gateway): State<Arc<Gateway>>) -> Result<Response, ApiError> {
+    let reload = gateway.reloads.ask().await.ok_or_else(|| {
+        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "the gateway is stopping, or its reloads have ended")
+    })?;
+    let status = if reload.ok { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    Ok((status, json(&*reload)).into_response())
 }
 
 fn json<T: Serialize>(value: &T) -> Response {

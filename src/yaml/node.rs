@@ -42,6 +42,14 @@ impl Node {
         }
     }
 
+    /// The value of `key`, where this is a map that has it.
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        match &self.shape {
+            Shape::Map(entries) => entries.iter().find(|(k, _)| k.scalar() == Some(key)).map(|(_, value)| value),
+            Shape::Null | Shape::Scalar { .. } | Shape::List(_) => None,
+        }
+    }
+
     /// The scalar's text, where this is a scalar.
     pub fn scalar(&self) -> Option<&str> {
         match &self.shape {

@@ -270,7 +270,7 @@ impl Gateway {
     pub fn used(&self, budget: &str, limit: f64) -> f64 {
         let attributes = std::collections::BTreeMap::new();
         let key = Spender { key: "anonymous", attributes: &attributes };
-        let share = self.running.gateway.ledger.used_fraction(budget, key, jiff::Timestamp::now());
+        let share = self.running.gateway.generation.load().ledger.used_fraction(budget, key, jiff::Timestamp::now());
         share.expect("the budget exists") * limit
     }
 }

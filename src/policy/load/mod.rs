@@ -7,6 +7,7 @@ mod expressions;
 mod header;
 mod prices;
 mod quality;
+mod rollout;
 mod routes;
 mod rules;
 mod sections;
@@ -127,6 +128,7 @@ impl<'p> Loader<'p> {
             labels: header.labels,
             helpers: Vec::new(),
             invariants: Vec::new(),
+            rollout: None,
             cases: Vec::new(),
         };
         Some(Self { set, problems })
@@ -141,6 +143,7 @@ impl<'p> Loader<'p> {
         self.routes(sections);
         self.affinity(sections);
         self.helpers(elsewhere);
+        self.rollout(sections);
         self.tests(sections);
     }
 }

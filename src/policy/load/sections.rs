@@ -29,6 +29,7 @@ pub(super) struct Sections<'a> {
     pub affinity: Option<&'a Node>,
     pub routes: Vec<&'a Node>,
     pub invariants: Vec<&'a Node>,
+    pub rollout: Option<&'a Node>,
     pub tests: Vec<&'a Node>,
 }
 
@@ -68,6 +69,7 @@ impl<'a> Sections<'a> {
         once(&mut self.sealed, "sealed", base_only("sealed", problems), problems);
         once(&mut self.default_class, "default_class", base_only("default_class", problems), problems);
         once(&mut self.prices, "prices", base_only("prices", problems), problems);
+        once(&mut self.rollout, "rollout", base_only("rollout", problems), problems);
         self.baseline.extend(base_only("baseline", problems));
         self.destinations.extend(base_only("destinations", problems));
         self.declassify.extend(base_only("declassify", problems));

@@ -1,27 +1,26 @@
-//! A decision in words and numbers, for records and for people. Features only: no text of the request.
-
-use std::fmt::Write;
+//! The decision record: what is kept of every request. Lean, for it is written on the request's path.
 
 use serde::Serialize;
 
-use super::decision::{Barrier, Decision, Outcome, RuleSet};
-use super::set::{DestinationId, PolicySet};
-use super::{DestinationState, Inputs};
-use crate::classify::{Finding, Gain, Truth};
+use super::Seen;
+use crate::classify::Gain;
+use crate::policy::decision::{Barrier, Decision, Outcome, RuleSet};
+use crate::policy::set::{DestinationId, PolicySet};
+use crate::policy::{DestinationState, Inputs};
 
-/// Everything needed to answer *why*: the decision record of `docs/record.md`.
+/// The decision record of `docs/record.md`.
 #[derive(Debug, Serialize)]
-pub struct Explanation<'a> {
+pub struct Summary<'a> {
     /// The policy set.
     pub policy: PolicyName<'a>,
     /// What detectors said.
     pub detectors: Vec<DetectorVerdict<'a>>,
     /// The class.
-    pub class: ClassExplanation<'a>,
+    pub class: ClassSummary<'a>,
     /// Ids of the guards that applied.
     pub guards: Vec<&'a str>,
     /// Each model destination, and what keeps it out.
-    pub destinations: Vec<DestinationExplanation<'a>>,
+    pub destinations: Vec<DestinationSummary<'a>>,
     /// Expected advantage of the closed model, and what that rests on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gain: Option<GainExplanation>,
@@ -59,7 +58,7 @@ pub struct DetectorVerdict<'a> {
 
 /// The class and why.
 #[derive(Debug, Serialize)]
-pub struct ClassExplanation<'a> {
+pub struct ClassSummary<'a> {
     /// Its name.
     pub value: &'a str,
     /// `declared`, `deterministic`, `statistical` or `unknown`.
@@ -70,7 +69,7 @@ pub struct ClassExplanation<'a> {
 
 /// One destination's standing.
 #[derive(Debug, Serialize)]
-pub struct DestinationExplanation<'a> {
+pub struct DestinationSummary<'a> {
     /// Its name.
     pub name: &'a str,
     /// Whether it may receive the request.
@@ -101,26 +100,21 @@ pub struct GainExplanation {
     pub basis: &'static str,
 }
 
-/// What the classifier said, for the explanation.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Seen<'a> {
-    /// One verdict per detector.
-    pub verdicts: &'a [Truth],
-    /// The findings.
-    pub findings: &'a [Finding],
-    /// The estimated gain.
-    pub gain: Option<Gain>,
+impl From<Gain> for GainExplanation {
+    fn from(gain: Gain) -> Self {
+        Self { value: (gain.value * 1e4).round() / 1e4, basis: gain.basis }
+    }
 }
 
-/// Explains `decision`, which `decide` made of `inputs`.
-pub fn explain<'a>(set: &'a PolicySet, inputs: &Inputs<'_>, decision: &'a Decision, seen: Seen<'_>) -> Explanation<'a> {
-    Explanation {
+/// Sums up `decision`, which `decide` made of `inputs`.
+pub fn summarize<'a>(set: &'a PolicySet, inputs: &Inputs<'_>, decision: &'a Decision, seen: Seen<'_>) -> Summary<'a> {
+    Summary {
         policy: PolicyName { name: &set.name, digest: &set.digest },
         detectors: detectors(set, seen),
         class: class(set, decision),
         guards: ids(&decision.guards, set.guards.iter().map(|g| g.id.as_str())),
         destinations: destinations(set, inputs.states, decision),
-        gain: seen.gain.map(|g| GainExplanation { value: (g.value * 1e4).round() / 1e4, basis: g.basis }),
+        gain: seen.gain.map(GainExplanation::from),
         route: decision.route.map_or("none", |i| set.routes[usize::from(i)].id.as_str()),
         plan: decision.plan().iter().map(|c| set.destination(c.id).name.as_str()).collect(),
         reason: match &decision.outcome {
@@ -147,7 +141,7 @@ fn detectors<'a>(set: &'a PolicySet, seen: Seen<'_>) -> Vec<DetectorVerdict<'a>>
     verdicts
 }
 
-fn class<'a>(set: &'a PolicySet, decision: &Decision) -> ClassExplanation<'a> {
+fn class<'a>(set: &'a PolicySet, decision: &Decision) -> ClassSummary<'a> {
     let mut by: Vec<String> = Vec::new();
     if let Some(baseline) = decision.baseline {
         by.push(format!("baseline/{}", set.baselines[usize::from(baseline)].id));
@@ -157,7 +151,7 @@ fn class<'a>(set: &'a PolicySet, decision: &Decision) -> ClassExplanation<'a> {
     if by.is_empty() {
         by.push("default_class".to_owned());
     }
-    ClassExplanation { value: set.class_name(decision.class), basis: decision.basis.name(), by }
+    ClassSummary { value: set.class_name(decision.class), basis: decision.basis.name(), by }
 }
 
 fn ids<'a>(rules: &RuleSet, ids: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
@@ -168,10 +162,10 @@ fn destinations<'a>(
     set: &'a PolicySet,
     states: &[DestinationState],
     decision: &Decision,
-) -> Vec<DestinationExplanation<'a>> {
+) -> Vec<DestinationSummary<'a>> {
     let models = set.destinations.iter().enumerate().filter(|(_, d)| d.is_model());
     models
-        .map(|(i, destination)| DestinationExplanation {
+        .map(|(i, destination)| DestinationSummary {
             name: &destination.name,
             permitted: decision.permitted.contains(DestinationId(i as u8)),
             because: barrier(set, decision.barriers[i]),
@@ -190,6 +184,7 @@ pub fn barrier(set: &PolicySet, barrier: Barrier) -> Option<String> {
         Barrier::Class => "class".to_owned(),
         Barrier::Guard(i) => format!("guard/{}", set.guards[usize::from(i)].id),
         Barrier::Budget(i) => format!("budget/{}", set.budgets[usize::from(i)].id),
+        Barrier::Rollout => "rollout".to_owned(),
         Barrier::Transform => "transform_unavailable".to_owned(),
         Barrier::Price => "price_unknown".to_owned(),
         Barrier::Cost => "too_expensive".to_owned(),
@@ -197,42 +192,4 @@ pub fn barrier(set: &PolicySet, barrier: Barrier) -> Option<String> {
         Barrier::Unavailable(why) => format!("unavailable/{why}"),
         Barrier::Slow => "too_slow".to_owned(),
     })
-}
-
-impl Explanation<'_> {
-    /// A short tree for a terminal.
-    pub fn to_text(&self) -> String {
-        let mut out = String::new();
-        // Writing to a String cannot fail.
-        let _ = self.write_text(&mut out);
-        out
-    }
-
-    fn write_text(&self, out: &mut String) -> std::fmt::Result {
-        writeln!(out, "policy       {} ({})", self.policy.name, &self.policy.digest[..12])?;
-        for verdict in &self.detectors {
-            let found: Vec<String> = verdict.entities.iter().map(|(name, n)| format!("{n} × {name}")).collect();
-            writeln!(out, "detector     {:<12} {:<8} {}", verdict.detector, verdict.result, found.join(", "))?;
-        }
-        writeln!(out, "class        {} ({}), by {}", self.class.value, self.class.basis, self.class.by.join(", "))?;
-        if let Some(gain) = &self.gain {
-            writeln!(out, "gain         {:.3} ({})", gain.value, gain.basis)?;
-        }
-        for guard in &self.guards {
-            writeln!(out, "guard        {guard} applies")?;
-        }
-        for destination in &self.destinations {
-            let mark = if destination.because.is_none() { "open" } else { "shut" };
-            let why = destination.because.as_deref().unwrap_or_default();
-            let cost = destination.worst_case_usd.map_or("price unknown".into(), |usd| format!("≤ ${usd:.6}"));
-            write!(out, "destination  {:<16} {mark}  {cost}", destination.name)?;
-            if let (Some(p_ok), Some(basis)) = (destination.p_ok, destination.p_ok_basis) {
-                write!(out, "  p_ok {p_ok:.2} ({basis})")?;
-            }
-            writeln!(out, "  {why}")?;
-        }
-        writeln!(out, "route        {} ({})", self.route, self.reason)?;
-        let plan = if self.plan.is_empty() { "nobody".to_owned() } else { self.plan.join(", then ") };
-        writeln!(out, "plan         {plan}")
-    }
 }

@@ -1,0 +1,287 @@
+//! Puts the gateway together and runs it. Only this module names concrete types from both sides.
+
+mod load;
+mod reload;
+mod watch;
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+pub use self::load::{Sets, load_policy, load_set, load_sets, read_pepper};
+use self::load::{anonymous, first_generation};
+pub use self::watch::watch;
+use crate::cache::{Flights, Store};
+use crate::classify::difficulty::Estimator;
+use crate::config::{Config, LocalModel};
+use crate::dispatch::Dispatcher;
+use crate::dispatch::local::{Engine, EngineConfig};
+use crate::dispatch::remote::OpenAi;
+use crate::egress::SendError;
+use crate::govern::{Ledger, PriceList};
+use crate::models;
+use crate::pipeline::{Gateway, Generation, Reloads};
+use crate::record::{Recorder, Records, StoreError, StoreOptions};
+use crate::serve::listener::{Limits, bind, serve};
+use crate::serve::{data, operator};
+use crate::telemetry::Metrics;
+use crate::yaml::{Place, Problems};
+
+/// How many requests may wait to be recorded.
+const RECORD_QUEUE: usize = 16 * 1024;
+
+/// Why the gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Configuration or policies are wrong.
+    #[error("{0}")]
+    Problems(#[from] Problems),
+    /// A file cannot be read or written.
+    #[error("{path}: {error}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// An address cannot be bound.
+    #[error("cannot listen on {addr}: {error}")]
+    Bind {
+        /// Which.
+        addr: SocketAddr,
+        /// Why.
+        error: io::Error,
+    },
+    /// The record cannot be opened.
+    #[error("the record: {0}")]
+    Record(#[from] StoreError),
+    /// There can be no HTTP client.
+    #[error("the HTTP client: {0}")]
+    Client(#[from] SendError),
+    /// A model's file is missing or wrong.
+    #[error("{0}")]
+    Model(#[from] models::VerifyError),
+    /// The pepper is no secret.
+    #[error("the pepper: {0}")]
+    Pepper(String),
+}
+
+/// A gateway that serves.
+pub struct Running {
+    /// Where applications connect.
+    pub data: SocketAddr,
+    /// Where operators connect.
+    pub operator: SocketAddr,
+    /// What all requests share.
+    pub gateway: Arc<Gateway>,
+    shutdown: CancellationToken,
+    listeners: Vec<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Stops: no new connection, requests in flight may finish within the drain time, then the record is closed.
+    pub async fn stop(self) {
+        self.shutdown.cancel();
+        for listener in self.listeners {
+            // A listener's panic has been reported by its task.
+            let _ = listener.await;
+        }
+        self.gateway.dispatcher.shutdown().await;
+        if let Some(recorder) = &self.gateway.recorder {
+            recorder.close().await;
+        }
+    }
+}
+
+/// Starts the gateway: everything is checked before a port is bound. Models load behind `/readyz`.
+///
+/// # Errors
+/// See [`StartError`].
+pub async fn start(config: Config) -> Result<Running, StartError> {
+    let generation = first_generation(&config)?;
+    check_models(&config)?;
+    let recorder = recorder(&config, &generation.ledger).await?;
+    let listen = listen(config.server.listen)?;
+    let operate = listen_on_operator(&config)?;
+    let (data_addr, operator_addr) = (local_addr(&listen)?, local_addr(&operate)?);
+    let limits = limits(&config);
+    let dispatcher = Dispatcher::new(engines(&config, |engine| Some(Engine::load(engine))), providers(&config)?);
+    let (reloads, work) = Reloads::new();
+    let gateway = Arc::new(assemble(config, generation, dispatcher, recorder, reloads));
+    warn_of_the_unavailable(&gateway);
+    let shutdown = CancellationToken::new();
+    tokio::spawn(shutdown.clone().run_until_cancelled_owned(reload::serve(gateway.clone(), work)));
+    let listeners = vec![
+        tokio::spawn(serve(listen, data::router(gateway.clone()), limits, shutdown.clone())),
+        tokio::spawn(serve(operate, operator::router(gateway.clone()), limits, shutdown.clone())),
+    ];
+    Ok(Running { data: data_addr, operator: operator_addr, gateway, shutdown, listeners })
+}
+
+/// A gateway that listens nowhere, loads no model and records nothing: for explaining decisions. Configured engines
+/// count as available.
+///
+/// # Errors
+/// Mistakes in configuration and policies.
+pub fn idle(config: Config) -> Result<Gateway, StartError> {
+    let generation = first_generation(&config)?;
+    let dispatcher = Dispatcher::new(engines(&config, |_| None), providers(&config)?);
+    Ok(assemble(config, generation, dispatcher, None, Reloads::never()))
+}
+
+fn assemble(
+    config: Config,
+    generation: Generation,
+    dispatcher: Dispatcher,
+    recorder: Option<Recorder>,
+    reloads: Reloads,
+) -> Gateway {
+    let metrics = Metrics::default();
+    metrics.policies_loaded(jiff::Timestamp::now());
+    Gateway {
+        anonymous: Arc::new(anonymous(&config)),
+        cache: (config.cache.memory > 0).then(|| Store::new(config.cache.memory, config.cache.ttl)),
+        generation: ArcSwap::from_pointee(generation),
+        reloads,
+        estimator: Estimator::embedded(),
+        prices: PriceList::embedded(),
+        flights: Flights::default(),
+        dispatcher,
+        recorder,
+        metrics,
+        started: jiff::Timestamp::now(),
+        config,
+    }
+}
+
+// === the record
+
+async fn recorder(config: &Config, ledger: &Ledger) -> Result<Option<Recorder>, StartError> {
+    let Some(path) = &config.record.path else { return Ok(None) };
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(|error| StartError::File { path: folder.to_owned(), error })?;
+    }
+    let options = StoreOptions {
+        commit_interval: config.record.commit_interval,
+        queue: RECORD_QUEUE,
+        retention: Some(config.record.retention),
+        ..StoreOptions::new(path)
+    };
+    let recorder = Recorder::start(options).await?;
+    let now = jiff::Timestamp::now();
+    if let Some(since) = ledger.restores_from(now) {
+        let mut records = Records::open(path).await?;
+        ledger.restore(records.spend_since(since).await?, now);
+        records.close().await?;
+    }
+    Ok(Some(recorder))
+}
+
+// === who answers
+
+fn serves(local: &LocalModel, model: &str) -> bool {
+    local.name == model || local.model == model
+}
+
+/// Where a local model's file is: a catalogue name stands for a file in the models' folder.
+pub fn model_path(config: &Config, local: &LocalModel) -> PathBuf {
+    match models::find(&local.model) {
+        Some(entry) => models::path(&config.models_dir, entry),
+        None => PathBuf::from(&local.model),
+    }
+}
+
+/// A model that is missing or is not what the catalogue says is a mistake to be told at once, not at the first request.
+fn check_models(config: &Config) -> Result<(), StartError> {
+    for local in &config.local {
+        let path = model_path(config, local);
+        match models::find(&local.model) {
+            Some(entry) => models::verify(&path, entry)?,
+            None => {
+                std::fs::metadata(&path).map_err(|error| StartError::File { path, error })?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn engines(config: &Config, load: impl Fn(EngineConfig) -> Option<Engine>) -> HashMap<String, Option<Engine>> {
+    let mut engines = HashMap::new();
+    for local in &config.local {
+        let engine = load(EngineConfig {
+            name: local.name.clone(),
+            model: model_path(config, local),
+            context: local.context,
+            sequences: local.sequences,
+            threads: local.threads,
+            gpu_layers: local.gpu_layers,
+            queue: local.queue,
+        });
+        engines.insert(local.name.clone(), engine.clone());
+        engines.insert(local.model.clone(), engine);
+    }
+    engines
+}
+
+fn providers(config: &Config) -> Result<HashMap<String, Option<OpenAi>>, StartError> {
+    let set_up = |provider: &crate::config::Provider| Ok((provider.name.clone(), OpenAi::new(provider)?));
+    config.providers.iter().map(set_up).collect()
+}
+
+fn warn_of_the_unavailable(gateway: &Gateway) {
+    for provider in &gateway.config.providers {
+        if let crate::config::Credential::Missing(why) = &provider.credential {
+            tracing::warn!(
+                provider = provider.name,
+                why,
+                "A provider has no credential, its destinations are unavailable."
+            );
+        }
+    }
+}
+
+// === listeners
+
+fn listen(addr: SocketAddr) -> Result<tokio::net::TcpListener, StartError> {
+    bind(addr).map_err(|error| StartError::Bind { addr, error })
+}
+
+/// Operators' pages have no login: elsewhere than on this host they would be anybody's.
+fn listen_on_operator(config: &Config) -> Result<tokio::net::TcpListener, StartError> {
+    let addr = config.server.operator;
+    if !addr.ip().is_loopback() && !config.server.operator_exposed {
+        let mut problems = Problems::new();
+        problems.add(
+            &Place::whole(config.file.display().to_string()),
+            format!(
+                "`server.operator` is {addr}, and operators' pages have no login; listen on loopback, or set \
+                 `operator_exposed: true` where the network keeps others out"
+            ),
+        );
+        return Err(problems.into());
+    }
+    listen(addr)
+}
+
+fn local_addr(listener: &tokio::net::TcpListener) -> Result<SocketAddr, StartError> {
+    let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
+    listener.local_addr().map_err(|error| StartError::Bind { addr: unknown, error })
+}
+
+fn limits(config: &Config) -> Limits {
+    let server = &config.server;
+    Limits {
+        body: server.body,
+        header_timeout: server.header_timeout,
+        idle_timeout: server.idle_timeout,
+        drain: server.drain,
+        connections: server.connections,
+        ..Limits::default()
+    }
+}

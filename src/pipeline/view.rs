@@ -1,0 +1,368 @@
+//! What one policy set sees of a request: facts, the state of destinations, and the decision.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::HeaderMap;
+
+use super::generation::books;
+use super::lazily::models_matter;
+use super::{Gateway, Generation, Policy};
+use crate::cache::CacheControl;
+use crate::cache::key::{CacheKey, Scope};
+use crate::chat::{ChatRequest, Json, MicroUsd, Part, Role, Source};
+use crate::classify::{Gain, Scan, Truth};
+use crate::govern::{Price, Spender, Standing, Subject};
+use crate::policy::decision::Decision;
+use crate::policy::explain::{self, Circumstances, Explanation, Seen, Summary};
+use crate::policy::facts::{RequestFacts, facts};
+use crate::policy::rollout::{Bounds, Side};
+use crate::policy::set::Budget;
+use crate::policy::{
+    Destination, DestinationId, DestinationSet, DestinationState, Facts, Inputs, TransformSet, decide, decide_within,
+};
+use crate::serve::openai::decode::Decoded;
+use crate::serve::openai::{Feature, Uses};
+
+/// Cap on an answer where neither client, policy nor price list knows one, in tokens.
+const DEFAULT_MAX_OUTPUT: u32 = 4096;
+
+/// From where a request is looked at.
+#[derive(Clone, Copy)]
+pub(super) struct View<'a> {
+    pub(super) gateway: &'a Gateway,
+    pub(super) generation: &'a Generation,
+    pub(super) side: Side,
+    pub(super) subject: &'a Subject,
+    pub(super) headers: &'a HeaderMap,
+}
+
+/// What the detectors saw.
+#[derive(Clone)]
+struct Looked {
+    scan: Scan,
+    /// Whether those that are models looked too.
+    by_models: bool,
+}
+
+/// A request classified and decided.
+pub(super) struct Weighed {
+    looked: Arc<Looked>,
+    pub(super) verdicts: Vec<Truth>,
+    pub(super) gain: Option<Gain>,
+    facts: Facts,
+    states: Vec<DestinationState>,
+    preference: Option<DestinationId>,
+    /// Whom the set in force keeps out where this one is only tried.
+    outside: DestinationSet,
+    pub(super) decision: Decision,
+    pub(super) tokens_input: u64,
+    pub(super) classifying: Duration,
+    pub(super) deciding: Duration,
+}
+
+impl Weighed {
+    /// What the record keeps.
+    pub(super) fn summarize<'a>(&'a self, policy: &'a Policy) -> Summary<'a> {
+        explain::summarize(&policy.set, &self.inputs(), &self.decision, self.seen())
+    }
+
+    /// Everything, for people.
+    pub(super) fn explain<'a>(&'a self, view: &View<'a>, parts: &[Part<'_>]) -> Explanation<'a> {
+        let sources: Vec<Source> = parts.iter().map(|part| part.source).collect();
+        let circumstances = Circumstances {
+            sources: &sources,
+            budgets: &view.standings(),
+            tokens_input: self.tokens_input,
+            outside: self.outside,
+        };
+        explain::explain(&view.policy().set, &self.inputs(), &self.decision, self.seen(), circumstances)
+    }
+
+    fn inputs(&self) -> Inputs<'_> {
+        Inputs { facts: &self.facts, states: &self.states, preference: self.preference, able: able() }
+    }
+
+    fn seen(&self) -> Seen<'_> {
+        Seen { verdicts: &self.verdicts, findings: &self.looked.scan.findings, gain: self.gain }
+    }
+}
+
+/// No transform exists yet: what needs one stays out.
+fn able() -> TransformSet {
+    TransformSet::default()
+}
+
+impl<'a> View<'a> {
+    /// The set that looks.
+    pub(super) fn policy(&self) -> &'a Arc<Policy> {
+        self.generation.policy(self.side)
+    }
+
+    /// Classifies and decides.
+    pub(super) fn weigh(&self, decoded: &Decoded<'_>, preference: Option<DestinationId>) -> Weighed {
+        let start = Instant::now();
+        let looked = self.look(decoded);
+        let gain = self.gateway.estimator.gain(&asked(&decoded.request));
+        self.decide(decoded, preference, looked, gain, start)
+    }
+
+    /// As [`Self::weigh`], about what another set saw and estimated. Where their detectors are the same, nothing is looked
+    /// at twice.
+    pub(super) fn weigh_again(
+        &self,
+        decoded: &Decoded<'_>,
+        preference: Option<DestinationId>,
+        weighed: &Weighed,
+        alike: bool,
+    ) -> Weighed {
+        let start = Instant::now();
+        let looked = if alike { weighed.looked.clone() } else { self.look(decoded) };
+        self.decide(decoded, preference, looked, weighed.gain, start)
+    }
+
+    /// Everything but the models: whether they must look depends on the rules.
+    fn look(&self, decoded: &Decoded<'_>) -> Arc<Looked> {
+        Arc::new(Looked { scan: self.policy().scanner.scan_exact(&decoded.parts), by_models: false })
+    }
+
+    fn decide(
+        &self,
+        decoded: &Decoded<'_>,
+        preference: Option<DestinationId>,
+        mut looked: Arc<Looked>,
+        gain: Option<Gain>,
+        start: Instant,
+    ) -> Weighed {
+        let tokens_input = estimate_tokens(&decoded.parts);
+        let states = self.states(decoded, tokens_input);
+        let (set, scanner, able) = (&self.policy().set, &self.policy().scanner, able());
+        let facts = |verdicts: &[Truth]| self.facts(decoded, verdicts, gain, tokens_input);
+        let decide = |facts: &Facts| decide(set, &Inputs { facts, states: &states, preference, able });
+        let waiting: Vec<u16> = scanner.models().filter(|_| !looked.by_models).collect();
+        if models_matter(set, &self.verdicts(&looked.scan), &waiting, |verdicts| decide(&facts(verdicts))) {
+            self.recognise(&decoded.parts, Arc::make_mut(&mut looked));
+        }
+        let classified = Instant::now();
+
+        let verdicts = self.verdicts(&looked.scan);
+        let facts = facts(&verdicts);
+        let decision = decide(&facts);
+        Weighed {
+            classifying: classified - start,
+            deciding: classified.elapsed(),
+            looked,
+            verdicts,
+            gain,
+            facts,
+            states,
+            preference,
+            outside: DestinationSet::EMPTY,
+            decision,
+            tokens_input,
+        }
+    }
+
+    /// What the detectors, and the labels of request and key, say.
+    fn verdicts(&self, scan: &Scan) -> Vec<Truth> {
+        let mut verdicts: Vec<Truth> = scan.results.iter().map(|result| result.truth).collect();
+        self.read_labels(&mut verdicts);
+        verdicts
+    }
+
+    /// Lets the models look, as long as they may take.
+    fn recognise(&self, parts: &[Part<'_>], looked: &mut Looked) {
+        let scanner = &self.policy().scanner;
+        // A deadline beyond what clocks can tell is none.
+        let until = Instant::now().checked_add(scanner.models_deadline().unwrap_or_default());
+        scanner.recognise(parts, &mut looked.scan, &|| until.is_none_or(|until| Instant::now() < until));
+        looked.by_models = true;
+    }
+
+    /// Decides again, within `bounds`.
+    pub(super) fn decide_within(&self, weighed: Weighed, bounds: &Bounds) -> Weighed {
+        let start = Instant::now();
+        let decision = decide_within(&self.policy().set, &weighed.inputs(), bounds);
+        let deciding = weighed.deciding + start.elapsed();
+        Weighed { decision, deciding, outside: bounds.outside(self.policy().set.destinations.len()), ..weighed }
+    }
+
+    fn facts(&self, decoded: &Decoded<'_>, verdicts: &[Truth], gain: Option<Gain>, tokens_input: u64) -> Facts {
+        let uses: Vec<&'static str> = decoded.uses.iter().map(Feature::name).collect();
+        let budgets = self.budget_shares();
+        let local = self.local_facts();
+        let max_output = decoded.request.sampling.max_tokens.unwrap_or(DEFAULT_MAX_OUTPUT);
+        let request = RequestFacts {
+            findings: verdicts,
+            uses: &uses,
+            tokens_input,
+            tokens_max_output: max_output.into(),
+            gain: gain.map(|gain| gain.value),
+            budgets: &budgets,
+            local: &local,
+        };
+        facts(&self.policy().set, &request, &self.attributes())
+    }
+
+    /// Labels on the request and on the key can only raise a verdict.
+    fn read_labels(&self, verdicts: &mut [Truth]) {
+        for label in &self.policy().set.labels {
+            let header = label.header.iter().flat_map(|name| self.headers.get_all(name.as_str()));
+            // What cannot be read is not `none`.
+            let said = header.map(|value| value.to_str().unwrap_or("unreadable").trim());
+            let truth = label.truth(&self.policy().set.vocabulary, said, &self.subject.attributes);
+            verdicts[label.detector] = verdicts[label.detector] | truth;
+        }
+    }
+
+    fn budget_shares(&self) -> Vec<Option<f64>> {
+        let (now, ledger, books) = (jiff::Timestamp::now(), &self.generation.ledger, books(self.side));
+        let share = |budget: &Budget| ledger.used_fraction_in(books, &budget.id, self.spender(), now);
+        self.policy().set.budgets.iter().map(share).collect()
+    }
+
+    fn standings(&self) -> Vec<Option<Standing>> {
+        let (now, ledger, books) = (jiff::Timestamp::now(), &self.generation.ledger, books(self.side));
+        self.policy().set.budgets.iter().map(|b| ledger.standing(books, &b.id, self.spender(), now)).collect()
+    }
+
+    fn spender(&self) -> Spender<'a> {
+        Spender { key: &self.subject.name, attributes: &self.subject.attributes }
+    }
+
+    /// The key's attributes, and those that headers may set.
+    fn attributes(&self) -> BTreeMap<String, String> {
+        let mut attributes = BTreeMap::new();
+        for (name, value) in self.subject.attributes.iter() {
+            attributes.insert(format!("key.{name}"), value.clone());
+        }
+        for (name, header) in &self.gateway.config.headers {
+            if let Some(value) = self.headers.get(header) {
+                // What cannot be read is no word of the vocabulary, and so unknown.
+                attributes.insert(name.clone(), value.to_str().unwrap_or_default().trim().to_owned());
+            }
+        }
+        attributes
+    }
+
+    /// The facts of the first embedded destination.
+    fn local_facts(&self) -> Vec<(&'static str, f64)> {
+        let engine = self.policy().set.destinations.iter().find_map(|d| self.gateway.dispatcher.engine(d));
+        engine.map_or_else(Vec::new, |engine| {
+            let facts = engine.facts();
+            vec![
+                ("queue", facts.queue as f64),
+                ("free_slots", facts.free_slots as f64),
+                ("tokens_per_second", facts.tokens_per_second),
+                ("ttft_ms", facts.ttft_ms),
+            ]
+        })
+    }
+
+    fn states(&self, decoded: &Decoded<'_>, tokens_input: u64) -> Vec<DestinationState> {
+        let dispatcher = &self.gateway.dispatcher;
+        let set = &self.policy().set;
+        let asked = decoded.request.sampling.max_tokens;
+        let state = |(i, destination): (usize, &Destination)| {
+            if !destination.is_model() {
+                return DestinationState { worst_case: Some(MicroUsd::ZERO), ..DestinationState::default() };
+            }
+            let id = DestinationId(i as u8);
+            let max_output = asked.unwrap_or_else(|| usual_max_output(self.gateway, self.policy(), id));
+            let lacks = lacking(decoded.uses, dispatcher.abilities(destination))
+                .or_else(|| self.too_long(id, tokens_input).then_some("context"));
+            DestinationState {
+                unavailable: dispatcher.unavailable(destination),
+                lacks,
+                worst_case: destination.price.map(|price| price.worst_case(tokens_input, max_output.into())),
+                p_ok: None,
+                assumed: false,
+                ttft: None,
+            }
+            .assuming(set, id)
+        };
+        set.destinations.iter().enumerate().map(state).collect()
+    }
+
+    /// Whether the prompt surely exceeds the destination's context: the estimate is from above, so half of it counts.
+    fn too_long(&self, id: DestinationId, tokens_input: u64) -> bool {
+        let context = context_window(self.gateway, self.policy(), id);
+        context.is_some_and(|context| tokens_input / 2 > context)
+    }
+
+    /// Where an answer of this set's is kept, if it may be kept at all. What a canary may keep depends on both sets.
+    pub(super) fn cache_key(
+        &self,
+        decoded: &Decoded<'_>,
+        decision: &Decision,
+        control: CacheControl,
+        json: &Json<'_>,
+    ) -> Option<CacheKey> {
+        self.gateway.cache.as_ref()?;
+        let set = &self.policy().set;
+        let (sink, cache) = set.sink("cache")?;
+        let repeatable = decoded.request.sampling.is_deterministic() || cache.cache_sampled;
+        if control.no_store || !repeatable || !decision.permitted.contains(sink) {
+            return None;
+        }
+        let first = decision.plan().first()?;
+        let policy = match (&self.generation.trial, self.side) {
+            (Some(trial), Side::OnTrial) => &trial.digests,
+            (_, Side::InForce) | (None, Side::OnTrial) => &*set.digest,
+        };
+        let scope = Scope {
+            tenant: &self.subject.tenant,
+            class: decision.class,
+            destination: &set.destination(first.id).name,
+            policy,
+            dialect: "openai-chat",
+        };
+        Some(CacheKey::new(&scope, json))
+    }
+}
+
+/// What is asked: the last user message, which says how hard the request is.
+fn asked(request: &ChatRequest) -> String {
+    let last = request.messages.iter().rev().find(|message| message.role == Role::User);
+    last.map(|message| message.text()).unwrap_or_default()
+}
+
+/// Prompt tokens from above: a token is hardly ever shorter than three bytes of text, and each part adds a few of its
+/// own. Media are not counted here.
+fn estimate_tokens(parts: &[Part<'_>]) -> u64 {
+    let counted = parts.iter().filter(|part| !matches!(part.source, Source::Media | Source::Parameter));
+    counted.map(|part| part.text.len() as u64 / 3 + 4).sum::<u64>() + 8
+}
+
+fn lacking(uses: Uses, abilities: Uses) -> Option<&'static str> {
+    uses.missing_from(abilities).iter().next().map(Feature::name)
+}
+
+/// The cap on the answer where the client states none.
+pub(super) fn usual_max_output(gateway: &Gateway, policy: &Policy, id: DestinationId) -> u32 {
+    let destination = policy.set.destination(id);
+    let known = match destination.is_embedded() {
+        true => context_window(gateway, policy, id),
+        false => listed(gateway, destination, |price| price.max_output),
+    };
+    known.and_then(|tokens| u32::try_from(tokens).ok()).unwrap_or(DEFAULT_MAX_OUTPUT)
+}
+
+fn context_window(gateway: &Gateway, policy: &Policy, id: DestinationId) -> Option<u64> {
+    let destination = policy.set.destination(id);
+    if let Some(stated) = destination.context {
+        return Some(stated.into());
+    }
+    if destination.is_embedded() {
+        let local = gateway.config.local.iter().find(|l| l.name == destination.model || l.model == destination.model);
+        return local.map(|local| local.context.into());
+    }
+    listed(gateway, destination, |price| price.context)
+}
+
+/// What the set's own price list says of a model, else what the catalogue does.
+fn listed(gateway: &Gateway, destination: &Destination, what: impl Fn(Price) -> Option<u64>) -> Option<u64> {
+    let catalogue = || gateway.prices.price(&destination.model).and_then(&what);
+    destination.price.and_then(&what).or_else(catalogue)
+}

@@ -1,0 +1,47 @@
+//! A decision in words and numbers. Features only: no text of the request.
+//!
+//! [`summarize`] is what every request leaves in the record; [`explain`] goes through every rule again and says of each
+//! what it did, for people who ask.
+
+mod data;
+mod reasons;
+mod summary;
+mod text;
+
+pub use data::{
+    BudgetExplanation, CandidateExplanation, ClassExplanation, DestinationExplanation, DetectorExplanation,
+    Explanation, FindingExplanation, GuardExplanation, RolloutExplanation, RouteExplanation, RuleExplanation,
+    StepExplanation, explain,
+};
+pub use summary::{
+    ClassSummary, DestinationSummary, DetectorVerdict, GainExplanation, PolicyName, Summary, barrier, summarize,
+};
+
+use super::set::DestinationSet;
+use crate::chat::Source;
+use crate::classify::{Finding, Gain, Truth};
+use crate::govern::Standing;
+
+/// What the classifier said.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Seen<'a> {
+    /// One verdict per detector.
+    pub verdicts: &'a [Truth],
+    /// The findings.
+    pub findings: &'a [Finding],
+    /// The estimated gain.
+    pub gain: Option<Gain>,
+}
+
+/// What only a full explanation needs to know.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Circumstances<'a> {
+    /// Where each part of the request stands.
+    pub sources: &'a [Source],
+    /// Where each budget stands, in the set's order; `None` for one per request.
+    pub budgets: &'a [Option<Standing>],
+    /// Prompt tokens, estimated from above.
+    pub tokens_input: u64,
+    /// Whom the set in force keeps out where this set is only tried.
+    pub outside: DestinationSet,
+}
