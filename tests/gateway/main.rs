@@ -17,6 +17,7 @@ mod leak;
 #[cfg(feature = "llama")]
 mod local;
 mod names;
+mod policy_commands;
 mod sdk;
 mod serving;
 mod sets;

@@ -35,7 +35,8 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         println!("{}", serde_json::to_string_pretty(&changes)?);
     } else {
         changes.iter().for_each(|change| println!("{}", told(change, widens(&change))));
-        println!("{} changes, {widening} of them let more through and are not accepted", changes.len());
+        let changed = changes.len();
+        println!("changes: {changed}, of which let more through and are not accepted: {widening}");
     }
     Ok(if widening > 0 { ExitCode::from(WIDENS) } else { ExitCode::SUCCESS })
 }
