@@ -181,16 +181,17 @@ fn assemble(
 
 // === policies
 
+/// The policies of a folder and the word lists beside them, which dictionaries name.
 fn read_policies(folder: &Path) -> Result<Vec<policy::Source>, StartError> {
     let file_error = |error| StartError::File { path: folder.to_owned(), error };
     let unreadable = |error: io::Error| io::Error::new(error.kind(), format!("the folder of `policies`: {error}"));
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
         .map_err(|error| file_error(unreadable(error)))?
         .filter_map(|entry| entry.ok().map(|e| e.path()))
-        .filter(|path| path.extension().is_some_and(|e| e == "yaml" || e == "yml"))
+        .filter(|path| is_policy(path) || path.extension().is_some_and(|e| e == policy::WORD_LIST))
         .collect();
     files.sort();
-    if files.is_empty() {
+    if !files.iter().any(|path| is_policy(path)) {
         return Err(file_error(io::Error::new(io::ErrorKind::NotFound, "the folder has no `*.yaml` policy")));
     }
     let read = |path: PathBuf| match std::fs::read_to_string(&path) {
@@ -198,6 +199,10 @@ fn read_policies(folder: &Path) -> Result<Vec<policy::Source>, StartError> {
         Err(error) => Err(StartError::File { path, error }),
     };
     files.into_iter().map(read).collect()
+}
+
+fn is_policy(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e == "yaml" || e == "yml")
 }
 
 /// What policy and configuration say about each other must fit.

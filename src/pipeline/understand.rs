@@ -192,13 +192,13 @@ impl Weighed {
 impl View<'_> {
     fn weigh(&self, decoded: &Decoded<'_>, preference: Option<DestinationId>) -> Weighed {
         let start = Instant::now();
-        let scan = self.policy.scanner.scan(&decoded.parts);
+        let scan = self.policy.scanner.scan_for(&self.subject.tenant, &decoded.parts);
         let verdicts: Vec<Truth> = scan.results.iter().map(|result| result.truth).collect();
         let gain = self.gateway.estimator.gain(&asked(&decoded.request));
         let classified = Instant::now();
 
         let tokens_input = estimate_tokens(&decoded.parts);
-        let facts = self.facts(decoded, &verdicts, gain, tokens_input);
+        let facts = self.facts(decoded, &scan, &verdicts, gain, tokens_input);
         let states = self.states(decoded, tokens_input);
         // No transform exists yet: what needs one stays out.
         let able = TransformSet::default();
@@ -217,9 +217,17 @@ impl View<'_> {
         }
     }
 
-    fn facts(&self, decoded: &Decoded<'_>, verdicts: &[Truth], gain: Option<Gain>, tokens_input: u64) -> Facts {
+    fn facts(
+        &self,
+        decoded: &Decoded<'_>,
+        scan: &Scan,
+        verdicts: &[Truth],
+        gain: Option<Gain>,
+        tokens_input: u64,
+    ) -> Facts {
         let set = &self.policy.set;
-        let uses: Vec<&'static str> = decoded.uses.iter().map(Feature::name).collect();
+        let uninspectable = scan.uninspectable.then_some("uninspectable");
+        let uses: Vec<&'static str> = decoded.uses.iter().map(Feature::name).chain(uninspectable).collect();
         let budgets = self.budget_shares();
         let local = self.local_facts();
         let max_output = decoded.request.sampling.max_tokens.unwrap_or(DEFAULT_MAX_OUTPUT);

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::decision::{Barrier, Decision, Outcome, RuleSet};
 use super::set::{DestinationId, PolicySet};
 use super::{DestinationState, Inputs};
-use crate::classify::{Finding, Gain, Truth};
+use crate::classify::{Encoding, Finding, Gain, Truth};
 
 /// Everything needed to answer *why*: the decision record of `docs/record.md`.
 #[derive(Debug, Serialize)]
@@ -55,6 +55,9 @@ pub struct DetectorVerdict<'a> {
     /// How many of each entity, most frequent names first in order of appearance.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub entities: Vec<(&'static str, usize)>,
+    /// The encodings that had to be undone to see some of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub undone: Vec<&'static str>,
 }
 
 /// The class and why.
@@ -138,8 +141,13 @@ fn detectors<'a>(set: &'a PolicySet, seen: Seen<'_>) -> Vec<DetectorVerdict<'a>>
                 None => entities.push((finding.entity, 1)),
             }
         }
+        let found = seen.findings.iter().filter(|f| usize::from(f.detector) == i);
+        let mut undone: Vec<&'static str> =
+            found.filter(|f| f.encoding != Encoding::Plain).map(|f| f.encoding.name()).collect();
+        undone.sort_unstable();
+        undone.dedup();
         let result = seen.verdicts.get(i).copied().unwrap_or_default().name();
-        verdicts.push(DetectorVerdict { detector: &spec.name, result, entities });
+        verdicts.push(DetectorVerdict { detector: &spec.name, result, entities, undone });
     }
     verdicts
 }
@@ -208,7 +216,9 @@ impl Explanation<'_> {
         writeln!(out, "policy       {} ({})", self.policy.name, &self.policy.digest[..12])?;
         for verdict in &self.detectors {
             let found: Vec<String> = verdict.entities.iter().map(|(name, n)| format!("{n} × {name}")).collect();
-            writeln!(out, "detector     {:<12} {:<8} {}", verdict.detector, verdict.result, found.join(", "))?;
+            let through = if verdict.undone.is_empty() { "" } else { " through " };
+            let found = format!("{}{through}{}", found.join(", "), verdict.undone.join(", "));
+            writeln!(out, "detector     {:<12} {:<8} {found}", verdict.detector, verdict.result)?;
         }
         writeln!(out, "class        {} ({}), by {}", self.class.value, self.class.basis, self.class.by.join(", "))?;
         if let Some(gain) = &self.gain {

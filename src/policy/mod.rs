@@ -17,7 +17,7 @@ pub mod vocabulary;
 
 pub use decide::{DestinationState, Inputs, decide};
 pub use decision::{Barrier, Candidate, Decision, Outcome, Refusal};
-pub use load::{Prices, Source, load};
+pub use load::{Prices, Source, WORD_LIST, load};
 pub use permit::{Grant, Permit};
 pub use set::{Boundary, Class, Destination, DestinationId, DestinationSet, PolicySet, Transform, TransformSet};
 pub use vocabulary::{Fact, Facts, Slot, Vocabulary};

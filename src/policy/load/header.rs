@@ -1,5 +1,6 @@
 //! Classes, attributes, detectors, and from them the vocabulary.
 
+use super::Source;
 use super::sections::Sections;
 use crate::classify::{DetectorKind, DetectorSpec, PatternSet, Recognizer};
 use crate::policy::facts::{LOCAL, USES};
@@ -25,7 +26,7 @@ pub(super) struct Header {
 }
 
 impl Header {
-    pub(super) fn read(sections: &Sections<'_>, problems: &mut Problems) -> Self {
+    pub(super) fn read(sections: &Sections<'_>, lists: &[&Source], problems: &mut Problems) -> Self {
         let name = sections.name.and_then(|n| n.scalar()).unwrap_or("unnamed").to_owned();
         let mut header = Self { name, ..Self::default() };
         header.classes(sections, problems);
@@ -33,7 +34,7 @@ impl Header {
             header.attributes(node, problems);
         }
         for node in &sections.detectors {
-            header.detectors(node, problems);
+            header.detectors(node, lists, problems);
         }
         header.builtins(sections);
         header
@@ -81,14 +82,14 @@ impl Header {
         }
     }
 
-    fn detectors(&mut self, node: &Node, problems: &mut Problems) {
+    fn detectors(&mut self, node: &Node, lists: &[&Source], problems: &mut Problems) {
         for (key, value) in node.map(problems).unwrap_or_default() {
             let name = key.scalar().unwrap_or_default();
             if self.detectors.iter().any(|d| d.name == name) {
                 problems.add(&key.place, format!("the detector `{name}` is defined twice"));
             }
             // A mistake in it was reported; its name stays known, so that what uses it is not reported as well.
-            let kind = detector(value, problems).unwrap_or(DetectorKind::Checksum(Vec::new()));
+            let kind = detector(value, lists, problems).unwrap_or(DetectorKind::Checksum(Vec::new()));
             self.detectors.push(DetectorSpec { name: name.to_owned(), kind });
         }
     }
@@ -202,16 +203,17 @@ fn default_value(name: &str, kind: &Type, node: &Node, problems: &mut Problems) 
 #[derive(Clone, Copy)]
 enum Kind {
     Checksum,
+    Dictionary,
     Pattern,
 }
 
-fn detector(node: &Node, problems: &mut Problems) -> Option<DetectorKind> {
+fn detector(node: &Node, lists: &[&Source], problems: &mut Problems) -> Option<DetectorKind> {
     let mut fields = Fields::of(node, "a detector", problems)?;
-    let kind = fields
-        .required("kind", problems)
-        .and_then(|n| n.one_of(&[("checksum", Kind::Checksum), ("pattern", Kind::Pattern)], problems));
+    let kinds = [("checksum", Kind::Checksum), ("dictionary", Kind::Dictionary), ("pattern", Kind::Pattern)];
+    let kind = fields.required("kind", problems).and_then(|n| n.one_of(&kinds, problems));
     let detector = match kind? {
         Kind::Checksum => checksum(&mut fields, problems),
+        Kind::Dictionary => dictionary(&mut fields, node, lists, problems),
         Kind::Pattern => pattern(&mut fields, problems),
     };
     fields.finish(problems);
@@ -229,6 +231,36 @@ fn checksum(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Detector
         }
     }
     Some(DetectorKind::Checksum(recognizers))
+}
+
+/// Names from the policy, from a word list beside it, or both.
+fn dictionary(
+    fields: &mut Fields<'_>,
+    node: &Node,
+    lists: &[&Source],
+    problems: &mut Problems,
+) -> Option<DetectorKind> {
+    let words = fields.optional("words").and_then(|n| n.texts(problems)).unwrap_or_default();
+    let listed = fields.optional("file").and_then(|n| word_list(n, lists, problems)).unwrap_or_default();
+    let as_written = fields.optional("case").and_then(|n| n.one_of(&[("any", false), ("as-written", true)], problems));
+    let words: Vec<String> = words.into_iter().chain(listed).map(str::to_owned).collect();
+    if words.is_empty() {
+        problems.add(&node.place, "a dictionary has names: `words: […]`, or `file: names.txt` with one a line");
+        return None;
+    }
+    Some(DetectorKind::Dictionary { words, as_written: as_written.unwrap_or(false) })
+}
+
+/// The lines of a word list, without empty ones and those that begin with `#`.
+fn word_list<'s>(node: &Node, lists: &[&'s Source], problems: &mut Problems) -> Option<Vec<&'s str>> {
+    let name = node.text(problems)?;
+    let base = |source: &Source| source.file.rsplit('/').next() == Some(name);
+    let Some(list) = lists.iter().find(|list| base(list)) else {
+        problems.add(&node.place, format!("there is no word list `{name}` beside the policy; its name ends in `.txt`"));
+        return None;
+    };
+    let lines = list.text.lines().map(str::trim);
+    Some(lines.filter(|line| !line.is_empty() && !line.starts_with('#')).collect())
 }
 
 fn pattern(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<DetectorKind> {

@@ -20,7 +20,10 @@ use super::vocabulary::Vocabulary;
 use crate::govern::Price;
 use crate::yaml::{Place, Problems, parse};
 
-/// One policy file.
+/// What the name of a word list ends with: names for a dictionary, one a line.
+pub const WORD_LIST: &str = "txt";
+
+/// One policy file, or a word list.
 #[derive(Clone, Debug)]
 pub struct Source {
     /// Its name in messages.
@@ -38,7 +41,9 @@ pub type Prices<'a> = &'a dyn Fn(&str) -> Option<Price>;
 pub fn load(sources: &[Source], prices: Prices<'_>) -> Result<PolicySet, Problems> {
     let mut problems = Problems::new();
     let mut roots = Vec::new();
-    for source in sources {
+    let (lists, policies): (Vec<&Source>, Vec<&Source>) =
+        sources.iter().partition(|source| source.file.ends_with(&format!(".{WORD_LIST}")));
+    for source in policies {
         match parse(&source.file, &source.text) {
             Ok(root) => roots.push(root),
             Err(found) => problems.extend(found),
@@ -49,7 +54,7 @@ pub fn load(sources: &[Source], prices: Prices<'_>) -> Result<PolicySet, Problem
         return Err(problems.sorted());
     }
     let sections = Sections::collect(&roots, &mut problems);
-    let header = Header::read(&sections, &mut problems);
+    let header = Header::read(&sections, &lists, &mut problems);
     if header.vocabulary.names().count() > Vocabulary::MAX {
         let most = Vocabulary::MAX;
         let message = format!("a set has at most {most} names, detectors' and budgets' included");
