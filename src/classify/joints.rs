@@ -17,6 +17,8 @@ pub struct Joint {
     /// The text.
     pub text: String,
     pieces: Vec<Piece>,
+    /// Whether space was trimmed from some piece.
+    had_space: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -27,6 +29,8 @@ struct Piece {
     part: u32,
     offset: usize,
     length: usize,
+    /// Whether it is only the end or the beginning of its part.
+    is_cut: bool,
 }
 
 impl Joint {
@@ -36,19 +40,26 @@ impl Joint {
         self.text.push_str(text);
     }
 
-    /// The part in which a range of the joint begins, and the range's place there; `None` if it lies in one piece.
-    pub fn across(&self, span: &Range<usize>) -> Option<(u32, Range<usize>)> {
+    /// The part in which a range of the joint begins, and the range's place there.
+    ///
+    /// `None` for what lies in one piece and touches an end of the joint, where a part may have been cut. What lies
+    /// inside counts: the word that names it may stand in the piece before.
+    pub fn place(&self, span: &Range<usize>) -> Option<(u32, Range<usize>)> {
         let piece = |at: usize| self.pieces.partition_point(|piece| piece.at <= at).saturating_sub(1);
         let (first, last) = (piece(span.start), piece(span.end.saturating_sub(1)));
-        let begin = self.pieces.get(first).filter(|_| first != last)?;
-        Some((begin.part, begin.offset + span.start - begin.at..begin.offset + begin.length))
+        let begin = self.pieces.get(first)?;
+        if first == last && begin.is_cut && (span.start == 0 || span.end == self.text.len()) {
+            return None;
+        }
+        let end = if first == last { span.end - begin.at } else { begin.length };
+        Some((begin.part, begin.offset + span.start - begin.at..begin.offset + end))
     }
 
-    /// The same pieces with a space between, where all that meets is figures: groups of one number.
+    /// The same pieces with a space between, if there was one somewhere, or where figures meet: groups of one number.
     pub fn spaced(&self) -> Option<Self> {
         let digit = |at: usize| self.text.as_bytes().get(at).is_some_and(u8::is_ascii_digit);
         let meets = |piece: &Piece| digit(piece.at) && digit(piece.at.wrapping_sub(1));
-        if !self.pieces.iter().skip(1).all(meets) {
+        if !self.had_space && !self.pieces.iter().skip(1).any(meets) {
             return None;
         }
         let mut spaced = Self::default();
@@ -101,7 +112,8 @@ impl Chain<'_> {
             return;
         }
         let offset = text.len() - text.trim_start().len();
-        let piece = |offset, length| Piece { at: 0, part, offset, length };
+        self.open.had_space |= trimmed.len() < text.len();
+        let piece = |offset, length| Piece { at: 0, part, offset, length, is_cut: length < trimmed.len() };
         if trimmed.len() <= 2 * REACH {
             self.open.push(self.parts, &piece(offset, trimmed.len()));
             if self.open.text.len() > MAX_JOINT {
@@ -170,10 +182,10 @@ mod tests {
     }
 
     #[test]
-    fn only_what_crosses_counts_and_is_reported_where_it_begins() {
+    fn what_is_found_is_reported_where_it_begins() {
         let parts = [("  ab", 0), ("cd", 1)].map(|(text, _)| Part { source: Source::User, text: text.into() });
         let joint = &joints(&parts)[0];
-        assert_eq!(joint.across(&(1..3)), Some((0, 3..4)));
-        assert_eq!(joint.across(&(0..2)), None);
+        assert_eq!(joint.place(&(1..3)), Some((0, 3..4)));
+        assert_eq!(joint.place(&(2..4)), Some((1, 0..2)));
     }
 }

@@ -6,10 +6,7 @@
 //! and dashes, spaces, quotes and middle dots become their plain forms. Tag characters (U+E0020–U+E007E), which
 //! show nothing but spell ASCII to a model, are decoded and appended after a line break.
 //!
-//! ASCII written as a JSON or URL escape (`\u0040`, `%40`) is decoded, one level: that is how tool arguments and links
-//! carry it.
-//!
-//! ASCII text without escapes is borrowed: nothing is copied.
+//! ASCII text is borrowed: nothing is copied.
 
 use std::ops::Range;
 
@@ -36,7 +33,7 @@ impl<'a> Normalised<'a> {
         if text.len() > MAX_BYTES {
             return None;
         }
-        if text.is_ascii() && next_escape(text.as_bytes(), 0).is_none() {
+        if text.is_ascii() {
             return Some(Self::Same(text));
         }
         Folder::with_capacity(text.len()).fold(text)
@@ -80,7 +77,7 @@ impl Folder {
         while at < text.len() {
             let rest = &text[at..];
             let ascii = rest.bytes().position(|b| !b.is_ascii()).unwrap_or(rest.len());
-            self.copy_unescaped(&rest[..ascii], at);
+            self.made.copy(&rest[..ascii], at);
             at += ascii;
             if let Some(c) = text[at..].chars().next() {
                 self.push(c, at);
@@ -92,16 +89,6 @@ impl Folder {
         }
         self.append_tags();
         Some(Normalised::Folded(self.made))
-    }
-
-    fn copy_unescaped(&mut self, ascii: &str, original: usize) {
-        let mut at = 0;
-        while let Some((start, length, byte)) = next_escape(ascii.as_bytes(), at) {
-            self.made.copy(&ascii[at..start], original + at);
-            self.made.replace([char::from(byte)], original + start, length);
-            at = start + length;
-        }
-        self.made.copy(&ascii[at..], original + at);
     }
 
     fn push(&mut self, c: char, original: usize) {
@@ -132,23 +119,6 @@ impl Folder {
 
 fn decompose(c: char) -> impl Iterator<Item = char> {
     std::iter::once(c).nfkd().filter(|c| !is_combining_mark(*c)).map(|c| plain_form(c).unwrap_or(c))
-}
-
-/// The next escape of a visible ASCII character or space at or after `from`: its place, length and meaning.
-fn next_escape(text: &[u8], from: usize) -> Option<(usize, usize, u8)> {
-    let mut at = from;
-    loop {
-        at += text[at..].iter().position(|b| matches!(b, b'%' | b'\\'))?;
-        let head = if text[at] == b'%' { &b"%"[..] } else { b"\\u00" };
-        let digits = text[at..].strip_prefix(head).and_then(|rest| rest.get(..2)).filter(|d| d.is_ascii());
-        // A sign is not an escape: only two hexadecimal digits are.
-        let digits = digits.filter(|d| d.iter().all(u8::is_ascii_hexdigit)).and_then(|d| std::str::from_utf8(d).ok());
-        let byte = digits.and_then(|d| u8::from_str_radix(d, 16).ok()).filter(|b| matches!(b, b' '..=b'~'));
-        match byte {
-            Some(byte) => return Some((at, head.len() + 2, byte)),
-            None => at += 1,
-        }
-    }
 }
 
 /// Large blocks without decompositions, so that Chinese, Japanese kana and emoji skip the tables.
@@ -233,21 +203,6 @@ mod tests {
         let folded = Normalised::new(&text).unwrap();
         assert_eq!(folded.text(), "hello you\nkey");
         assert_eq!(&text[folded.original(10..13)], hidden);
-    }
-
-    #[test]
-    fn escapes_are_decoded_one_level() {
-        for (text, expected) in [
-            ("jane\\u0040example.com", "jane@example.com"),
-            ("to=jane%40example.com&x", "to=jane@example.com&x"),
-            ("é 4111%2D1111", "e 4111-1111"),
-            ("100% of %02d and %s, C:\\\\users", "100% of %02d and %s, C:\\\\users"),
-            ("%2540", "%40"),
-        ] {
-            assert_eq!(fold(text), expected);
-        }
-        let folded = Normalised::new("a%40b.com").unwrap();
-        assert_eq!(folded.original(0..7), 0..9);
     }
 
     #[test]

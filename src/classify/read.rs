@@ -114,7 +114,8 @@ impl Reader<'_> {
         let detectors = self.detectors;
         detectors.look(text, form.lens, &mut |detector, candidate| {
             let (Candidate::Certain(hit) | Candidate::InContext(hit)) = &candidate;
-            let by_chance = form.lens == Lens::Turned && !is_turned(text, trail, &hit.span, form.last);
+            let turned = matches!(form.last, Encoding::Reversed | Encoding::Rot13);
+            let by_chance = turned && !is_turned(trail, &hit.span, form.last);
             if !by_chance && !is_copied(trail, &hit.span) {
                 self.keep(detector, &candidate, trail.original(hit.span.clone()), form.outermost);
             }
@@ -136,6 +137,7 @@ impl Reader<'_> {
             }
             self.budget -= size;
             let lens = match view.encoding {
+                _ if form.lens == Lens::Turned => Lens::Turned,
                 Encoding::Reversed | Encoding::Rot13 => Lens::Turned,
                 _ if view.loose => Lens::Loose,
                 _ => Lens::Whole,
@@ -167,24 +169,24 @@ impl Reader<'_> {
 /// Whether a hit lies in text that was only copied into some view: it was looked at before, with all that surrounds it.
 fn is_copied(trail: &Trail<'_>, span: &Range<usize>) -> bool {
     let (copied, above) = match trail.way {
-        Way::Skeleton(made) | Way::View(made) => (made.is_copied(span), made.original(span.clone())),
+        Way::View(made) => (made.is_copied(span), made.original(span.clone())),
+        // Here what stands around it reads differently.
+        Way::Skeleton(made) => (false, made.original(span.clone())),
         Way::Folded(text) => (false, text.original(span.clone())),
     };
     copied || trail.up.is_some_and(|up| is_copied(up, &above))
 }
 
-/// Whether a hit lies in text that was turned, and turning made it what it is: ROT13 leaves figures alone.
-fn is_turned(text: &str, trail: &Trail<'_>, span: &Range<usize>, encoding: Encoding) -> bool {
-    let letters = encoding == Encoding::Reversed || text[span.clone()].bytes().any(|b| b.is_ascii_alphabetic());
-    letters && is_replaced(trail, span)
-}
-
-/// Whether nothing of a hit was only copied into the view in which it was found.
-fn is_replaced(trail: &Trail<'_>, span: &Range<usize>) -> bool {
+/// Whether nothing of a hit was only copied into the view in which it was found, and turning it made a difference:
+/// ROT13 leaves figures alone.
+fn is_turned(trail: &Trail<'_>, span: &Range<usize>, encoding: Encoding) -> bool {
     let above = match trail.way {
-        Way::View(made) => return made.is_replaced(span),
+        Way::View(made) => {
+            let letters = || made.text()[span.clone()].bytes().any(|b| b.is_ascii_alphabetic());
+            return made.is_replaced(span) && (encoding == Encoding::Reversed || letters());
+        }
         Way::Folded(text) => text.original(span.clone()),
         Way::Skeleton(made) => made.original(span.clone()),
     };
-    trail.up.is_none_or(|up| is_replaced(up, &above))
+    trail.up.is_none_or(|up| is_turned(up, &above, encoding))
 }

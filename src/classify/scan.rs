@@ -117,7 +117,7 @@ impl Scanner {
         let reading = self.reading(scope, &joint.text);
         collector.blind |= reading.blind;
         for seen in &reading.seen {
-            if let Some((part, span)) = joint.across(&seen.span) {
+            if let Some((part, span)) = joint.place(&seen.span) {
                 collector.add(part, &Seen { span, encoding: Encoding::Split, ..seen.clone() });
             }
         }

@@ -5,6 +5,9 @@ use super::super::mapped::Mapped;
 /// Fewest characters in a row that are taken for text rather than chance.
 const FEWEST: usize = 5;
 
+/// Put after each run, so that none is read as part of the next: wider than any gap within something spread.
+const APART: &str = "\n                    \n";
+
 /// Adds what `decoded` spells; what is not text becomes line breaks.
 pub fn push(made: &mut Mapped, decoded: &[u8], source: std::ops::Range<usize>) {
     let mut text = String::with_capacity(decoded.len());
@@ -17,12 +20,12 @@ pub fn push(made: &mut Mapped, decoded: &[u8], source: std::ops::Range<usize>) {
     made.replace(text.chars(), source.start, source.len());
 }
 
-/// What `decoded` spells, adding to `text` line by line: runs of characters too long to be chance.
+/// What `decoded` spells, added to `text`: runs of characters too long to be chance.
 pub fn readable(decoded: &[u8], text: &mut String) {
     each_run(decoded, |run| {
         if run.chars().count() >= FEWEST {
             text.push_str(run);
-            text.push('\n');
+            text.push_str(APART);
         }
     });
 }

@@ -4,13 +4,10 @@ use super::super::mapped::Mapped;
 use super::windows::{View, Windows};
 use super::{Encoding, bytes};
 
-/// Fewest references that make a view: fewer are ordinary text.
-const FEWEST: usize = 2;
-
-/// The text around references with those resolved; `None` where there are too few.
+/// The text around references with those resolved; `None` where there are none.
 pub fn view(text: &str, starts: &[usize]) -> Option<View> {
     let found: Vec<(usize, usize, Vec<u8>)> = runs(text.as_bytes(), starts);
-    if found.iter().map(|(_, _, decoded)| decoded.len()).sum::<usize>() < FEWEST {
+    if found.is_empty() {
         return None;
     }
     let mut windows = Windows::new(text);

@@ -116,11 +116,23 @@ fn view(
     Some(windows?.finish(radix.encoding))
 }
 
-/// Whether a run begins like base64 of text. Cheap, for words that look like any other.
-pub fn begins_readable(run: &[u8]) -> bool {
-    let mut decoded = [0; 6];
-    RADIXES[2].decode(run.iter().take(8).copied(), &mut |at, byte| decoded[at] = byte);
-    decoded.iter().all(|b| matches!(b, b' '..=b'~'))
+/// Whether a word of small letters begins like base64 of text, or is like base32 of it. Cheap, for words that look like
+/// any other.
+pub fn begins_readable(word: &[u8]) -> bool {
+    let printable = |radix: &Radix, characters: &[u8]| {
+        let mut readable = true;
+        radix.decode(characters.iter().copied(), &mut |_, byte| readable &= matches!(byte, b' '..=b'~'));
+        readable
+    };
+    if printable(&RADIXES[2], &word[..8]) {
+        return true;
+    }
+    let shifted: Vec<u8> = word.iter().map(|b| super::flip::rot13(*b)).collect();
+    let mut ways = [word.to_vec(), shifted].into_iter().flat_map(|word| {
+        let reversed = word.iter().rev().copied().collect();
+        [word, reversed]
+    });
+    word.len() >= 10 && ways.any(|way: Vec<u8>| printable(&RADIXES[1], &way[..8]))
 }
 
 impl Radix {
@@ -205,7 +217,7 @@ mod tests {
 
     #[test]
     fn what_is_not_text_yields_next_to_nothing() {
-        assert!(reads(Encoding::Base64, "JavaScriptIterator").len() < 32);
-        assert!(reads(Encoding::Hex, "d41d8cd98f00b204e9800998ecf8427e").len() < 16);
+        assert!(reads(Encoding::Base64, "JavaScriptIterator").split_whitespace().count() < 8);
+        assert!(reads(Encoding::Hex, "d41d8cd98f00b204e9800998ecf8427e").split_whitespace().count() < 4);
     }
 }

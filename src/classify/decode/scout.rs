@@ -73,9 +73,10 @@ const SHORTEST_RANDOM: usize = 8;
 const FEWEST_FIGURES: usize = 8;
 /// Most bytes between them: room for a short word.
 const MAX_FIGURE_GAP: usize = 6;
-/// Fewest single characters in a row, and fewest pairs of hexadecimal digits.
-const FEWEST_SINGLES: usize = 5;
+/// Fewest pairs of hexadecimal digits in a row.
 const FEWEST_PAIRS: usize = 5;
+/// Most bytes between them.
+const MAX_PAIR_GAP: usize = 4;
 
 /// Looks through the text.
 pub fn scout(text: &str) -> Found {
@@ -143,10 +144,13 @@ impl Scout<'_> {
     /// A word, the class of its first byte, and the classes of the others.
     fn word(&mut self, word: Range<usize>, first: u8, rest: u8) {
         let classes = first | rest;
-        match word.len() {
-            1 => self.single(&word),
-            2..=spelled::MAX_WORD if classes & (FIGURE | SIGN) == 0 => self.spelled_word(&word),
-            _ => {}
+        if classes != SIGN && (word.len() == 1 || classes & SIGN != 0 && is_alternating(&self.text[word.clone()])) {
+            self.singles(&word);
+        } else if classes != SIGN {
+            self.end_singles();
+        }
+        if classes & (SMALL | CAPITAL) != 0 && word.len() <= spelled::MAX_WORD + 2 {
+            self.spelled_word(&word);
         }
         if matches!(word.len(), 2 | 4) {
             self.pair(&word);
@@ -168,9 +172,9 @@ impl Scout<'_> {
             return true;
         }
         if rest & SIGN != 0 {
-            return is_alternating(bytes);
+            return false;
         }
-        radix::begins_readable(bytes) || word.len() >= 20 && spelled::is_glued(bytes)
+        radix::begins_readable(bytes) || word.len() >= 18 && spelled::is_glued(bytes)
     }
 
     fn odd(&mut self, word: Range<usize>, classes: u8) {
@@ -178,9 +182,6 @@ impl Scout<'_> {
         let letters = classes & (SMALL | CAPITAL) != 0;
         if word.len() >= 18 && classes & FIGURE == 0 && spelled::is_glued(bytes) {
             self.found.spelled.push(word.clone());
-        }
-        if classes & SIGN != 0 && is_alternating(bytes) {
-            self.found.spread.push(word.clone());
         }
         if classes & SIGN != 0 && is_in_pairs(bytes) {
             self.found.pairs.push(word.clone());
@@ -195,31 +196,37 @@ impl Scout<'_> {
         self.found.references.push(at);
         let byte = |offset: usize| self.text.get(at + offset).copied();
         let before = |offset: usize| at.checked_sub(offset).map(|at| self.text[at]);
-        // Turned round, a reference ends with its sign.
-        let thrice = before(3) == Some(self.text[at]) && before(6) == Some(self.text[at]);
-        let turned = thrice || before(1) == Some(b'#') || matches!(before(1), Some(b'u' | b'x' | b'h' | b'k'));
-        if turned && before(1) != Some(self.text[at]) {
-            let ascii = self.text[..at].iter().rev().take(9).take_while(|b| b.is_ascii()).count();
-            self.found.random.push(at - ascii..at + 1);
+        let same = Some(self.text[at]);
+        // From back to front, a reference ends with its sign; in ROT13 its letters are others.
+        let reversed = before(1) == Some(b'#') || matches!(before(1), Some(b'u' | b'x' | b'h' | b'k'));
+        let shifted = matches!(byte(1), Some(b'h' | b'k')) || byte(1) == Some(b'#') && byte(2) == Some(b'k');
+        let thrice = before(3) == same && before(6) == same;
+        if (reversed || shifted || thrice) && before(1) != same {
+            let ascii = |text: &mut dyn Iterator<Item = &u8>| text.take(9).take_while(|b| b.is_ascii()).count();
+            let start = at - ascii(&mut self.text[..at].iter().rev());
+            let end = at + ascii(&mut self.text[at..].iter());
+            self.found.random.push(start..end);
         }
-        let separator = byte(1).filter(|b| b.is_ascii() && !b.is_ascii_alphanumeric() && *b != self.text[at]);
-        if separator.is_some() && byte(3) == separator && byte(5) == separator && byte(2) != separator {
-            self.found.spread.push(at..at + 6);
+        if spread::separator(&self.text[at..]).is_some() {
+            self.found.spread.push(at..at + 1);
         }
     }
 
-    fn single(&mut self, word: &Range<usize>) {
-        if !self.singles.continues(word.start, spread::MAX_SEPARATOR) {
-            self.end_singles();
-            self.singles.span.start = word.start;
+    /// Characters that stand alone, or between signs.
+    fn singles(&mut self, word: &Range<usize>) {
+        for at in word.clone().filter(|at| CLASSES[usize::from(self.text[*at])] != SIGN) {
+            if !self.singles.continues(at, spread::MAX_SEPARATOR) {
+                self.end_singles();
+                self.singles.span.start = at;
+            }
+            self.singles.count += 1;
+            self.singles.span.end = at + 1;
         }
-        self.singles.count += 1;
-        self.singles.span.end = word.end;
     }
 
     fn end_singles(&mut self) {
         let row = std::mem::take(&mut self.singles);
-        if row.count >= FEWEST_SINGLES {
+        if row.count >= spread::FEWEST {
             self.found.spread.push(row.span);
         }
     }
@@ -231,7 +238,7 @@ impl Scout<'_> {
         if !digits.is_some_and(|d| d.iter().all(u8::is_ascii_hexdigit)) {
             return;
         }
-        if !self.pairs.continues(word.start, spread::MAX_SEPARATOR) {
+        if !self.pairs.continues(word.start, MAX_PAIR_GAP) {
             self.end_pairs();
             self.pairs.span.start = word.start;
         }
@@ -247,7 +254,11 @@ impl Scout<'_> {
     }
 
     fn spelled_word(&mut self, word: &Range<usize>) {
-        if spelled::figure(&self.text[word.clone()]).is_none() {
+        let sign = |b: &&u8| CLASSES[usize::from(**b)] == SIGN;
+        let bytes = &self.text[word.clone()];
+        let before = bytes.iter().take_while(sign).count();
+        let after = bytes[before..].iter().rev().take_while(sign).count();
+        if spelled::figure(&bytes[before..bytes.len() - after]).is_none() {
             return;
         }
         if !self.spelled.continues(word.start, spelled::MAX_GAP) {
@@ -293,17 +304,23 @@ impl Scout<'_> {
         let close = self.wrapped.count > 0 && (broken || gap == b" ");
         let length = word.len();
         // The line on which it begins may have less room.
-        let even = length == self.wrapped.length || self.wrapped.count == 1 && broken && length >= 4;
-        let last = self.wrapped.count > 1 && length < self.wrapped.length;
-        if close && (even || last) {
-            self.wrapped.count += 1;
-            self.wrapped.odd |= odd;
-            self.wrapped.length = length;
-            self.wrapped.span.end = word.end;
-        } else {
+        let even = length == self.wrapped.length || self.wrapped.count == 1 && broken && length > self.wrapped.length;
+        // What begins a sentence is not the last line.
+        let ends = matches!(self.text.get(word.end), None | Some(b'\n' | b'\r' | b'='));
+        let last = (self.wrapped.count > 1 || broken) && length < self.wrapped.length && (odd || ends);
+        if !close || !even && !last {
             let row = Row { span: word.clone(), count: 1, length, odd };
             let previous = std::mem::replace(&mut self.wrapped, row);
             self.end_wrapped(previous);
+            return;
+        }
+        self.wrapped.count += 1;
+        self.wrapped.odd |= odd;
+        self.wrapped.length = length;
+        self.wrapped.span.end = word.end;
+        if last {
+            let row = std::mem::take(&mut self.wrapped);
+            self.end_wrapped(row);
         }
     }
 
@@ -330,10 +347,9 @@ impl Scout<'_> {
     }
 }
 
-/// Every other byte is a sign.
+/// No two letters or figures without a sign between.
 fn is_alternating(word: &[u8]) -> bool {
-    word.len() > 2 * FEWEST_SINGLES - 2
-        && word.iter().skip(1).step_by(2).take(FEWEST_SINGLES - 1).all(|b| CLASSES[usize::from(*b)] == SIGN)
+    word.windows(2).all(|pair| pair.iter().any(|b| CLASSES[usize::from(*b)] == SIGN))
 }
 
 /// Every third byte is a sign, and the others are hexadecimal.

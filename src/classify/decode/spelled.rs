@@ -24,7 +24,8 @@ const WORDS: [&[&str]; 10] = [
     &["two", "zwei", "deux", "dos", "due"],
     &["three", "drei", "trois", "tres", "tre"],
     &["four", "vier", "quatre", "cuatro", "quattro"],
-    &["five", "funf", "fuenf", "cinq", "cinco", "cinque"],
+    // `suas` is "fünf" in ROT13, the umlaut left alone.
+    &["five", "funf", "fuenf", "suas", "cinq", "cinco", "cinque"],
     &["six", "sechs", "seis", "sei"],
     &["seven", "sieben", "sept", "siete", "sette"],
     &["eight", "acht", "huit", "ocho", "otto"],
@@ -97,7 +98,7 @@ fn pieces(word: &[u8]) -> impl Iterator<Item = Piece> {
     })
 }
 
-/// The text around the stretches with figures for words: by themselves, and with what stands right before them.
+/// The text around the stretches with figures for words: by themselves, and as one with codes that stand right beside them.
 pub fn view(text: &str, stretches: &[Range<usize>]) -> Option<View> {
     if stretches.is_empty() {
         return None;
@@ -108,13 +109,14 @@ pub fn view(text: &str, stretches: &[Range<usize>]) -> Option<View> {
     }
     windows.close();
     for stretch in stretches {
-        let start = two_words_before(text.as_bytes(), stretch.start);
-        windows.append(|made| figures(made, text, start..stretch.end, true));
+        let whole = with_neighbours(text.as_bytes(), stretch);
+        windows.append(|made| figures(made, text, whole, true));
     }
     Some(windows.finish(Encoding::Spelled))
 }
 
-/// Words as figures without anything between; other words stand apart, unless all is to be one.
+/// Words as figures with nothing between but the signs of written numbers; other words stand apart. Unless all is to be
+/// one: then with all signs.
 fn figures(made: &mut Mapped, text: &str, stretch: Range<usize>, as_one: bool) {
     let bytes = text.as_bytes();
     let mut at = stretch.start;
@@ -123,6 +125,9 @@ fn figures(made: &mut Mapped, text: &str, stretch: Range<usize>, as_one: bool) {
         let word = at..at + length;
         if length == 0 {
             let c = text[at..].chars().next().map_or(1, char::len_utf8);
+            if matches!(bytes[at], b'-' | b'/' | b'.' | b'+') || as_one && bytes[at].is_ascii_punctuation() {
+                made.copy(&text[at..at + 1], at);
+            }
             at += c;
             continue;
         }
@@ -156,17 +161,25 @@ fn unglue(made: &mut Mapped, text: &str, word: Range<usize>) {
     }
 }
 
-fn two_words_before(text: &[u8], start: usize) -> usize {
-    let mut at = start;
+/// The stretch with up to two words on either side that are codes rather than words of a language.
+fn with_neighbours(text: &[u8], stretch: &Range<usize>) -> Range<usize> {
+    let code =
+        |word: &[u8]| (1..=8).contains(&word.len()) && (word.len() == 1 || !word.iter().all(u8::is_ascii_lowercase));
+    let alphanumeric = |b: &&u8| b.is_ascii_alphanumeric();
+    let Range { mut start, mut end } = stretch.clone();
     for _ in 0..2 {
-        let gap = usize::from(at > 0 && text[at - 1] == b' ');
-        let word = text[..at - gap].iter().rev().take(8).take_while(|b| b.is_ascii_alphanumeric()).count();
-        if gap == 0 || word == 0 {
-            break;
+        let gap = usize::from(start > 0 && text[start - 1] == b' ');
+        let word = text[..start - gap].iter().rev().take_while(alphanumeric).count();
+        if gap == 1 && code(&text[start - 1 - word..start - 1]) {
+            start -= 1 + word;
         }
-        at -= gap + word;
+        let gap = usize::from(text.get(end) == Some(&b' '));
+        let word = text[end + gap..].iter().take_while(alphanumeric).count();
+        if gap == 1 && code(&text[end + 1..end + 1 + word]) {
+            end += 1 + word;
+        }
     }
-    at
+    start..end
 }
 
 #[cfg(test)]
@@ -189,8 +202,8 @@ mod tests {
     fn words_become_figures() {
         let text = "my BSN four one one Eins, deux-tres";
         let made = view(text, &[7..text.len()]).unwrap();
-        assert!(made.made.text().starts_with("my BSN 411123\n"), "{}", made.made.text());
-        assert!(made.made.text().contains("myBSN411123"));
+        assert!(made.made.text().starts_with("my BSN 41112-3\n"), "{}", made.made.text());
+        assert!(made.made.text().contains("\nBSN4111,2-3"));
         assert!(is_glued(b"fouroneonefourtwothree") && !is_glued(b"internationalization"));
         let glued = "fouroneonefourtwothree";
         assert!(view(glued, &[0..glued.len()]).unwrap().made.text().starts_with("411423"));

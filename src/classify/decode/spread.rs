@@ -7,17 +7,19 @@ use super::Encoding;
 use super::windows::{View, Windows};
 
 /// Longest separator, in bytes.
-pub const MAX_SEPARATOR: usize = 4;
+pub const MAX_SEPARATOR: usize = 16;
 
 /// The text around the stretches, in which single characters stand apart, with those put together: first those with one
 /// separator after every character, then the others, unless `only_regular`. Lists of small numbers are among the others.
 pub fn views(text: &str, stretches: &[Range<usize>], only_regular: bool) -> Vec<View> {
     let mut whole = Vec::new();
     let mut after = 0;
-    for stretch in stretches.iter() {
-        if stretch.start >= after {
-            let row = regular(text, stretch, after);
+    for stretch in stretches {
+        let mut start = stretch.start.max(after);
+        while start < stretch.end {
+            let row = regular(text, start..stretch.end, after);
             after = row.0.end;
+            start = row.0.end.max(start + 1);
             whole.push(row);
         }
     }
@@ -39,20 +41,54 @@ fn view(text: &str, rows: &[(Range<usize>, Option<&str>)]) -> Option<View> {
     (!rows.is_empty()).then(|| View { loose: true, ..windows.finish(Encoding::Spread) })
 }
 
-/// The whole stretch in which one separator stands after every character, and the separator, if there is one.
-fn regular<'t>(text: &'t str, stretch: &Range<usize>, after: usize) -> (Range<usize>, Option<&'t str>) {
-    let between = text[stretch.clone()].split(|c: char| c.is_ascii_alphanumeric()).filter(|gap| !gap.is_empty());
-    // A longer gap holds a sign that was spread, too.
-    let separator = between.min_by_key(|gap| gap.len()).unwrap_or_default();
-    let end = forward(text, stretch.start, separator);
-    if separator.is_empty() || end < stretch.end {
-        return (stretch.clone(), None);
+/// Fewest characters of a row.
+pub const FEWEST: usize = 5;
+
+/// The first row in the stretch in which one separator stands after every character, and the separator; or the rest of
+/// the stretch, if there is no such row.
+fn regular(text: &str, stretch: Range<usize>, after: usize) -> (Range<usize>, Option<&str>) {
+    let separator = usual_separator(text, &stretch);
+    if separator.is_empty() {
+        return (stretch, None);
     }
-    let mut begin = stretch.start;
-    while let Some(before) = backward(text, begin, separator).filter(|at| *at >= after) {
-        begin = before;
+    let row = text[stretch.clone()].char_indices().find_map(|(i, _)| {
+        let start = stretch.start + i;
+        let end = forward(text, start, separator);
+        (end - start > (FEWEST - 1) * (1 + separator.len())).then_some((start, end))
+    });
+    let Some((mut start, end)) = row else { return (stretch, None) };
+    while let Some(before) = backward(text, start, separator).filter(|at| *at >= after) {
+        start = before;
     }
-    (begin..end, Some(separator))
+    (start..end, Some(separator))
+}
+
+/// What most often stands between two letters or figures of the stretch.
+fn usual_separator<'t>(text: &'t str, stretch: &Range<usize>) -> &'t str {
+    if stretch.len() <= 1 {
+        let length = separator(&text.as_bytes()[stretch.start..]).unwrap_or(0);
+        return &text[stretch.start + 1..stretch.start + 1 + length];
+    }
+    let gaps = text[stretch.clone()].split(|c: char| c.is_ascii_alphanumeric()).filter(|gap| !gap.is_empty());
+    let mut counts: Vec<(usize, &str)> = Vec::new();
+    for gap in gaps {
+        match counts.iter().position(|(_, known)| *known == gap) {
+            Some(at) => counts[at].0 += 1,
+            None if counts.len() < 16 => counts.push((1, gap)),
+            None => {}
+        }
+    }
+    // Of those as frequent the shortest: a longer one holds a sign that was spread, too.
+    counts.into_iter().max_by_key(|(count, gap)| (*count, std::cmp::Reverse(gap.len()))).map_or("", |(_, gap)| gap)
+}
+
+/// How long the separator is that stands after the first of these characters, the second and the third.
+pub fn separator(text: &[u8]) -> Option<usize> {
+    (1..=3).find(|n| {
+        let gap = |i: usize| text.get(i * (n + 1) + 1..(i + 1) * (n + 1));
+        let first = gap(0).filter(|gap| gap.iter().all(|b| b.is_ascii() && !b.is_ascii_alphanumeric()));
+        first.is_some() && gap(1) == first && gap(2) == first && text.get(n + 1) != text.get(1)
+    })
 }
 
 fn width(text: &str, at: usize) -> usize {
@@ -109,7 +145,7 @@ mod tests {
             ("F\na\nl\nc\no\nn", 0..11, "Falcon"),
             ("a - b * c / d . e", 0..17, "abcde"),
             ("j, @, e, x, ., c", 0..16, "j@ex.c"),
-            ("& # 5 2 ;", 4..7, "&#52;"),
+            ("& # 5 2 ;", 0..1, "&#52;"),
         ] {
             assert_eq!(views(text, &[stretch], false)[0].made.text().trim_end(), expected, "{text}");
         }

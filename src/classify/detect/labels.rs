@@ -55,20 +55,20 @@ struct Word {
 impl Labels {
     /// Compiles labels; empty ones are left out.
     pub fn new<S: AsRef<str>>(words: &[S]) -> Self {
-        let folded = words.iter().map(|w| fold(w.as_ref().trim()));
-        let cased = folded.map(|w| (!w.bytes().any(|b| b.is_ascii_uppercase()), w));
+        let words = words.iter().map(|w| w.as_ref().trim().to_owned());
+        let cased = words.map(|w| (!fold(&w).bytes().any(|b| b.is_ascii_uppercase()), w));
         Self::compile("label", cased, true)
     }
 
     /// Compiles the names of an organisation's dictionary; empty ones are left out.
     pub fn dictionary<S: AsRef<str>>(words: &[S], as_written: bool) -> Self {
-        let folded = words.iter().map(|w| fold(w.as_ref().trim()));
-        Self::compile("dictionary", folded.flat_map(|w| forms(&w)).map(|w| (!as_written, w)), false)
+        let words = words.iter().map(|w| w.as_ref().trim());
+        Self::compile("dictionary", words.flat_map(forms).map(|w| (!as_written, w)), false)
     }
 
     fn compile(entity: Entity, words: impl Iterator<Item = (bool, String)>, marks_lines: bool) -> Self {
         let words = words.filter(|(_, word)| !word.is_empty()).flat_map(|(any_case, word)| {
-            disguises(word).into_iter().map(move |text| Word { text, any_case, marks_lines })
+            disguises(&word).into_iter().map(move |text| Word { text, any_case, marks_lines })
         });
         let words: Vec<Word> = words.collect();
         let mut builder = AhoCorasickBuilder::new();
@@ -112,18 +112,18 @@ fn forms(name: &str) -> Vec<String> {
     forms
 }
 
-/// The word, its Latin look-alike, and each turned round, shifted, and both.
-fn disguises(word: String) -> Vec<String> {
-    let mut all: Vec<String> = skeleton(&word).map(|s| s.text().to_owned()).into_iter().chain([word]).collect();
-    for plain in all.clone() {
-        if plain.chars().filter(|c| c.is_alphanumeric()).count() >= SHORTEST_TURNED {
-            let shifted: String =
-                plain.chars().map(|c| if c.is_ascii() { char::from(rot13(c as u8)) } else { c }).collect();
-            all.push(plain.chars().rev().collect());
-            all.push(shifted.chars().rev().collect());
-            all.push(shifted);
-        }
+/// The word as it folds, with Latin letters for look-alikes; shifted, before and after folding; and all turned round.
+fn disguises(word: &str) -> Vec<String> {
+    let shift = |text: &str| text.chars().map(|c| if c.is_ascii() { char::from(rot13(c as u8)) } else { c }).collect();
+    let plain = fold(word);
+    let mut all: Vec<String> = skeleton(&plain).map(|s| s.text().to_owned()).into_iter().collect();
+    if plain.chars().filter(|c| c.is_alphanumeric()).count() >= SHORTEST_TURNED {
+        let shifted: String = shift(word);
+        all.extend([fold(&shifted), shift(&plain)]);
+        all.extend(all.clone().iter().chain([&plain]).map(|text| text.chars().rev().collect()));
     }
+    all.push(plain);
+    all.retain(|text| !text.is_empty());
     all.sort_unstable();
     all.dedup();
     all
