@@ -1,7 +1,7 @@
 //! What must be found, however it is written.
 
 use ajar::chat::{Part, Source};
-use ajar::classify::{DetectorKind, DetectorSpec, PatternSet, Recognizer, Scan, Scanner};
+use ajar::classify::{DetectorKind, DetectorSpec, Encoding, Finding, PatternSet, Recognizer, Scan, Scanner};
 
 /// Something that must be found.
 pub struct Canary {
@@ -89,7 +89,8 @@ fn varied(scanner: &Scanner, entity: &'static str, example: &str, random: &mut R
             text[figures[random.below(figures.len())]] = b'0' + random.below(10) as u8;
         }
         let text = String::from_utf8(text).unwrap();
-        let fresh = text != example && finds(&scan(scanner, &text), entity);
+        let plain = |found: &Finding| found.entity == entity && found.encoding == Encoding::Plain;
+        let fresh = text != example && scan(scanner, &text).findings.iter().any(plain);
         fresh.then_some(Canary { entity, text })
     })
 }

@@ -20,13 +20,14 @@ const CARRIERS: [(&str, &str); 4] = [
     ("We were told that ", " would do.\n"),
 ];
 
-/// Words for figures are for numbers, not for the figures of escapes; tag characters are for ASCII.
+/// Words for figures are for numbers, not for the figures of escapes; tag characters and ROT13 are for ASCII.
 fn applies(encoder: &Encoder, text: &str) -> bool {
-    if encoder.name == "tag characters" {
-        return text.is_ascii();
+    if ["tag characters", "ROT13"].contains(&encoder.name) && !text.is_ascii() {
+        return false;
     }
     let figures = text.chars().filter(char::is_ascii_digit).count();
-    let number = !text.contains('\\') && !text.contains('&');
+    let code = text.contains('-') && text.contains(|c: char| c.is_ascii_lowercase());
+    let number = !text.contains(['\\', '&']) && !code;
     !encoder.name.starts_with("spelled") || number && figures >= 6 && figures * 2 >= text.chars().count()
 }
 

@@ -6,7 +6,7 @@ use super::super::mapped::Mapped;
 const FEWEST: usize = 5;
 
 /// Put after each run, so that none is read as part of the next: wider than any gap within something spread.
-const APART: &str = "\n                    \n";
+pub const APART: &str = "\n                              \n";
 
 /// Adds what `decoded` spells; what is not text becomes line breaks.
 pub fn push(made: &mut Mapped, decoded: &[u8], source: std::ops::Range<usize>) {

@@ -84,6 +84,7 @@ pub fn decode(text: &str, turned: Option<Encoding>) -> Decoded {
     let mut read = radix::Read::default();
     read.runs(text, &found.runs);
     read.wrapped(text, &found.wrapped);
+    read.wrapped(text, &found.wrapped_on);
     read.pairs(text, &found.pairs);
     let mut views = read.views;
     views.extend(escape::view(text, &found.references));

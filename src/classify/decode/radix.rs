@@ -121,7 +121,7 @@ fn view(
 pub fn begins_readable(word: &[u8]) -> bool {
     let printable = |radix: &Radix, characters: &[u8]| {
         let mut readable = true;
-        radix.decode(characters.iter().copied(), &mut |_, byte| readable &= matches!(byte, b' '..=b'~'));
+        radix.decode(characters.iter().copied(), &mut |_, byte| readable &= matches!(byte, b' '..=b'~' | b'\n'));
         readable
     };
     if printable(&RADIXES[2], &word[..8]) {
@@ -153,8 +153,11 @@ impl Radix {
         text
     }
 
-    /// Base32 is written in one case.
+    /// Base32 is written in one case, and text in base32 or base64 is never all figures.
     fn may_be(&self, run: &[u8]) -> bool {
+        if self.bits > 4 && !run.iter().any(u8::is_ascii_alphabetic) {
+            return false;
+        }
         self.bits != 5 || !(run.iter().any(u8::is_ascii_lowercase) && run.iter().any(u8::is_ascii_uppercase))
     }
 

@@ -13,6 +13,8 @@ pub struct Found {
     pub runs: Vec<Range<usize>>,
     /// The same, of several words of one length.
     pub wrapped: Vec<Range<usize>>,
+    /// The same, with what may be its last piece or the next word.
+    pub wrapped_on: Vec<Range<usize>>,
     /// Hexadecimal digits two by two.
     pub pairs: Vec<Range<usize>>,
     /// Numbers, which may be turned round.
@@ -31,6 +33,7 @@ impl Found {
         self.references.is_empty()
             && self.runs.is_empty()
             && self.wrapped.is_empty()
+            && self.wrapped_on.is_empty()
             && self.pairs.is_empty()
             && self.numbers.is_empty()
             && self.random.is_empty()
@@ -67,10 +70,12 @@ const CLASSES: [u8; 256] = {
 
 /// Shortest word that may spell bytes.
 const SHORTEST_RUN: usize = 8;
+/// No word of a language is as long.
+const LONGEST_PLAIN: usize = 24;
 /// Shortest word with letters and figures that is taken for random.
 const SHORTEST_RANDOM: usize = 8;
 /// Fewest figures of an identifier.
-const FEWEST_FIGURES: usize = 8;
+const FEWEST_FIGURES: usize = 7;
 /// Most bytes between them: room for a short word.
 const MAX_FIGURE_GAP: usize = 6;
 /// Fewest pairs of hexadecimal digits in a row.
@@ -112,6 +117,8 @@ struct Scout<'t> {
     spelled: Row,
     figures: Row,
     wrapped: Row,
+    /// The last word, and whether it does not look like one.
+    before: (Range<usize>, bool),
 }
 
 impl Scout<'_> {
@@ -168,7 +175,7 @@ impl Scout<'_> {
     /// Whether a long word looks unlike words of a language and of programs.
     fn is_odd(&self, word: &Range<usize>, classes: u8, rest: u8) -> bool {
         let bytes = &self.text[word.clone()];
-        if classes & FIGURE != 0 || rest & CAPITAL != 0 {
+        if classes & FIGURE != 0 || rest & CAPITAL != 0 || rest & SIGN == 0 && word.len() >= LONGEST_PLAIN {
             return true;
         }
         if rest & SIGN != 0 {
@@ -231,11 +238,12 @@ impl Scout<'_> {
         }
     }
 
-    /// `34 31 31`, `0x34, 0x31`.
+    /// `34 31 31`, `0x34, 0x31`; in ROT13, `0k34`.
     fn pair(&mut self, word: &Range<usize>) {
         let bytes = &self.text[word.clone()];
         let digits = if bytes.len() == 4 { bytes.strip_prefix(b"0x") } else { Some(bytes) };
-        if !digits.is_some_and(|d| d.iter().all(u8::is_ascii_hexdigit)) {
+        let shifted = bytes.starts_with(b"0k");
+        if !shifted && !digits.is_some_and(|d| d.iter().all(u8::is_ascii_hexdigit)) {
             return;
         }
         if !self.pairs.continues(word.start, MAX_PAIR_GAP) {
@@ -243,13 +251,15 @@ impl Scout<'_> {
             self.pairs.span.start = word.start;
         }
         self.pairs.count += 1;
+        self.pairs.odd |= shifted;
         self.pairs.span.end = word.end;
     }
 
     fn end_pairs(&mut self) {
         let row = std::mem::take(&mut self.pairs);
         if row.count >= FEWEST_PAIRS {
-            self.found.pairs.push(row.span);
+            let list = if row.odd { &mut self.found.random } else { &mut self.found.pairs };
+            list.push(row.span);
         }
     }
 
@@ -261,7 +271,10 @@ impl Scout<'_> {
         if spelled::figure(&bytes[before..bytes.len() - after]).is_none() {
             return;
         }
-        if !self.spelled.continues(word.start, spelled::MAX_GAP) {
+        // A paragraph ends a number.
+        let gap = &self.text[self.spelled.span.end.min(word.start)..word.start];
+        let apart = gap.len() > spelled::MAX_GAP || gap.windows(2).any(|pair| pair == b"\n\n");
+        if apart || self.spelled.count == 0 {
             self.end_spelled();
             self.spelled.span.start = word.start;
         }
@@ -307,9 +320,17 @@ impl Scout<'_> {
         let even = length == self.wrapped.length || self.wrapped.count == 1 && broken && length > self.wrapped.length;
         // What begins a sentence is not the last line.
         let ends = matches!(self.text.get(word.end), None | Some(b'\n' | b'\r' | b'='));
-        let last = (self.wrapped.count > 1 || broken) && length < self.wrapped.length && (odd || ends);
+        let shorter = (self.wrapped.count > 1 || broken) && length < self.wrapped.length;
+        let last = shorter && (odd || ends);
+        if close && shorter && !last && self.wrapped.odd {
+            self.found.wrapped_on.push(self.wrapped.span.start..word.end);
+        }
+        let before = std::mem::replace(&mut self.before, (word.clone(), odd));
         if !close || !even && !last {
-            let row = Row { span: word.clone(), count: 1, length, odd };
+            let mut row = Row { span: word.clone(), count: 1, length, odd };
+            if close && broken && length > before.0.len() {
+                row = Row { span: before.0.start..word.end, count: 2, length, odd: odd | before.1 };
+            }
             let previous = std::mem::replace(&mut self.wrapped, row);
             self.end_wrapped(previous);
             return;
@@ -338,7 +359,14 @@ impl Scout<'_> {
         let wrapped = std::mem::take(&mut self.wrapped);
         self.end_wrapped(wrapped);
         let found = &mut self.found;
-        for ranges in [&mut found.runs, &mut found.wrapped, &mut found.pairs, &mut found.numbers, &mut found.random] {
+        for ranges in [
+            &mut found.runs,
+            &mut found.wrapped,
+            &mut found.wrapped_on,
+            &mut found.pairs,
+            &mut found.numbers,
+            &mut found.random,
+        ] {
             outermost(ranges);
         }
         outermost(&mut found.spread);

@@ -7,7 +7,7 @@ use super::Encoding;
 use super::windows::{View, Windows};
 
 /// Longest separator, in bytes.
-pub const MAX_SEPARATOR: usize = 16;
+pub const MAX_SEPARATOR: usize = 24;
 
 /// The text around the stretches, in which single characters stand apart, with those put together: first those with one
 /// separator after every character, then the others, unless `only_regular`. Lists of small numbers are among the others.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::super::mapped::Mapped;
-use super::Encoding;
+use super::{Encoding, bytes};
 
 /// How far around a decoded stretch words may stand that say what it is; bytes.
 const BEFORE: usize = 80;
@@ -63,7 +63,7 @@ impl<'t> Windows<'t> {
 
     fn line_break(&mut self) {
         let last = floor(self.text, self.after.saturating_sub(1));
-        self.made.replace(['\n'], last, self.after - last);
+        self.made.replace(bytes::APART.chars(), last, self.after - last);
     }
 
     /// The view.

@@ -52,6 +52,10 @@ fn redefined(name: &str, old: &DetectorKind, new: &DetectorKind) -> Option<Chang
         (DetectorKind::Label { words: old }, DetectorKind::Label { words: new }) => {
             old.iter().all(|known| new.contains(known))
         }
+        (
+            DetectorKind::Dictionary { words: old, as_written: old_case },
+            DetectorKind::Dictionary { words: new, as_written: new_case },
+        ) => (old_case == new_case || !new_case) && old.iter().all(|known| new.contains(known)),
         _ => false,
     };
     let message = match grows {
