@@ -290,6 +290,41 @@ mod tests {
     }
 
     #[test]
+    fn more_layers_than_the_budget_allows_make_false_unknown() {
+        // Each piece is read in every way there is, and its readings again.
+        let text = "9a8b7c6d5e4f 1a2b3c4d5e6f ".repeat(40_000);
+        let scan = scanner().scan(&[user(&text)]);
+        assert!(truths(&scan).iter().all(|truth| truth.is_possible()) && scan.uninspectable);
+    }
+
+    #[test]
+    fn what_a_detector_saw_through_is_said() {
+        let scan = scanner().scan(&[user("see NDExMTExMTExMTExMTExMQ== please")]);
+        let finding = &scan.findings[0];
+        assert_eq!((finding.entity, finding.encoding, finding.span.clone()), ("card", Encoding::Base64, 4..26));
+    }
+
+    #[test]
+    fn long_text_that_says_nothing_readable_is_uninspectable_and_prose_is_not() {
+        let random: String =
+            (0_u64..600).map(|n| char::from(b"Zq7wYx"[(n.wrapping_mul(n * 7 + 3) % 6) as usize])).collect();
+        assert!(scanner().scan(&[user(&random)]).uninspectable);
+        assert!(!scanner().scan(&[user(&"The committee met on Tuesday. ".repeat(40))]).uninspectable);
+        assert!(
+            scanner().scan(&[Part { source: Source::Media, text: "https://example.com/x.png".into() }]).uninspectable
+        );
+    }
+
+    #[test]
+    fn a_conversation_read_again_says_the_same() {
+        let long = format!("{} card 4111111111111111", "The committee met on Tuesday. ".repeat(10));
+        let parts = [user(&long), user("hello")];
+        let scanner = scanner();
+        assert_eq!(scanner.scan(&parts), scanner.scan(&parts));
+        assert_eq!(scanner.scan_for("a", &parts), scanner.scan_for("b", &parts));
+    }
+
+    #[test]
     fn two_detectors_of_one_kind_both_report() {
         let spec = |name: &str| DetectorSpec {
             name: name.to_owned(),

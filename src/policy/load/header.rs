@@ -285,6 +285,9 @@ fn pattern(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<DetectorK
 }
 
 fn unknown_name(what: &str, name: &str, node: &Node, known: &[&str], problems: &mut Problems) {
-    let hint = did_you_mean(name, known.iter().copied());
+    let mut hint = did_you_mean(name, known.iter().copied());
+    if hint.is_empty() {
+        hint = "; `docs/privacy.md` lists them".to_owned();
+    }
     problems.add_coded(&node.place, "E001", format!("unknown {what} `{name}`{hint}"));
 }
