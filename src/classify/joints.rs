@@ -142,10 +142,9 @@ impl Chain<'_> {
     /// Begins with the last pieces of the joint before.
     fn repeat(&mut self) {
         let Some(last) = self.done.last() else { return };
-        let pieces = &last.pieces;
-        let from = pieces.partition_point(|piece| piece.at + OVERLAP < last.text.len());
-        for piece in pieces[from..].to_vec() {
-            self.open.push(self.parts, &piece);
+        let from = last.pieces.partition_point(|piece| piece.at + OVERLAP < last.text.len());
+        for piece in &last.pieces[from..] {
+            self.open.push(self.parts, piece);
         }
     }
 }

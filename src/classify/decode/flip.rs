@@ -80,10 +80,10 @@ mod tests {
     #[test]
     fn a_stretch_is_turned_by_itself_and_with_its_neighbours() {
         let text = "id: 4321 ok";
-        let made = reversed(text, &[4..8]).unwrap().made;
+        let made = reversed(text, std::slice::from_ref(&(4..8))).unwrap().made;
         assert!(made.text().starts_with("id: 1234 ok\n"));
         assert!(made.text().contains("ko 1234 :di"));
         assert_eq!(&text[made.original(4..8)], "4321");
-        assert!(shifted(text, &[4..8]).unwrap().made.text().contains("vq: 4321 bx"));
+        assert!(shifted(text, std::slice::from_ref(&(4..8))).unwrap().made.text().contains("vq: 4321 bx"));
     }
 }

@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn published_numbers_pass_and_any_changed_digit_fails() {
-        let checks: [(fn(&[u8]) -> bool, &str); 3] = [(luhn, "79927398713"), (mod11_10, "07945"), (verhoeff, "2363")];
+        let checks: [(super::super::Check, &str); 3] = [(luhn, "79927398713"), (mod11_10, "07945"), (verhoeff, "2363")];
         for (valid, text) in checks {
             assert!(valid(&digits(text)), "{text}");
             for at in 0..text.len() {

@@ -38,12 +38,15 @@ impl PartialEq for National {
 
 impl Eq for National {}
 
+/// Whether digits' values, or capitals and figures, are a valid number.
+type Check = fn(&[u8]) -> bool;
+
 #[derive(Debug)]
 enum Shape {
     /// So many digits; the check sees their values.
-    Digits(&'static [usize], fn(&[u8]) -> bool),
+    Digits(&'static [usize], Check),
     /// So many letters and digits; the check sees capitals and figures.
-    Mixed(usize, fn(&[u8]) -> bool),
+    Mixed(usize, Check),
 }
 
 const TABLES: [&[National]; 3] = [europe::TABLE, americas::TABLE, asia_pacific::TABLE];
@@ -80,8 +83,8 @@ const MAX_LENGTH: usize = 18;
 #[derive(Debug, Default)]
 pub struct Nationals {
     /// By number of digits.
-    by_length: [Vec<(&'static National, fn(&[u8]) -> bool)>; MAX_LENGTH + 1],
-    mixed: Vec<(&'static National, usize, fn(&[u8]) -> bool)>,
+    by_length: [Vec<(&'static National, Check)>; MAX_LENGTH + 1],
+    mixed: Vec<(&'static National, usize, Check)>,
 }
 
 impl Nationals {
