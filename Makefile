@@ -8,10 +8,10 @@ DICTIONARY = fuzz/$(if $(filter policy_file expression yaml,$(TARGET)),policy,op
 NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps models demo run test evasion bench fuzz lint fmt image
+.PHONY: help deps models demo run test evasion bench fuzz eval-names lint fmt image
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 deps: ## install the Debian packages that the build needs, if missing
 	@scripts/install-deps.sh
@@ -45,6 +45,9 @@ evasion: ## write every identifier in every encoding of every encoding: all must
 bench: deps ## measure the gateway beside nginx
 	@scripts/install-deps.sh --bench
 	scripts/bench.sh
+
+eval-names: deps ## measure the recogniser of names beside Presidio, on the data in $AJAR_DATA
+	scripts/eval-names.sh
 
 # New inputs go to fuzz/found, which git ignores; what is worth keeping is copied to fuzz/corpus by hand.
 fuzz: ## fuzz one reader of text, as in `make fuzz TARGET=expression SECONDS=60` (nightly, cargo-fuzz)

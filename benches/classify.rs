@@ -1,9 +1,10 @@
-//! How long it takes to look at a request: detectors and difficulty.
+//! How long it takes to look at a request: detectors, difficulty and names.
 
 use std::hint::black_box;
 
 use ajar::chat::{Part, Source};
 use ajar::classify::difficulty::Estimator;
+use ajar::classify::names::{Recogniser, Thresholds};
 use ajar::classify::{DetectorKind, DetectorSpec, PatternSet, Recognizer, Scanner};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 
@@ -15,7 +16,7 @@ const CODE: &str = "impl Iterator for Steps {\n    type Item = (usize, f64);\n\n
 let step = self.left.checked_sub(1)?;\n        self.left = step;\n        Some((step, self.size * step as f64 / 16.0))\n    }\n}\n\n";
 
 /// A dictionary of two thousand names of two words.
-fn names() -> Vec<String> {
+fn dictionary() -> Vec<String> {
     let syllables = ["bor", "cal", "den", "fir", "gos", "hul", "jam", "kel", "lum", "mor", "nev", "pas"];
     let name = |n: usize| [n % 12, n / 12 % 12, n / 144 % 12].map(|i| syllables[i]).concat();
     (0..2000).map(|n| format!("{} {}", name(n), name(n * 7 + 3))).collect()
@@ -29,7 +30,7 @@ fn all() -> Scanner {
         spec("contact", DetectorKind::Pattern(PatternSet::Contact)),
         spec("secret", DetectorKind::Pattern(PatternSet::Secrets)),
         spec("label", DetectorKind::Pattern(PatternSet::DocumentLabels)),
-        spec("names", DetectorKind::Dictionary { words: names(), as_written: false }),
+        spec("names", DetectorKind::Dictionary { words: dictionary(), as_written: false }),
     ])
 }
 
@@ -88,5 +89,19 @@ fn difficulty(c: &mut Criterion) {
     c.bench_function("difficulty_1_kib", |b| b.iter(|| estimator.gain(black_box(&text))));
 }
 
-criterion_group!(benches, scan, conversation, difficulty);
+fn names(c: &mut Criterion) {
+    let letter =
+        "Dear Ms Thompson, please send it to Daniel Weber, Hauptstrasse 14, 10115 Berlin, who was born in May. ";
+    let mut group = c.benchmark_group("names");
+    for (name, unit) in [("prose_4_kib", PROSE), ("letters_4_kib", letter), ("code_4_kib", CODE), ("signs_4_kib", ".")]
+    {
+        let text = unit.repeat(4096 / unit.len());
+        let find = || Recogniser::embedded().find(black_box(&text), &Thresholds::default(), &|| true);
+        group.throughput(Throughput::Bytes(text.len() as u64));
+        group.bench_function(name, |b| b.iter(find));
+    }
+    group.finish();
+}
+
+criterion_group!(benches, scan, conversation, difficulty, names);
 criterion_main!(benches);

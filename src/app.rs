@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cache::{Flights, Store};
 use crate::classify::difficulty::Estimator;
+use crate::classify::{DetectorKind, DetectorSpec, names};
 use crate::config::{Config, LocalModel};
 use crate::dispatch::Dispatcher;
 use crate::dispatch::local::{Engine, EngineConfig};
@@ -106,13 +107,13 @@ pub fn load_policy(config: &Config) -> Result<PolicySet, StartError> {
     Ok(problems.or_ok(set)?)
 }
 
-/// Loads the policy set of a folder: checked, tested and proved, with the prices of the catalogue.
+/// Loads the policy set of a folder: checked, tested and proved, with the prices that it names, or the catalogue's.
 ///
 /// # Errors
 /// Every mistake at once, or the file that cannot be read.
 pub fn load_set(folder: &Path) -> Result<PolicySet, StartError> {
     let sources = read_policies(folder)?;
-    let prices = PriceList::embedded();
+    let prices = read_prices(folder, &sources)?;
     Ok(policy::load(&sources, &|model| prices.price(model))?)
 }
 
@@ -205,12 +206,29 @@ fn is_policy(path: &Path) -> bool {
     path.extension().is_some_and(|e| e == "yaml" || e == "yml")
 }
 
+/// The list of prices in force: the set's own file, or the catalogue.
+fn read_prices(folder: &Path, sources: &[policy::Source]) -> Result<PriceList, StartError> {
+    let Some(file) = policy::price_file(sources) else { return Ok(PriceList::embedded()) };
+    let path = folder.join(&file.path);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(PriceList::from_yaml(&path.display().to_string(), &text)?),
+        Err(error) => {
+            let mut problems = Problems::new();
+            let message = format!("the price file `{}` cannot be read: {error}", path.display());
+            problems.add(&file.place, message);
+            Err(problems.into())
+        }
+    }
+}
+
 /// What policy and configuration say about each other must fit.
 fn cross_check(config: &Config, set: &PolicySet, problems: &mut Problems) {
     for destination in set.destinations.iter().filter(|d| d.is_model()) {
         check_destination(config, destination, problems);
     }
     let place = Place::whole(config.file.display().to_string());
+    let policies = Place::whole(config.policies.display().to_string());
+    set.detectors.iter().for_each(|detector| check_detector(detector, &policies, problems));
     for (pattern, target) in &config.models.aliases {
         if target != "auto" && set.destination_named(target).is_none() {
             let hint = did_you_mean(target, set.destinations.iter().map(|d| d.name.as_str()));
@@ -245,9 +263,43 @@ fn check_destination(config: &Config, destination: &set::Destination, problems: 
     }
 }
 
+/// A detector that nothing here can run would always be unknown, and the set would mean something else than it says.
+fn check_detector(detector: &DetectorSpec, place: &Place, problems: &mut Problems) {
+    let name = &detector.name;
+    match &detector.kind {
+        DetectorKind::Checksum(_)
+        | DetectorKind::Pattern(_)
+        | DetectorKind::Label { .. }
+        | DetectorKind::Dictionary { .. } => {}
+        DetectorKind::Model(spec) if spec.model == names::NAME => {
+            for (entity, _) in spec.thresholds.iter().filter(|(entity, _)| names::Entity::parse(entity).is_none()) {
+                let hint = did_you_mean(entity, names::Entity::NAMES);
+                problems.add(place, format!("the detector `{name}`: `{}` recognises no `{entity}`{hint}", names::NAME));
+            }
+        }
+        DetectorKind::Model(spec) => {
+            let model = &spec.model;
+            let message = format!(
+                "the detector `{name}` needs the model `{model}`, which this build cannot run; leave the detector out, or \
+                 use one of kind `checksum`, `pattern` or `label`"
+            );
+            problems.add(place, message);
+        }
+        DetectorKind::External { .. } => {
+            let message = format!(
+                "the detector `{name}` runs elsewhere, which this build cannot ask; leave it out, or use one that runs here"
+            );
+            problems.add(place, message);
+        }
+    }
+}
+
 fn check_attribute(set: &PolicySet, key: &str, name: &str, word: &str, place: &Place, problems: &mut Problems) {
     let full = format!("key.{name}");
+    let counted = set.budgets.iter().any(|budget| budget.per == set::Scope::Attribute(name.to_owned()));
     match set.vocabulary.slot(&full) {
+        // A budget counts by any word: the names of teams are no vocabulary.
+        None if counted => {}
         None => {
             let known = set.vocabulary.names().filter(|known| known.starts_with("key."));
             let hint = did_you_mean(&full, known);
@@ -394,14 +446,6 @@ fn warn_of_the_unavailable(gateway: &Gateway) {
                 "A provider has no credential, its destinations are unavailable."
             );
         }
-    }
-    let policy = gateway.policy.load();
-    for destination in policy.set.destinations.iter().filter(|d| d.price.is_none()) {
-        tracing::warn!(
-            destination = destination.name,
-            model = destination.model,
-            "A destination has no known price, so it is never called; state one as `price: {{ input, output }}`."
-        );
     }
 }
 

@@ -31,7 +31,7 @@ fn message(file: &Path) -> String {
     if file.to_str().unwrap().ends_with(".team.yaml") {
         sources.push(source(&Path::new(FOLDER).join("base.yaml")));
     }
-    match load(&sources, &|_| Some(Price::FREE)) {
+    match load(&sources, &|model| (model != "gpt-of-tomorrow").then_some(Price::FREE)) {
         Ok(_) => panic!("{} loads", file.display()),
         Err(problems) => problems.to_string(),
     }

@@ -1,5 +1,5 @@
-//! What must hold for every policy set that loads, shown over random sets: unknown restricts, more rules restrict, and
-//! the order of rules has no meaning.
+//! What must hold for every policy set that loads, shown over random sets: unknown restricts, more rules restrict, the
+//! order of rules has no meaning, and proofs agree with decisions.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails at an unwrap says where")]
 
@@ -11,12 +11,13 @@ use std::fmt::Write;
 use ajar::chat::MicroUsd;
 use ajar::classify::Truth;
 use ajar::govern::Price;
+use ajar::policy::analysis::refutations;
 use ajar::policy::cases::{Given, outcome};
 use ajar::policy::facts::{RequestFacts, facts};
 use ajar::policy::vocabulary::Fact;
 use ajar::policy::{
     Decision, DestinationId, DestinationState, Facts, Inputs, Outcome, PolicySet, Source, Transform, TransformSet,
-    decide, load,
+    decide, load, load::read,
 };
 use ajar::yaml::Problems;
 use proptest::prelude::*;
@@ -97,7 +98,7 @@ impl Draft {
         let mut text = String::from(
             "ajar: policy/v1\nname: random\nauthority: base\nclasses: [public, internal, confidential, restricted]\n\
              sealed: [restricted]\ndefault_class: confidential\nattributes:\n  key.app: { one_of: [a, b, c], default: a }\n  \
-             key.team: { one_of: [x, y], required: true }\n  client.label: { one_of: [none, high], default: none }\ndetectors:\n",
+             key.team: { one_of: [x, y], required: true }\n  key.region: { one_of: [eu, us], required: true }\n  client.label: { one_of: [none, high], default: none }\ndetectors:\n",
         );
         for (name, kind) in DETECTORS.iter().zip(KINDS) {
             writeln!(text, "  {name}: {kind}").unwrap();
@@ -148,6 +149,8 @@ fn atom() -> impl Strategy<Value = String> {
         1 => Just("unknown.any".to_owned()),
         1 => prop::sample::select(vec!["a", "b", "c"]).prop_map(|w| format!("key.app == \"{w}\"")),
         1 => prop::sample::select(vec!["x", "y"]).prop_map(|w| format!("key.team != \"{w}\"")),
+        1 => prop::sample::select(vec!["startsWith", "endsWith", "contains", "matches"])
+            .prop_map(|test| format!("key.team.{test}(\"x\")")),
         1 => Just("client.label == \"high\"".to_owned()),
         1 => Just("uses.image".to_owned()),
         1 => Just("tokens.input > 500".to_owned()),
@@ -171,6 +174,9 @@ fn restriction() -> impl Strategy<Value = String> {
     prop_oneof![
         Just("only: 'dest.boundary == \"host\"'".to_owned()),
         Just("deny: 'dest.region == \"us\"'".to_owned()),
+        Just("only: 'dest.boundary == \"host\" || dest.region == key.region'".to_owned()),
+        Just("deny: 'dest.region != key.region && dest.boundary == \"external\"'".to_owned()),
+        Just("deny: 'dest.name.startsWith(\"out\") && unknown.any'".to_owned()),
         condition().prop_map(|c| format!("only: 'dest.boundary == \"host\" || {c}'")),
         condition().prop_map(|c| format!("deny: 'dest.name == \"out0\" && {c}'")),
         condition().prop_map(|c| format!("deny: 'dest.region == \"eu\" || dest.name == \"out0\" && {c}'")),
@@ -284,19 +290,21 @@ fn asked() -> impl Strategy<Value = Asked> {
         word(&["a", "b", "c"]),
         word(&["x", "y", "unknown"]),
         word(&["none", "high", "nonsense"]),
+        word(&["eu", "us", "unknown"]),
         any::<bool>(),
         0..1_000u64,
         prop::option::of(0.0..1.0),
     );
     let used = prop::collection::vec(0.0..1.3, MOST_BUDGETS);
     let costs = prop::collection::vec(prop::option::of(0..1_500_000u64), 1..4);
-    (facts, used, costs, 0..16u8).prop_map(|((findings, app, team, label, image, tokens, gain), used, costs, able)| {
-        Asked {
+    (facts, used, costs, 0..16u8).prop_map(
+        |((findings, app, team, label, region, image, tokens, gain), used, costs, able)| Asked {
             findings,
             attributes: BTreeMap::from([
                 ("key.app".into(), app.into()),
                 ("key.team".into(), team.into()),
                 ("client.label".into(), label.into()),
+                ("key.region".into(), region.into()),
             ]),
             image,
             tokens,
@@ -304,8 +312,8 @@ fn asked() -> impl Strategy<Value = Asked> {
             used,
             costs,
             able: TransformSet(able),
-        }
-    })
+        },
+    )
 }
 
 // === what holds
@@ -380,6 +388,31 @@ proptest! {
     }
 
     #[test]
+    fn the_order_of_rules_and_files_has_no_meaning(draft in draft(), asked in asked(), seed in any::<u64>()) {
+        let set = draft.load();
+        let shuffled = draft.shuffled(&mut Random::new(seed));
+        let a = asked.decide(&set);
+        for other in [shuffled.load(), shuffled.load_from_two_files()] {
+            let b = asked.decide(&other);
+            prop_assert_eq!((a.class, a.basis), (b.class, b.basis));
+            prop_assert_eq!(a.permitted, b.permitted);
+            prop_assert_eq!(a.transforms, b.transforms);
+            prop_assert_eq!((a.max_output, a.max_cost, a.route), (b.max_output, b.max_cost, b.route));
+            prop_assert_eq!(a.plan(), b.plan());
+            let kind = |decision: &Decision| match decision.outcome {
+                Outcome::Go(choice) => Ok(choice),
+                Outcome::Refuse(refusal) => Err(refusal.kind),
+            };
+            prop_assert_eq!(kind(&a), kind(&b));
+        }
+    }
+}
+
+proptest! {
+    // Each case loads six sets.
+    #![proptest_config(ProptestConfig { cases: 120, ..ProptestConfig::default() })]
+
+    #[test]
     fn one_more_rule_that_restricts_lets_in_nobody(
         draft in draft(),
         asked in asked(),
@@ -408,26 +441,6 @@ proptest! {
         for (what, draft) in more {
             let stricter = draft.load();
             restricts(what, &stricter, &asked.decide(&stricter), &before)?;
-        }
-    }
-
-    #[test]
-    fn the_order_of_rules_and_files_has_no_meaning(draft in draft(), asked in asked(), seed in any::<u64>()) {
-        let set = draft.load();
-        let shuffled = draft.shuffled(&mut Random::new(seed));
-        let a = asked.decide(&set);
-        for other in [shuffled.load(), shuffled.load_from_two_files()] {
-            let b = asked.decide(&other);
-            prop_assert_eq!((a.class, a.basis), (b.class, b.basis));
-            prop_assert_eq!(a.permitted, b.permitted);
-            prop_assert_eq!(a.transforms, b.transforms);
-            prop_assert_eq!((a.max_output, a.max_cost, a.route), (b.max_output, b.max_cost, b.route));
-            prop_assert_eq!(a.plan(), b.plan());
-            let kind = |decision: &Decision| match decision.outcome {
-                Outcome::Go(choice) => Ok(choice),
-                Outcome::Refuse(refusal) => Err(refusal.kind),
-            };
-            prop_assert_eq!(kind(&a), kind(&b));
         }
     }
 }
@@ -493,4 +506,118 @@ fn detectors_that_fail_let_nobody_into_large_sets_either() {
         }
     }
     assert!(changed > 100, "detectors decided {changed} times only: the sets show nothing");
+}
+
+// === team files
+
+/// Everything that a team file may hold, at random.
+fn team() -> impl Strategy<Value = String> {
+    let class = prop::sample::select(&CLASSES[..]);
+    let rule = prop_oneof![
+        (class, condition()).prop_map(|(c, when)| ("classify", format!("raise: {c}, when: '{when}'"))),
+        (
+            condition(),
+            prop::sample::select(vec![
+                "only: 'dest.region == \"eu\"'",
+                "deny: 'dest.name == \"home\"'",
+                "require: [rewrite]",
+                "block: no",
+            ])
+        )
+            .prop_map(|(when, effect)| ("guards", format!("when: '{when}', {effect}"))),
+        (0.0..2.0f64).prop_map(|at| (
+            "budgets",
+            format!(
+                "per: key, window: day, limit: 1 USD, ladder: [{{ at: {at:.2}, only: 'dest.boundary == \"host\"' }}]"
+            ),
+        )),
+        condition().prop_map(|when| ("routes", format!("order: 0, when: '{when}', candidates: [out0]"))),
+    ];
+    prop::collection::vec(rule, 1..6).prop_map(|rules| {
+        let mut text = String::from(
+            "ajar: policy/v1\nname: team\nauthority: team\nattributes:\n  key.squad: { one_of: [red, blue], required: true }\n\
+             detectors:\n  ours: { kind: pattern, set: contact@1 }\nestimators: { out0: { assumed: 0.99 } }\n",
+        );
+        for section in ["classify", "guards", "budgets", "routes"] {
+            // A second route of the same order is an error.
+            let most = if section == "routes" { 1 } else { 9 };
+            let rules: Vec<_> = rules.iter().filter(|(of, _)| *of == section).take(most).collect();
+            if !rules.is_empty() {
+                writeln!(text, "{section}:").unwrap();
+                rules.iter().enumerate().for_each(|(i, (_, rule))| writeln!(text, "  - {{ id: t{i}, {rule} }}").unwrap());
+            }
+        }
+        text
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, max_global_rejects: 100_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_team_file_never_lets_more_destinations_in(draft in draft(), team in team(), asked in asked(), ours in any::<bool>()) {
+        let base = draft.load();
+        let sources = [
+            Source { file: "base.yaml".into(), text: draft.yaml() },
+            Source { file: "team.yaml".into(), text: team.clone() },
+        ];
+        let Ok(both) = load(&sources, &|_| Some(Price::FREE)) else { return Err(TestCaseError::reject("not a valid file")) };
+        let before = asked.decide(&base);
+        let mut asked = asked;
+        asked.findings.push(if ours { Truth::True } else { Truth::Unknown });
+        let after = asked.decide(&both);
+        prop_assert!(after.class >= before.class, "{}\n{}", draft.yaml(), team);
+        let wider = let_in((&both, &after), (&base, &before));
+        prop_assert!(wider.is_empty(), "lets in {wider:?}\n{}\n{team}", draft.yaml());
+        for id in after.permitted.iter() {
+            let (asked, now) = (before.transforms[usize::from(id.0)], after.transforms[usize::from(id.0)]);
+            prop_assert_eq!(asked.union(now), now, "asks less\n{}\n{}", draft.yaml(), team);
+        }
+    }
+}
+
+// === proofs
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    /// An invariant that is proved holds in every request that is tried, one that is refuted is broken by the request
+    /// that refutes it.
+    #[test]
+    fn proofs_agree_with_decisions(draft in draft(), never in condition(), requests in prop::collection::vec(asked(), 300)) {
+        let text = |invariants: &str| format!("{}{invariants}", draft.yaml());
+        let invariants = format!(
+            "invariants:\n  - {{ id: a, never: '{never} && dest.boundary == \"external\"' }}\n  \
+             - {{ id: b, never: 'dest.name == \"out0\" && {never}' }}\n"
+        );
+        let sources = |text: String| [Source { file: "random.yaml".into(), text }];
+        let refused = match load(&sources(text(&invariants)), &|_| Some(Price::FREE)) {
+            Ok(_) => false,
+            Err(problems) if problems.iter().all(|problem| problem.code == Some("E003")) => true,
+            // A condition that the language does not have, such as a comparison with nothing.
+            Err(_) => return Err(TestCaseError::reject("not a valid invariant")),
+        };
+        let set = read(&sources(text(&invariants)), &|_| Some(Price::FREE)).unwrap();
+        let broken = refutations(&set);
+        prop_assert_eq!(!broken.is_empty(), refused);
+        for refutation in &broken {
+            let witness = refutation.witness.as_ref().expect("small sets are always decided");
+            let given = witness.given(&set);
+            let decision = outcome(&set, &given);
+            prop_assert!(decision.permitted.contains(refutation.destination), "{witness}\n{}", text(&invariants));
+        }
+        for mut asked in requests {
+            asked.able = TransformSet(u8::MAX);
+            let (facts, decision) = (asked.facts(&set), asked.decide(&set));
+            for (i, invariant) in set.invariants.iter().enumerate() {
+                if broken.iter().any(|refutation| refutation.invariant == i) {
+                    continue;
+                }
+                for id in decision.permitted.iter() {
+                    let value = invariant.never.eval(usize::from(id.0), &facts, decision.class.0);
+                    prop_assert_eq!(value, Truth::False, "{:?}\n{}", asked, text(&invariants));
+                }
+            }
+        }
+    }
 }

@@ -1,23 +1,87 @@
-//! The shipped policy sets load, and their own tests pass.
+//! The shipped policy sets load with their configurations, prove their invariants and pass their own tests.
+
+#![allow(clippy::unwrap_used, reason = "a test that fails at an unwrap says where")]
+
+use std::path::Path;
+
+use ajar::app;
 use ajar::classify::DetectorKind;
-use ajar::govern::Price;
-use ajar::policy::{Source, load};
+use ajar::config::Config;
+use ajar::govern::{NewKey, Pepper, Price};
+use ajar::policy::{self, PolicySet, Source};
+use ajar::yaml::Problems;
+
+/// Each shipped configuration with the set that it names.
+const SHIPPED: [(&str, &str); 4] = [
+    ("config/ajar.yaml", "default"),
+    ("config/privacy-gateway.yaml", "privacy-gateway"),
+    ("config/cost-control.yaml", "cost-control"),
+    ("config/coding-assistant.yaml", "coding-assistant"),
+];
+
+fn load(config: &str) -> PolicySet {
+    let config = Config::load(Path::new(config), &Vec::new()).unwrap_or_else(|problems| panic!("{problems}"));
+    app::load_policy(&config).unwrap_or_else(|problems| panic!("{problems}"))
+}
 
 #[test]
-fn the_default_set_loads_and_passes_its_own_tests() {
-    let text = std::fs::read_to_string("policies/default/policy.yaml").expect("the shipped policy");
-    let sources = [Source { file: "policies/default/policy.yaml".into(), text }];
-    let set = load(&sources, &|_| Price::from_usd_per_million(0.15, 0.60, None)).unwrap_or_else(|p| panic!("{p}"));
-    assert!(set.cases.len() >= 10);
+fn every_shipped_set_loads_with_its_configuration_and_passes_its_own_tests() {
+    for (config, name) in SHIPPED {
+        let set = load(config);
+        assert_eq!(set.name, name);
+        assert!(set.cases.len() >= 10 && set.invariants.len() >= 4, "{name}");
+        assert!(set.cases.iter().any(|case| case.expect.permitted.is_some()), "{name} asserts no permitted set");
+    }
+    let folders = std::fs::read_dir("policies").unwrap().filter(|entry| entry.as_ref().unwrap().path().is_dir());
+    assert_eq!(folders.count(), SHIPPED.len(), "a folder without a configuration");
+}
+
+#[test]
+fn pinned_prices_count_instead_of_the_catalogue() {
+    let set = load("config/cost-control.yaml");
+    let mini = set.destination(set.destination_named("mini").unwrap());
+    assert_eq!(mini.price.unwrap().worst_case(1_000_000, 1_000_000).as_usd(), 2.25);
+}
+
+#[test]
+fn a_key_may_carry_what_a_budget_counts_by_and_nothing_else_unheard_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let hash = NewKey::generate(&Pepper::generate().unwrap()).unwrap().hash;
+    let told = |attributes: &str| {
+        let text = std::fs::read_to_string("config/cost-control.yaml").unwrap();
+        let keys = format!("keys: [{{ name: k, hash: \"{hash}\", attributes: {attributes} }}]\n");
+        let file = folder.path().join("ajar.yaml");
+        std::fs::write(&file, text + &keys).unwrap();
+        let config = Config::load(&file, &Vec::new()).unwrap_or_else(|problems| panic!("{problems}"));
+        app::load_policy(&config).map(|_| ()).map_err(|error| error.to_string())
+    };
+    assert_eq!(told("{ role: staff, team: legal }"), Ok(()));
+    assert!(told("{ role: staff, taem: legal }").unwrap_err().contains("no attribute `key.taem`"));
+}
+
+#[test]
+fn a_set_with_a_detector_that_this_build_cannot_run_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = std::fs::read_to_string("policies/default/policy.yaml").unwrap();
+    let detectors = "detectors:\n  person: { kind: model, model: nobody@1 }\n  dlp: { kind: external, via: local, deadline: 1s }\n  \
+         pet: { kind: model, model: names@1, threshold: { PERSONS: 0.5 } }\n";
+    let with = policy.replacen("detectors:", detectors, 1);
+    std::fs::write(folder.path().join("policy.yaml"), with).unwrap();
+    let overrides = vec![("policies".to_owned(), folder.path().display().to_string())];
+    let config = Config::load(Path::new("config/ajar.yaml"), &overrides).unwrap();
+    let told = app::load_policy(&config).map(|_| ()).unwrap_err().to_string();
+    assert!(told.contains("the detector `person` needs the model `nobody@1`, which this build cannot run"), "{told}");
+    assert!(told.contains("the detector `pet`: `names@1` recognises no `PERSONS`; did you mean `PERSON`?"), "{told}");
+    assert!(told.contains("the detector `dlp` runs elsewhere, which this build cannot ask"), "{told}");
 }
 
 /// A set with one detector, and a word list beside it.
-fn load_with(detector: &str) -> Result<ajar::policy::PolicySet, ajar::yaml::Problems> {
-    let text = std::fs::read_to_string("policies/default/policy.yaml").expect("the shipped policy");
+fn load_with(detector: &str) -> Result<PolicySet, Problems> {
+    let text = std::fs::read_to_string("policies/default/policy.yaml").unwrap();
     let text = text.replacen("detectors:", &format!("detectors:\n  names: {detector}\n#"), 1);
     let source = |file: &str, text: String| Source { file: file.into(), text };
     let sources = [source("policy.yaml", text), source("names.txt", "# customers\nFalconer\n\n Blue Heron \n".into())];
-    load(&sources, &|_| Price::from_usd_per_million(0.15, 0.60, None))
+    policy::load(&sources, &|_| Price::from_usd_per_million(0.15, 0.60, None))
 }
 
 #[test]
@@ -29,7 +93,7 @@ fn a_dictionary_has_its_names_from_the_policy_and_from_a_word_list_beside_it() {
         ("{ kind: dictionary, file: others.txt }", "there is no word list `others.txt` beside the policy"),
         ("{ kind: dictionary }", "a dictionary has names"),
     ] {
-        let problems = load_with(mistake).expect_err("it is refused").to_string();
+        let problems = load_with(mistake).unwrap_err().to_string();
         assert!(problems.contains(way_out), "{problems}");
     }
 }

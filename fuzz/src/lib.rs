@@ -158,7 +158,7 @@ pub fn request_json(data: &[u8]) {
 fn each(json: &Json<'_>, visit: &mut impl FnMut(&Json<'_>)) {
     visit(json);
     let members = json.as_object().unwrap_or_default().iter().map(|member| &member.value);
-    members.chain(json.as_array().unwrap_or_default()).for_each(|value| visit(value));
+    members.chain(json.as_array().unwrap_or_default()).for_each(visit);
 }
 
 /// However a stream is cut in transit, the same frames come out, and together they are what came in.
@@ -184,7 +184,7 @@ fn frames<'a>(chunks: impl Iterator<Item = &'a [u8]>) -> Vec<Vec<u8>> {
     let mut frames = Vec::new();
     for chunk in chunks {
         framer.push(chunk);
-        while let Some(frame) = framer.next() {
+        for frame in framer.by_ref() {
             frames.push(frame.expect("inputs are smaller than a frame may be").to_vec());
         }
     }

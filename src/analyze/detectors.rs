@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::data::{DataError, read_rows};
+use super::prompts::{PROMPTS, Prompt};
 use super::report::{Report, Table, ratio};
 use crate::chat::{Part, Source};
 use crate::classify::{DetectorKind, DetectorSpec, Finding, PatternSet, Recognizer, Scan, Scanner};
@@ -141,33 +142,12 @@ fn is_secret(finding: &Finding) -> bool {
 
 // === False alarms ===
 
-#[derive(Deserialize)]
-struct Prompt {
-    #[serde(alias = "turns")]
-    prompt: OneOrMore,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum OneOrMore {
-    One(String),
-    More(Vec<String>),
-}
-
-const PROMPTS: [(&str, &str); 5] = [
-    ("MT-Bench", "traffic/mt_bench_questions.jsonl"),
-    ("Arena-Hard", "traffic/arena_hard_v0.1_questions.jsonl"),
-    ("HumanEval", "traffic/HumanEval.jsonl.gz"),
-    ("MMLU", "routing/routellm_mmlu.jsonl"),
-    ("GSM8K", "routing/routellm_gsm8k.jsonl"),
-];
-
 fn alarms(data: &Path, scanner: &Scanner) -> Result<Table, DataError> {
     let entities = ["card", "iban", "us_ssn", "email", "phone", "ip"];
     let header: Vec<&str> = ["prompts", "n"].into_iter().chain(entities).chain([SECRET]).collect();
     let mut table = Table::new("Prompts in which something was found, none of them labelled", &header);
     for (name, file) in PROMPTS {
-        let scans: Vec<Scan> = read_rows::<Prompt>(data, file)?.iter().map(|p| scan(scanner, &text_of(p))).collect();
+        let scans: Vec<Scan> = read_rows::<Prompt>(data, file)?.iter().map(|p| scan(scanner, &p.text())).collect();
         let with =
             |test: &dyn Fn(&Finding) -> bool| scans.iter().filter(|s| s.findings.iter().any(test)).count().to_string();
         let mut row = vec![name.to_owned(), scans.len().to_string()];
@@ -176,13 +156,6 @@ fn alarms(data: &Path, scanner: &Scanner) -> Result<Table, DataError> {
         table.push(row);
     }
     Ok(table)
-}
-
-fn text_of(prompt: &Prompt) -> String {
-    match &prompt.prompt {
-        OneOrMore::One(text) => text.clone(),
-        OneOrMore::More(turns) => turns.join("\n"),
-    }
 }
 
 #[cfg(test)]

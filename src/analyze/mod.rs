@@ -3,6 +3,8 @@
 pub mod data;
 pub mod detectors;
 pub mod difficulty;
+pub mod names;
+mod prompts;
 pub mod report;
 
 pub use data::DataError;

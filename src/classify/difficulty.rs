@@ -72,10 +72,10 @@ pub struct Parameters {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ArtefactError {
     /// Not an artefact, or cut short.
-    #[error("not a difficulty artefact, or cut short; fit it again with `ajar fit`")]
+    #[error("not a difficulty artefact, or cut short; fit it again with `ajar fit difficulty`")]
     Malformed,
     /// Fitted by another version of the features.
-    #[error("difficulty artefact of version {0} where {VERSION} is needed; fit it again with `ajar fit`")]
+    #[error("difficulty artefact of version {0} where {VERSION} is needed; fit it again with `ajar fit difficulty`")]
     Version(u32),
 }
 

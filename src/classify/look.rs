@@ -82,6 +82,8 @@ impl Detectors {
             DetectorKind::Dictionary { words, as_written } => {
                 self.labels.push((index, Labels::dictionary(words, *as_written)));
             }
+            // These look by themselves, after the others.
+            DetectorKind::Model(_) | DetectorKind::External { .. } => {}
         }
     }
 

@@ -7,6 +7,8 @@ mod joints;
 mod look;
 mod mapped;
 mod memo;
+mod models;
+pub mod names;
 pub mod normalise;
 mod read;
 pub mod scan;
@@ -14,6 +16,6 @@ pub mod signals;
 pub mod truth;
 
 pub use decode::Encoding;
-pub use scan::{DetectorKind, DetectorSpec, PatternSet, Recognizer, Scan, Scanner};
+pub use scan::{DetectorKind, DetectorSpec, ModelSpec, PatternSet, Recognizer, Scan, Scanner};
 pub use signals::{DetectorResult, Entity, Finding, Gain, Strength};
 pub use truth::Truth;

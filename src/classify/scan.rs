@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::decode::Encoding;
 pub use super::detect::{PatternSet, Recognizer};
 use super::joints::{Joint, joints};
 use super::look::Detectors;
 use super::memo::Memo;
+use super::models::Models;
 use super::normalise::Normalised;
 pub use super::read::MAX_FINDINGS;
 use super::read::{Reading, Seen, read};
@@ -16,7 +18,7 @@ use super::{DetectorResult, Finding, Strength, Truth};
 use crate::chat::{Part, Source};
 
 /// A detector as a policy declares it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct DetectorSpec {
     /// Its name in the policy: what `finding.<name>` refers to.
     pub name: String,
@@ -25,7 +27,7 @@ pub struct DetectorSpec {
 }
 
 /// What a detector looks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum DetectorKind {
     /// Identifiers that a checksum or an issuing rule confirms.
     Checksum(Vec<Recognizer>),
@@ -44,15 +46,36 @@ pub enum DetectorKind {
         /// Whether a name matches only in the case in which it is written here.
         as_written: bool,
     },
+    /// What a model recognises.
+    Model(ModelSpec),
+    /// What another service recognises.
+    External {
+        /// How long it may take.
+        deadline: Duration,
+    },
 }
 
 impl DetectorKind {
-    /// Whether it is a model's opinion, which may miss, rather than a checksum, a pattern or a label.
-    pub fn is_statistical(&self) -> bool {
+    /// How much its findings can be relied on.
+    pub fn strength(&self) -> Strength {
         match self {
-            Self::Checksum(_) | Self::Pattern(_) | Self::Label { .. } | Self::Dictionary { .. } => false,
+            Self::Checksum(_) | Self::Pattern(_) | Self::Label { .. } | Self::Dictionary { .. } => {
+                Strength::Deterministic
+            }
+            Self::Model(_) | Self::External { .. } => Strength::Statistical,
         }
     }
+}
+
+/// A recogniser that is a model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelSpec {
+    /// Its name and version: `names@1`.
+    pub model: String,
+    /// What score of an entity counts as a finding. What is not named is not looked for; without any, the model chooses.
+    pub thresholds: Vec<(String, f64)>,
+    /// How long it may take for a request.
+    pub deadline: Option<Duration>,
 }
 
 /// What the detectors said.
@@ -74,30 +97,64 @@ pub struct Scanner {
     count: usize,
     detectors: Detectors,
     memo: Option<Memo>,
+    models: Models,
+    /// Detectors that nothing here can run: what they would find is unknown.
+    absent: Vec<u16>,
 }
 
 impl Scanner {
     /// Compiles the detectors.
     pub fn new(specs: &[DetectorSpec]) -> Self {
-        Self { count: specs.len(), detectors: Detectors::new(specs), memo: Memo::new() }
+        let mut models = Models::default();
+        let mut absent = Vec::new();
+        for (index, spec) in (0..=u16::MAX).zip(specs) {
+            match &spec.kind {
+                DetectorKind::Model(spec) if models.add(index, spec) => {}
+                DetectorKind::Model(_) | DetectorKind::External { .. } => absent.push(index),
+                _ => {}
+            }
+        }
+        Self { count: specs.len(), detectors: Detectors::new(specs), memo: Memo::new(), models, absent }
     }
 
-    /// Looks at every part, and at what the ends of neighbouring parts make together.
-    ///
-    /// A part too long to look at, or with more layers of encoding than the budget allows, makes every detector that
-    /// found nothing *unknown*. Inline base64 data of media is not looked into and changes no verdict: that is for
-    /// guards on `uses.image`, `uses.uninspectable` and their like to judge.
+    /// Looks at every part, with models too, for however long they take.
     pub fn scan(&self, parts: &[Part<'_>]) -> Scan {
-        self.scan_for("", parts)
+        let mut scan = self.scan_exact("", parts);
+        self.recognise(parts, &mut scan, &|| true);
+        scan
     }
 
-    /// The same on behalf of `scope`, a tenant: what is remembered of its texts speeds up nobody else's.
-    pub fn scan_for(&self, scope: &str, parts: &[Part<'_>]) -> Scan {
+    /// How long the models may take for a request; `None` if there are none.
+    pub fn models_deadline(&self) -> Option<Duration> {
+        self.models.deadline()
+    }
+
+    /// The detectors that are models, by index.
+    pub fn models(&self) -> impl Iterator<Item = u16> {
+        self.models.detectors()
+    }
+
+    /// The second half of a scan: lets the models look, while `go_on` says so.
+    ///
+    /// A model that was stopped, or broke, and found nothing until then leaves *unknown*.
+    pub fn recognise(&self, parts: &[Part<'_>], scan: &mut Scan, go_on: &dyn Fn() -> bool) {
+        let looked_at = (0..=u32::MAX).zip(parts).filter(|(_, part)| !is_inline_media(part));
+        self.models.look(looked_at, scan, go_on);
+    }
+
+    /// The first half of a scan: every detector but the models, whose verdicts are *unknown*, over every part, and over
+    /// what the ends of neighbouring parts make together.
+    ///
+    /// `scope` is a tenant: what is remembered of its texts speeds up nobody else's. A part too long to look at, or with
+    /// more layers of encoding than the budget allows, makes every detector that found nothing *unknown*. Inline base64
+    /// data of media is not looked into and changes no verdict: that is for guards on `uses.image`,
+    /// `uses.uninspectable` and their like to judge.
+    pub fn scan_exact(&self, scope: &str, parts: &[Part<'_>]) -> Scan {
         let mut collector = Collector::new(self.count);
         collector.blind = !self.detectors.are_ready();
         for (index, part) in (0..=u32::MAX).zip(parts) {
             collector.uninspectable |= part.source == Source::Media;
-            if !(part.source == Source::Media && is_inline_data(&part.text)) {
+            if !is_inline_media(part) {
                 collector.add_part(index, &self.reading(scope, &part.text));
             }
         }
@@ -110,7 +167,12 @@ impl Scanner {
         if !collector.in_context.is_empty() {
             collector.accept_context(&self.spoken_of(parts));
         }
-        collector.finish()
+        let mut scan = collector.finish();
+        for detector in &self.absent {
+            scan.results[usize::from(*detector)].truth = Truth::Unknown;
+        }
+        self.models.leave_out(&mut scan);
+        scan
     }
 
     fn scan_joint(&self, scope: &str, joint: &Joint, collector: &mut Collector) {
@@ -137,6 +199,10 @@ impl Scanner {
         }
         spoken
     }
+}
+
+fn is_inline_media(part: &Part<'_>) -> bool {
+    part.source == Source::Media && is_inline_data(&part.text)
 }
 
 /// Whether the text is nothing but base64, with or without the head of a `data:` URL.
@@ -321,7 +387,7 @@ mod tests {
         let parts = [user(&long), user("hello")];
         let scanner = scanner();
         assert_eq!(scanner.scan(&parts), scanner.scan(&parts));
-        assert_eq!(scanner.scan_for("a", &parts), scanner.scan_for("b", &parts));
+        assert_eq!(scanner.scan_exact("a", &parts), scanner.scan_exact("b", &parts));
     }
 
     #[test]

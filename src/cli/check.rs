@@ -28,11 +28,5 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         set.routes.len(),
         set.cases.len(),
     );
-    for destination in set.destinations.iter().filter(|d| d.price.is_none()) {
-        println!(
-            "{}: warning: the price of `{}` (model `{}`) is unknown, so it is never called; state one as `price: {{ input, output }}`",
-            destination.place, destination.name, destination.model
-        );
-    }
     Ok(ExitCode::SUCCESS)
 }

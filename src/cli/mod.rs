@@ -64,7 +64,7 @@ enum Command {
     Check(check::Args),
     /// Say what would be decided about a request, and why, without executing it.
     Explain(explain::Args),
-    /// Test, review and compare policies.
+    /// Write, test, review and compare policies.
     #[command(subcommand)]
     Policy(policy::Action),
     /// Make virtual keys.
@@ -76,11 +76,12 @@ enum Command {
     /// List, fetch and verify open models.
     #[command(subcommand)]
     Models(models::Action),
-    /// Measure detectors or the difficulty model on labelled data.
+    /// Measure detectors, the difficulty model or the recogniser of names on labelled data.
     #[command(subcommand)]
     Evaluate(evaluate::Subject),
-    /// Fit the difficulty model on routing data.
-    Fit(evaluate::FitArgs),
+    /// Fit a model that ships with the program.
+    #[command(subcommand)]
+    Fit(evaluate::Fit),
     /// Print a completion script for a shell.
     Completions {
         /// Which shell.
@@ -111,7 +112,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Log(action) => runtime()?.block_on(log::run(action)),
         Command::Models(action) => runtime()?.block_on(models::run(action)),
         Command::Evaluate(subject) => evaluate::run(&subject),
-        Command::Fit(args) => evaluate::fit(&args),
+        Command::Fit(model) => evaluate::fit(&model),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "ajar", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

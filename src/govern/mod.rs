@@ -6,6 +6,7 @@ mod accounts;
 pub mod budget;
 pub mod keys;
 pub mod limits;
+mod price_file;
 pub mod prices;
 mod window;
 

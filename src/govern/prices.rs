@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::chat::{MicroUsd, Usage};
 
 /// Prices by model.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct PriceList {
     /// Where the facts come from.
     pub source: String,
@@ -52,6 +52,10 @@ impl PriceList {
             }
         }
         Ok(Self { source: file.source, date: file.date, prices })
+    }
+
+    pub(super) fn insert(&mut self, model: &str, price: Price) {
+        self.prices.insert(model.to_owned(), price);
     }
 
     /// The price of `model`, written `provider/model` or `model` alone. A bare name that several providers sell costs

@@ -8,6 +8,7 @@ mod dispatching;
 mod encode;
 mod entry;
 mod gateway;
+mod lazily;
 mod lookup;
 mod meter;
 mod policy;

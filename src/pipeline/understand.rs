@@ -10,12 +10,13 @@ use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 
 use super::entry::{Entry, millis};
+use super::lazily::models_matter;
 use super::{Gateway, Policy};
 use crate::cache::CacheControl;
 use crate::cache::key::{CacheKey, Scope};
 use crate::chat::{ChatRequest, Json, MicroUsd, Part, Role, Source, Text};
 use crate::classify::{Gain, Scan, Truth};
-use crate::govern::{Spender, Subject};
+use crate::govern::{Price, Spender, Subject};
 use crate::policy::decision::{Decision, Outcome, Refusal, RefusalKind};
 use crate::policy::explain::{Explanation, Seen};
 use crate::policy::facts::{RequestFacts, facts};
@@ -192,17 +193,25 @@ impl Weighed {
 impl View<'_> {
     fn weigh(&self, decoded: &Decoded<'_>, preference: Option<DestinationId>) -> Weighed {
         let start = Instant::now();
-        let scan = self.policy.scanner.scan_for(&self.subject.tenant, &decoded.parts);
-        let verdicts: Vec<Truth> = scan.results.iter().map(|result| result.truth).collect();
+        let mut scan = self.policy.scanner.scan_exact(&self.subject.tenant, &decoded.parts);
         let gain = self.gateway.estimator.gain(&asked(&decoded.request));
-        let classified = Instant::now();
-
         let tokens_input = estimate_tokens(&decoded.parts);
-        let facts = self.facts(decoded, &scan, &verdicts, gain, tokens_input);
+        let uses = used(decoded.uses, &scan);
         let states = self.states(decoded, tokens_input);
         // No transform exists yet: what needs one stays out.
         let able = TransformSet::default();
-        let decision = decide(&self.policy.set, &Inputs { facts: &facts, states: &states, preference, able });
+        let set = &self.policy.set;
+        let facts = |verdicts: &[Truth]| self.facts(decoded, &uses, verdicts, gain, tokens_input);
+        let decide = |facts: &Facts| decide(set, &Inputs { facts, states: &states, preference, able });
+        let waiting: Vec<u16> = self.policy.scanner.models().collect();
+        if models_matter(set, &self.verdicts(&scan), &waiting, |verdicts| decide(&facts(verdicts))) {
+            self.recognise(&decoded.parts, &mut scan);
+        }
+        let classified = Instant::now();
+
+        let verdicts = self.verdicts(&scan);
+        let facts = facts(&verdicts);
+        let decision = decide(&facts);
         Weighed {
             classifying: classified - start,
             deciding: classified.elapsed(),
@@ -217,23 +226,36 @@ impl View<'_> {
         }
     }
 
+    /// What the detectors, and the labels of request and key, say.
+    fn verdicts(&self, scan: &Scan) -> Vec<Truth> {
+        let mut verdicts: Vec<Truth> = scan.results.iter().map(|result| result.truth).collect();
+        self.read_labels(&mut verdicts);
+        verdicts
+    }
+
+    /// Lets the models look, as long as they may take.
+    fn recognise(&self, parts: &[Part<'_>], scan: &mut Scan) {
+        let scanner = &self.policy.scanner;
+        // A deadline beyond what clocks can tell is none.
+        let until = Instant::now().checked_add(scanner.models_deadline().unwrap_or_default());
+        scanner.recognise(parts, scan, &|| until.is_none_or(|until| Instant::now() < until));
+    }
+
     fn facts(
         &self,
         decoded: &Decoded<'_>,
-        scan: &Scan,
+        uses: &[&'static str],
         verdicts: &[Truth],
         gain: Option<Gain>,
         tokens_input: u64,
     ) -> Facts {
         let set = &self.policy.set;
-        let uninspectable = scan.uninspectable.then_some("uninspectable");
-        let uses: Vec<&'static str> = decoded.uses.iter().map(Feature::name).chain(uninspectable).collect();
         let budgets = self.budget_shares();
         let local = self.local_facts();
         let max_output = decoded.request.sampling.max_tokens.unwrap_or(DEFAULT_MAX_OUTPUT);
         let request = RequestFacts {
             findings: verdicts,
-            uses: &uses,
+            uses,
             tokens_input,
             tokens_max_output: max_output.into(),
             gain: gain.map(|gain| gain.value),
@@ -241,6 +263,17 @@ impl View<'_> {
             local: &local,
         };
         facts(set, &request, &self.attributes())
+    }
+
+    /// Labels on the request and on the key can only raise a verdict.
+    fn read_labels(&self, verdicts: &mut [Truth]) {
+        for label in &self.policy.set.labels {
+            let header = label.header.iter().flat_map(|name| self.headers.get_all(name.as_str()));
+            // What cannot be read is not `none`.
+            let said = header.map(|value| value.to_str().unwrap_or("unreadable").trim());
+            let truth = label.truth(&self.policy.set.vocabulary, said, &self.subject.attributes);
+            verdicts[label.detector] = verdicts[label.detector] | truth;
+        }
     }
 
     fn budget_shares(&self) -> Vec<Option<f64>> {
@@ -296,8 +329,10 @@ impl View<'_> {
                 lacks,
                 worst_case: destination.price.map(|price| price.worst_case(tokens_input, max_output.into())),
                 p_ok: None,
+                assumed: false,
                 ttft: None,
             }
+            .assuming(set, id)
         };
         set.destinations.iter().enumerate().map(state).collect()
     }
@@ -364,6 +399,11 @@ fn asked(request: &ChatRequest) -> String {
     last.map(|message| message.text()).unwrap_or_default()
 }
 
+/// What the request uses, and whether it holds what no detector can look into.
+fn used(uses: Uses, scan: &Scan) -> Vec<&'static str> {
+    uses.iter().map(Feature::name).chain(scan.uninspectable.then_some("uninspectable")).collect()
+}
+
 /// Prompt tokens from above: a token is hardly ever shorter than three bytes of text, and each part adds a few of its
 /// own. Media are not counted here.
 fn estimate_tokens(parts: &[Part<'_>]) -> u64 {
@@ -379,7 +419,7 @@ fn usual_max_output(gateway: &Gateway, policy: &Policy, id: DestinationId) -> u3
     let destination = policy.set.destination(id);
     let known = match destination.is_embedded() {
         true => context_window(gateway, policy, id),
-        false => gateway.prices.price(&destination.model).and_then(|model| model.max_output),
+        false => listed(gateway, destination, |price| price.max_output),
     };
     known.and_then(|tokens| u32::try_from(tokens).ok()).unwrap_or(DEFAULT_MAX_OUTPUT)
 }
@@ -393,7 +433,13 @@ fn context_window(gateway: &Gateway, policy: &Policy, id: DestinationId) -> Opti
         let local = gateway.config.local.iter().find(|l| l.name == destination.model || l.model == destination.model);
         return local.map(|local| local.context.into());
     }
-    gateway.prices.price(&destination.model).and_then(|model| model.context)
+    listed(gateway, destination, |price| price.context)
+}
+
+/// What the set's own price list says of a model, else what the catalogue does.
+fn listed(gateway: &Gateway, destination: &Destination, what: impl Fn(Price) -> Option<u64>) -> Option<u64> {
+    let catalogue = || gateway.prices.price(&destination.model).and_then(&what);
+    destination.price.and_then(&what).or_else(catalogue)
 }
 
 /// Whether the policy keeps text of requests of this class in the record.

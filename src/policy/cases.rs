@@ -39,8 +39,8 @@ pub struct Given {
     pub budgets: BTreeMap<usize, Option<f64>>,
     /// What the request can cost at most at a destination, where that is not what its tokens cost.
     pub costs: BTreeMap<DestinationId, MicroUsd>,
-    /// Chance of a good answer, by destination; missing ones are unknown.
-    pub p_ok: BTreeMap<DestinationId, f64>,
+    /// Chance of a good answer, by destination, `None` where it is unknown; missing ones are what the set assumes.
+    pub p_ok: BTreeMap<DestinationId, Option<f64>>,
     /// Expected advantage of the closed model.
     pub gain: Option<f64>,
     /// Prompt tokens.
@@ -111,10 +111,11 @@ pub fn outcome(set: &PolicySet, given: &Given) -> Decision {
         .map(|(i, destination)| {
             let id = DestinationId(i as u8);
             let priced = || destination.price.map(|price| price.worst_case(input, max_output));
-            DestinationState {
-                worst_case: given.costs.get(&id).copied().or_else(priced),
-                p_ok: given.p_ok.get(&id).copied(),
-                ..DestinationState::default()
+            let worst_case = given.costs.get(&id).copied().or_else(priced);
+            let state = DestinationState { worst_case, ..DestinationState::default() };
+            match given.p_ok.get(&id) {
+                Some(p_ok) => DestinationState { p_ok: *p_ok, ..state },
+                None => state.assuming(set, id),
             }
         })
         .collect();

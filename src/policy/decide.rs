@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use super::decision::{Barrier, Candidate, Choice, Decision, Outcome, Plan, Refusal, RefusalKind, RefusedBy, RuleSet};
 use super::expr::DestinationCondition;
+use super::quality::Cascade;
 use super::set::{
-    Basis, Boundary, Class, DestinationId, DestinationSet, Goal, Objective, PolicySet, Route, Scope, Step, Transform,
-    TransformSet,
+    Basis, Boundary, Class, DestinationId, DestinationSet, Goal, IfUnknown, Objective, PolicySet, Route, Scope, Step,
+    Transform, TransformSet,
 };
 use super::vocabulary::{Fact, Facts};
 use crate::chat::MicroUsd;
@@ -25,10 +26,22 @@ pub struct DestinationState {
     pub lacks: Option<&'static str>,
     /// What the request can cost there at most; `None` is unknown, and then it is not called.
     pub worst_case: Option<MicroUsd>,
-    /// Calibrated chance that its answer is good enough.
+    /// Chance that its answer is good enough.
     pub p_ok: Option<f64>,
+    /// Whether that chance is the set's own guess, for want of anything better.
+    pub assumed: bool,
     /// Its recent 95th percentile time to first token.
     pub ttft: Option<Duration>,
+}
+
+impl DestinationState {
+    /// With the set's own guess for `id` where nothing better is known.
+    pub fn assuming(self, set: &PolicySet, id: DestinationId) -> Self {
+        match (self.p_ok, set.assumed_quality(id)) {
+            (None, Some(guess)) => Self { p_ok: Some(guess), assumed: true, ..self },
+            _ => self,
+        }
+    }
 }
 
 /// Everything a decision depends on.
@@ -60,6 +73,8 @@ struct Decider<'a> {
     set: &'a PolicySet,
     inputs: &'a Inputs<'a>,
     decision: Decision,
+    /// All destinations of the set.
+    all: DestinationSet,
     /// Factor by which budgets make remote look dearer.
     reprice: f64,
 }
@@ -81,7 +96,8 @@ impl<'a> Decider<'a> {
             outcome: Outcome::Go(Choice::Listed),
             plan: Plan::new(),
         };
-        Self { set, inputs, decision, reprice: 1.0 }
+        let all = set.destinations.iter().map(|_| true).collect();
+        Self { set, inputs, decision, all, reprice: 1.0 }
     }
 
     // === class
@@ -181,6 +197,9 @@ impl<'a> Decider<'a> {
     }
 
     fn require(&mut self, transforms: TransformSet) {
+        if transforms.is_empty() {
+            return;
+        }
         for (i, destination) in self.set.destinations.iter().enumerate() {
             if destination.boundary == Boundary::External {
                 self.decision.transforms[i] = self.decision.transforms[i].union(transforms);
@@ -225,13 +244,10 @@ impl<'a> Decider<'a> {
 
     fn restrict(&mut self, only: Option<&DestinationCondition>, deny: Option<&DestinationCondition>, barrier: Barrier) {
         let (facts, class) = (self.inputs.facts, self.decision.class.0);
-        let kept = only.map_or(DestinationSet(u64::MAX), |only| only.certain(facts, class));
+        let removed = only.map_or(DestinationSet::EMPTY, |only| self.all.without(only.certain(facts, class)));
         let denied = deny.map_or(DestinationSet::EMPTY, |deny| deny.possible(facts, class));
-        for i in 0..self.set.destinations.len() {
-            let id = DestinationId(i as u8);
-            if !kept.contains(id) || denied.contains(id) {
-                self.bar(i, barrier);
-            }
+        for id in removed.or(denied).iter() {
+            self.bar(usize::from(id.0), barrier);
         }
     }
 
@@ -342,11 +358,34 @@ impl<'a> Decider<'a> {
 
     /// Puts the plan in the objective's order and says why its first is first.
     fn rank(&self, route: &Route, objective: &Objective, plan: &mut Plan) -> Choice {
-        if self.quality_unknown(route, objective) {
-            let place = |id: DestinationId| objective.if_unknown.iter().position(|d| *d == id).unwrap_or(usize::MAX);
+        let unknown = self.quality_unknown(route, objective);
+        if let (IfUnknown::Order(order), true) = (&objective.if_unknown, unknown) {
+            let place = |id: DestinationId| order.iter().position(|d| *d == id).unwrap_or(usize::MAX);
             sort(plan, |a, b| place(a.id).cmp(&place(b.id)));
             return Choice::QualityUnknown;
         }
+        let Some(cascade) = &route.cascade else { return self.optimise(route, objective, plan) };
+        let p_ok = self.inputs.states[usize::from(cascade.start.0)].p_ok;
+        match (p_ok, cascade.skip_below) {
+            _ if unknown => self.cascade(cascade, plan),
+            (Some(p_ok), Some(skip)) if p_ok < skip => {
+                let choice = self.optimise(route, objective, plan);
+                sort(plan, |a, b| (a.id == cascade.start).cmp(&(b.id == cascade.start)));
+                choice
+            }
+            (Some(p_ok), _) if objective.min_p_ok.is_some_and(|target| p_ok < target) => self.cascade(cascade, plan),
+            _ => self.optimise(route, objective, plan),
+        }
+    }
+
+    /// The start drafts, then come those it escalates to. Until drafts are verified this is an order of fallbacks.
+    fn cascade(&self, cascade: &Cascade, plan: &mut Plan) -> Choice {
+        sort(plan, |a, b| cascade.position(a.id).cmp(&cascade.position(b.id)));
+        plan.truncate(cascade.max_attempts.unwrap_or(usize::MAX));
+        if self.is_open(cascade.start) { Choice::Cascade } else { Choice::QualityUnknown }
+    }
+
+    fn optimise(&self, route: &Route, objective: &Objective, plan: &mut Plan) -> Choice {
         let listed = |id: DestinationId| route.candidates.iter().position(|d| *d == id);
         sort(plan, |a, b| {
             let (a_meets, b_meets) = (meets(objective, a), meets(objective, b));

@@ -78,6 +78,8 @@ pub enum Choice {
     Objective,
     /// `p_ok` is unknown, and the route says whom to ask then.
     QualityUnknown,
+    /// The route's cascade starts with it.
+    Cascade,
     /// Nobody meets the objective; it comes nearest.
     BestAvailable,
 }
@@ -90,6 +92,7 @@ impl Choice {
             Self::Preferred => "client_preference",
             Self::Objective => "meets_objective",
             Self::QualityUnknown => "quality_unknown",
+            Self::Cascade => "cascade",
             Self::BestAvailable => "below_quality_target",
         }
     }
@@ -204,6 +207,16 @@ impl Decision {
         self.plan.as_slice()
     }
 
+    /// Whether the other decision is the same in all that acts on the request; which rules led to it may differ.
+    pub fn acts_as(&self, other: &Self) -> bool {
+        let limits = |decision: &Self| (decision.max_output, decision.max_cost);
+        (self.class, self.basis) == (other.class, other.basis)
+            && (self.permitted, self.transforms) == (other.permitted, other.transforms)
+            && (self.route, limits(self)) == (other.route, limits(other))
+            && self.outcome == other.outcome
+            && self.plan() == other.plan()
+    }
+
     /// What operators should know about the choice: `below_quality_target`.
     pub fn flags(&self) -> impl Iterator<Item = &'static str> {
         let below = self.outcome == Outcome::Go(Choice::BestAvailable);
@@ -235,6 +248,10 @@ impl Plan {
         // A route lists each destination once, so there are never more than MAX.
         self.candidates[self.len] = candidate;
         self.len += 1;
+    }
+
+    pub(super) fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
     }
 
     pub(super) fn as_slice(&self) -> &[Candidate] {

@@ -87,6 +87,9 @@ pub struct DestinationExplanation<'a> {
     /// Chance of a good answer, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p_ok: Option<f64>,
+    /// What that rests on: `calibrated`, or `assumed` where it is the policy's own guess.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub p_ok_basis: Option<&'static str>,
     /// The most it can cost, in dollars.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worst_case_usd: Option<f64>,
@@ -182,6 +185,7 @@ fn destinations<'a>(
             because: barrier(set, decision.barriers[i]),
             transforms: decision.transforms[i].names().collect(),
             p_ok: states[i].p_ok,
+            p_ok_basis: states[i].p_ok.map(|_| if states[i].assumed { "assumed" } else { "calibrated" }),
             worst_case_usd: states[i].worst_case.map(|cost| cost.as_usd()),
         })
         .collect()
@@ -231,7 +235,11 @@ impl Explanation<'_> {
             let mark = if destination.because.is_none() { "open" } else { "shut" };
             let why = destination.because.as_deref().unwrap_or_default();
             let cost = destination.worst_case_usd.map_or("price unknown".into(), |usd| format!("≤ ${usd:.6}"));
-            writeln!(out, "destination  {:<16} {mark}  {cost}  {why}", destination.name)?;
+            write!(out, "destination  {:<16} {mark}  {cost}", destination.name)?;
+            if let (Some(p_ok), Some(basis)) = (destination.p_ok, destination.p_ok_basis) {
+                write!(out, "  p_ok {p_ok:.2} ({basis})")?;
+            }
+            writeln!(out, "  {why}")?;
         }
         writeln!(out, "route        {} ({})", self.route, self.reason)?;
         let plan = if self.plan.is_empty() { "nobody".to_owned() } else { self.plan.join(", then ") };

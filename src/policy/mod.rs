@@ -10,14 +10,17 @@ pub mod decision;
 pub mod explain;
 pub mod expr;
 pub mod facts;
+pub mod label;
 pub mod load;
 pub mod permit;
+pub mod quality;
+pub mod schema;
 pub mod set;
 pub mod vocabulary;
 
 pub use decide::{DestinationState, Inputs, decide};
 pub use decision::{Barrier, Candidate, Decision, Outcome, Refusal};
-pub use load::{Prices, Source, WORD_LIST, load};
+pub use load::{PriceFile, Prices, Source, WORD_LIST, load, price_file};
 pub use permit::{Grant, Permit};
 pub use set::{Boundary, Class, Destination, DestinationId, DestinationSet, PolicySet, Transform, TransformSet};
 pub use vocabulary::{Fact, Facts, Slot, Vocabulary};

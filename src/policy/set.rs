@@ -4,6 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use super::expr::{Condition, DestinationCondition};
+use super::label::Label;
+use super::quality::{Affinity, Cascade, EstimatorSpec, Helper};
 use super::vocabulary::{Slot, Vocabulary};
 use crate::chat::MicroUsd;
 use crate::classify::DetectorSpec;
@@ -43,6 +45,14 @@ pub struct PolicySet {
     pub budgets: Vec<Budget>,
     /// By ascending order; the last applies always.
     pub routes: Vec<Route>,
+    /// How good each destination's answers are, where the set says how to find out.
+    pub estimators: Vec<EstimatorSpec>,
+    /// What keeps a conversation with its model.
+    pub affinity: Option<Affinity>,
+    /// Labels that are not in the text: detectors that read a header or an attribute of the key.
+    pub labels: Vec<Label>,
+    /// Where detectors and other helpers run that do not run in this process.
+    pub helpers: Vec<Helper>,
     /// What must never happen, proved when the set loads.
     pub invariants: Vec<Invariant>,
     /// The in-file tests.
@@ -68,6 +78,11 @@ impl PolicySet {
     /// The class's name.
     pub fn class_name(&self, class: Class) -> &str {
         &self.classes[usize::from(class.0)]
+    }
+
+    /// The operator's own guess of the chance that `id` answers well, where the set states one.
+    pub fn assumed_quality(&self, id: DestinationId) -> Option<f64> {
+        self.estimators.iter().find(|estimator| estimator.destination == id)?.assumed
     }
 
     /// Calls `visit` for every condition of every rule.
@@ -110,6 +125,11 @@ impl DestinationSet {
     /// None.
     pub const EMPTY: Self = Self(0);
 
+    /// Just `id`.
+    pub fn of(id: DestinationId) -> Self {
+        Self(1 << id.0)
+    }
+
     /// Whether `id` is in it.
     pub fn contains(self, id: DestinationId) -> bool {
         self.0 & (1 << id.0) != 0
@@ -130,6 +150,16 @@ impl DestinationSet {
         Self(self.0 & other.0)
     }
 
+    /// Those in either.
+    pub fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Those not in `other`.
+    pub fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// Whether there is none.
     pub fn is_empty(self) -> bool {
         self.0 == 0
@@ -137,7 +167,12 @@ impl DestinationSet {
 
     /// Each, lowest index first.
     pub fn iter(self) -> impl Iterator<Item = DestinationId> {
-        (0..64u8).filter(move |i| self.0 & (1 << i) != 0).map(DestinationId)
+        let mut rest = self;
+        std::iter::from_fn(move || {
+            let id = (!rest.is_empty()).then(|| DestinationId(rest.0.trailing_zeros() as u8))?;
+            rest.remove(id);
+            Some(id)
+        })
     }
 }
 
@@ -176,10 +211,14 @@ pub struct Destination {
     pub region: Option<String>,
     /// `local`, `cheap`, `frontier`: the operator's word.
     pub tier: Option<String>,
-    /// The trusted zone's name.
+    /// The trusted zone's name: `host` where a destination inside states none; nothing outside has one.
     pub zone: Option<String>,
     /// How long the provider keeps content.
     pub retention: Option<String>,
+    /// Whether the provider may train on content.
+    pub training: Option<String>,
+    /// Who else processes content for the provider.
+    pub subprocessor: Option<String>,
     /// Its context window in tokens, where the policy states it.
     pub context: Option<u32>,
     /// What a token costs; `None` means unknown, and then it is never called.
@@ -192,7 +231,8 @@ pub struct Destination {
 
 impl Destination {
     /// The `dest.*` names.
-    pub const PROPERTIES: [&str; 8] = ["name", "via", "model", "boundary", "region", "tier", "zone", "retention"];
+    pub const PROPERTIES: [&str; 10] =
+        ["name", "via", "model", "boundary", "region", "tier", "zone", "retention", "training", "subprocessor"];
 
     /// The value of `dest.<property>`; `None` is null.
     pub fn property(&self, property: &str) -> Option<&str> {
@@ -208,6 +248,8 @@ impl Destination {
             "tier" => self.tier.as_deref(),
             "zone" => self.zone.as_deref(),
             "retention" => self.retention.as_deref(),
+            "training" => self.training.as_deref(),
+            "subprocessor" => self.subprocessor.as_deref(),
             _ => None,
         }
     }
@@ -487,6 +529,8 @@ pub struct Route {
     pub candidates: Vec<DestinationId>,
     /// What to optimise; without one the listed order decides.
     pub objective: Option<Objective>,
+    /// Whom to try first, and who comes after.
+    pub cascade: Option<Cascade>,
     /// A candidate whose 95th percentile time to first token is known to be above this is left out.
     pub ttft: Option<Duration>,
     /// Whether a destination that the client names goes first, if it is permitted.
@@ -504,8 +548,8 @@ pub struct Objective {
     pub min_p_ok: Option<f64>,
     /// Candidates dearer than this do not meet the objective.
     pub max_cost: Option<MicroUsd>,
-    /// The order to use where the local candidate's `p_ok` is unknown.
-    pub if_unknown: Vec<DestinationId>,
+    /// What to do where the local candidate's `p_ok` is unknown.
+    pub if_unknown: IfUnknown,
     /// Whether to refuse when nobody meets it, rather than to take the best.
     pub refuse_below: bool,
 }
@@ -525,6 +569,15 @@ impl fmt::Display for Objective {
             false => write!(f, " where {}", conditions.join(" and ")),
         }
     }
+}
+
+/// What an objective does where nobody knows how good the local candidate is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum IfUnknown {
+    /// Ask in this order.
+    Order(Vec<DestinationId>),
+    /// Start the route's cascade.
+    Cascade,
 }
 
 /// The goal of an objective.

@@ -24,7 +24,9 @@ impl<'a> Fields<'a> {
 
     /// The value of `key`, if it is there.
     pub fn optional(&mut self, key: &'static str) -> Option<&'a Node> {
-        self.asked.push(key);
+        if !self.asked.contains(&key) {
+            self.asked.push(key);
+        }
         self.entries.iter().find(|(k, _)| k.scalar() == Some(key)).map(|(_, value)| value)
     }
 
@@ -39,12 +41,15 @@ impl<'a> Fields<'a> {
 
     /// Reports every key that was not asked for.
     pub fn finish(self, problems: &mut Problems) {
+        let known = || format!("; expected one of `{}`", self.asked.join("`, `"));
         for (key, _) in self.entries {
             let name = key.scalar().unwrap_or_default();
             if !self.asked.contains(&name) {
+                let hint = did_you_mean(name, self.asked.iter().copied());
                 let hint = match name.bytes().all(|b| b.is_ascii_digit()) {
                     true => "; is it the end of a number with a comma? write a point".to_owned(),
-                    false => did_you_mean(name, self.asked.iter().copied()),
+                    false if hint.contains("did you mean") => hint,
+                    false => known(),
                 };
                 problems.add_coded(&key.place, "E001", format!("unknown key `{name}` in {}{hint}", self.what));
             }

@@ -128,7 +128,7 @@ fn rot13(c: char) -> char {
 }
 
 fn wrapped(text: &str, width: usize) -> String {
-    text.as_bytes().chunks(width).map(String::from_utf8_lossy).collect::<Vec<_>>().join("\n")
+    text.as_bytes().chunks(width).map(|line| str::from_utf8(line).unwrap()).collect::<Vec<_>>().join("\n")
 }
 
 fn pairs(text: &str, separator: &str) -> String {

@@ -1,6 +1,8 @@
 //! Whatever a checksum or a dictionary can recognise is recognised however it is written: every encoding, and every
 //! encoding of an encoding. `AJAR_EVASION=long` tries them all.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails at an unwrap says where")]
+
 mod canaries;
 mod encode;
 

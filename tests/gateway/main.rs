@@ -16,8 +16,10 @@ mod keys;
 mod leak;
 #[cfg(feature = "llama")]
 mod local;
+mod names;
 mod sdk;
 mod serving;
+mod sets;
 #[path = "../../examples/provider_sim/sim.rs"]
 mod sim;
 mod text;

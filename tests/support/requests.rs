@@ -97,5 +97,6 @@ fn random_state(random: &mut Random) -> DestinationState {
         worst_case: (!random.one_in(16)).then(|| ajar::chat::MicroUsd(random.below(400_000) as u64)),
         p_ok: (!random.one_in(4)).then(|| random.share()),
         ttft: (!random.one_in(4)).then(|| Duration::from_millis(random.below(4_000) as u64)),
+        assumed: false,
     }
 }

@@ -1,7 +1,8 @@
-//! `ajar policy`: policies as something to test, compare and review.
+//! `ajar policy`: policies as something to write, test, compare and review.
 
 mod diff;
 mod lint;
+mod schema;
 mod test;
 
 use std::path::PathBuf;
@@ -22,6 +23,8 @@ pub(super) enum Action {
     Lint(lint::Args),
     /// Say what a change of policies lets through, keeps out, or sends elsewhere; exit code 2 where it lets more through.
     Diff(diff::Args),
+    /// Print the JSON Schema of policy files, for editors.
+    Schema(schema::Args),
 }
 
 pub(super) fn run(action: Action) -> Result<ExitCode> {
@@ -29,6 +32,7 @@ pub(super) fn run(action: Action) -> Result<ExitCode> {
         Action::Test(args) => test::run(&args),
         Action::Lint(args) => lint::run(&args),
         Action::Diff(args) => diff::run(&args),
+        Action::Schema(args) => schema::run(&args),
     }
 }
 

@@ -16,6 +16,7 @@ pub(super) fn compare(old: &PolicySet, new: &PolicySet) -> Vec<Change> {
     for detector in &new.detectors {
         let known = old.detectors.iter().find(|known| known.name == detector.name);
         changes.extend(known.and_then(|known| redefined(&detector.name, &known.kind, &detector.kind)));
+        changes.extend(relabelled(&detector.name, old, new));
     }
     for budget in &new.budgets {
         let known = old.budgets.iter().find(|known| known.id == budget.id);
@@ -63,6 +64,19 @@ fn redefined(name: &str, old: &DetectorKind, new: &DetectorKind) -> Option<Chang
         false => format!("the detector `{name}` is defined otherwise, and may miss what it found before"),
     };
     Some(Change { id: format!("redefines/{name}"), widens: !grows, message, request: None })
+}
+
+/// A detector that no longer goes by a header or an attribute may miss what was labelled.
+fn relabelled(name: &str, old: &PolicySet, new: &PolicySet) -> Option<Change> {
+    let label = |set: &PolicySet| -> Option<(Option<String>, Option<String>)> {
+        let detector = set.detectors.iter().position(|detector| detector.name == name)?;
+        let label = set.labels.iter().find(|label| label.detector == detector)?;
+        Some((label.header.clone(), label.key.clone()))
+    };
+    let before = label(old).filter(|before| label(new).as_ref() != Some(before))?;
+    let (header, key) = (before.0.unwrap_or_default(), before.1.unwrap_or_default());
+    let message = format!("the detector `{name}` no longer goes by the same labels (header `{header}`, key `{key}`)");
+    Some(Change { id: format!("relabels/{name}"), widens: true, message, request: None })
 }
 
 fn rebudgeted(old: &Budget, new: &Budget) -> Option<Change> {

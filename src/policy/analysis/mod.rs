@@ -18,7 +18,7 @@ mod witness;
 pub use self::diff::{Change, diff};
 pub use self::lint::lint;
 pub use self::mutate::{Fate, Mutant, mutate};
-pub use self::prove::prove;
+pub use self::prove::{Refutation, prove, refutations};
 pub use self::witness::{Value, Witness};
 
 use self::encode::{Encoded, Encoder, Kleene};

@@ -177,13 +177,20 @@ fn values(name: &str, questions: &[Question], sets: &[&PolicySet]) -> Vec<Value>
     match group {
         "finding" => [Truth::False, Truth::True, Truth::Unknown].map(Value::Truth).into(),
         "uses" => [false, true].map(Value::Flag).into(),
-        "cost" => numbers(Value::Number(0.0), &Domain::POSITIVE, questions),
+        "cost" => numbers(Value::Number(usual_cost(name, sets)), &Domain::POSITIVE, questions),
         "tokens" => numbers(Value::Number(DEFAULT_TOKENS as f64), &Domain::COUNT, questions),
         "budget" => with_unknown(numbers(Value::Number(0.0), &Domain::POSITIVE, questions)),
         "est" => numbers(Value::Unknown, &Domain::DIFFERENCE, questions),
         "local" => numbers(Value::Unknown, &Domain::COUNT, questions),
         _ => attribute(name, group, questions, sets),
     }
+}
+
+/// What a request of the usual length costs at most, in dollars.
+fn usual_cost(name: &str, sets: &[&PolicySet]) -> f64 {
+    let destination = name.trim_start_matches("cost.");
+    let of = |set: &&PolicySet| set.destination(set.destination_named(destination)?).price;
+    sets.iter().find_map(of).map_or(0.0, |price| price.worst_case(DEFAULT_TOKENS, DEFAULT_TOKENS).as_usd())
 }
 
 fn with_unknown(mut values: Vec<Value>) -> Vec<Value> {

@@ -46,6 +46,8 @@ pub struct Witness {
     pub facts: Vec<(String, Value)>,
     /// Facts that do not differ, and yet matter as they are unknown.
     pub unknown: Vec<String>,
+    /// What it costs where that does not differ, by name.
+    costs: Vec<(String, Value)>,
 }
 
 /// Searching for a request.
@@ -91,6 +93,8 @@ fn read(formulas: &mut Formulas, space: &Space, wanted: &[Formula]) -> Witness {
     for (i, (input, at)) in space.inputs.iter().zip(&chosen).enumerate() {
         if *at > 0 {
             witness.facts.push((input.name.clone(), input.cells[*at].value.clone()));
+        } else if input.name.starts_with("cost.") {
+            witness.costs.push((input.name.clone(), input.cells[0].value.clone()));
         } else if input.unknown_by_default && matters(formulas, space, &chosen, i, wanted) {
             witness.unknown.push(input.name.clone());
         }
@@ -115,7 +119,7 @@ impl Witness {
     /// The same request for an in-file test of `set`; what the set has no name for is left out.
     pub fn given(&self, set: &PolicySet) -> Given {
         let mut given = Given::default();
-        for (name, value) in &self.facts {
+        for (name, value) in self.costs.iter().chain(&self.facts) {
             give(set, &mut given, name, value);
         }
         given
@@ -123,7 +127,11 @@ impl Witness {
 
     /// The `given` of an in-file test.
     pub fn to_yaml(&self) -> String {
-        let facts: Vec<String> = self.facts.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        // More tokens would cost more, unless the test says otherwise.
+        let longer = self.facts.iter().any(|(name, _)| name.starts_with("tokens."));
+        let costs = self.costs.iter().filter(|_| longer);
+        let facts: Vec<String> =
+            self.facts.iter().chain(costs).map(|(name, value)| format!("{name}: {value}")).collect();
         if facts.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", facts.join(", ")) }
     }
 }

@@ -1,7 +1,8 @@
 //! Syntax tree to checked condition: names, types, polarity.
 
 use super::eval::{Condition, DestinationCondition, Op};
-use super::parse::{Ast, AstKind, ExprError, Literal, Relation};
+use super::parse::{Ast, AstKind, ExprError, Literal, Relation, TextTest};
+use super::text::Matcher;
 use crate::classify::Truth;
 use crate::policy::Destination;
 use crate::policy::vocabulary::{Slot, Trust, Type, Vocabulary};
@@ -52,9 +53,9 @@ pub fn check_for_destinations(ast: &Ast, context: &Context<'_>) -> Result<Destin
     Ok(DestinationCondition::new(each.collect::<Result<_, _>>()?))
 }
 
-struct Checker<'a> {
-    context: &'a Context<'a>,
-    destination: Option<&'a Destination>,
+pub(super) struct Checker<'a> {
+    pub(super) context: &'a Context<'a>,
+    pub(super) destination: Option<&'a Destination>,
     ops: Vec<Op>,
 }
 
@@ -89,6 +90,7 @@ impl Checker<'_> {
             }
             AstKind::Compare(relation, a, b) => self.compare(*relation, a, b, positive),
             AstKind::In(a, items) => self.is_in(a, items, positive),
+            AstKind::Test(test, a, b) => self.test(*test, a, b, positive),
             AstKind::Name(name) => self.flag(name, ast, positive),
             AstKind::Literal(Literal::Bool(value)) => Ok(self.push(Op::Constant((*value).into()))),
             AstKind::Literal(_) => Err(error(ast, "expected a condition, found a plain value".into())),
@@ -118,14 +120,33 @@ impl Checker<'_> {
             (AstKind::Name(left), AstKind::Name(right)) if right == "class" => {
                 self.class(relation.flipped(), left, b, a, positive)
             }
+            (AstKind::Name(left), AstKind::Name(right)) => self.two_names(relation, (left, a), (right, b), positive),
             (AstKind::Name(name), AstKind::Literal(value)) => self.against(name, a, relation, value, b, positive),
             (AstKind::Literal(value), AstKind::Name(name)) => {
                 self.against(name, b, relation.flipped(), value, a, positive)
             }
-            (AstKind::Name(_), AstKind::Name(word)) => {
-                Err(error(b, format!("two names cannot be compared; if `{word}` is a text, write it in quotes")))
-            }
             _ => Err(error(b, "a comparison needs a name on one side and a literal on the other".into())),
+        }
+    }
+
+    fn two_names(
+        &mut self,
+        relation: Relation,
+        (left, at_left): (&str, &Ast),
+        (right, at_right): (&str, &Ast),
+        positive: bool,
+    ) -> Result<u16, ExprError> {
+        match (left.strip_prefix("dest."), right.strip_prefix("dest.")) {
+            (Some(property), None) => self.destination_and_fact(property, at_left, relation, right, at_right, positive),
+            (None, Some(property)) => {
+                self.destination_and_fact(property, at_right, relation.flipped(), left, at_left, positive)
+            }
+            _ => Err(error(
+                at_right,
+                format!(
+                    "two names cannot be compared unless one is `dest.*`; if `{right}` is a text, write it in quotes"
+                ),
+            )),
         }
     }
 
@@ -143,7 +164,7 @@ impl Checker<'_> {
             return Err(error(at_value, format!("write a class without quotes, as in `class >= {class}`")));
         }
         if let Some(property) = name.strip_prefix("dest.") {
-            return self.destination(property, at_name, relation, value, at_value);
+            return self.destination_against(property, at_name, relation, value, at_value);
         }
         let slot = self.slot(name, at_name, positive)?;
         match (&self.context.vocabulary.term(slot).kind, value) {
@@ -153,9 +174,11 @@ impl Checker<'_> {
                 Ok(if *wanted == (relation == Relation::Eq) { op } else { self.not(op) })
             }
             (Type::Word(words), Literal::Text(word)) if matches!(relation, Relation::Eq | Relation::Ne) => {
-                let mask = mask(words, word, name, at_value)?;
-                let mask = if relation == Relation::Eq { mask } else { !mask };
-                Ok(self.push(Op::Word(slot, mask)))
+                if !words.contains(word) {
+                    let hint = did_you_mean(word, words.iter().map(String::as_str));
+                    return Err(error(at_value, format!("`{name}` is never `{word}`{hint}")));
+                }
+                Ok(self.push(Op::Word(slot, mask_of(words, relation, |known| known == word))))
             }
             (Type::Word(_), Literal::Text(_)) => {
                 Err(error(at_value, format!("`{name}` is a word: compare it with `==`, `!=` or `in`")))
@@ -168,6 +191,30 @@ impl Checker<'_> {
                 };
                 Err(error(at_value, format!("`{name}` is {}; {way_out}", kind.name())))
             }
+        }
+    }
+
+    fn test(&mut self, test: TextTest, a: &Ast, argument: &Ast, positive: bool) -> Result<u16, ExprError> {
+        let AstKind::Name(name) = &a.kind else {
+            return Err(error(a, "expected a name here".into()));
+        };
+        let matcher = Matcher::new(test, argument)?;
+        if let Some(property) = name.strip_prefix("dest.") {
+            return self.destination_text(property, a, &matcher, argument);
+        }
+        if name == "class" {
+            return Err(error(a, "`class` is no text; compare it, as in `class >= confidential`".into()));
+        }
+        let slot = self.slot(name, a, positive)?;
+        match &self.context.vocabulary.term(slot).kind {
+            Type::Word(words) if words.iter().any(|word| matcher.holds(word)) => {
+                Ok(self.push(Op::Word(slot, mask_of(words, Relation::Eq, |word| matcher.holds(word)))))
+            }
+            Type::Word(words) => {
+                let words = words.join("`, `");
+                Err(error(argument, format!("no value of `{name}` {}; they are `{words}`", matcher.asked())))
+            }
+            kind => Err(error(a, format!("`{name}` is {}, and only words can be asked for their text", kind.name()))),
         }
     }
 
@@ -219,38 +266,7 @@ impl Checker<'_> {
         Ok(self.push(Op::Class(relation, index as u8)))
     }
 
-    fn destination(
-        &mut self,
-        property: &str,
-        at_name: &Ast,
-        relation: Relation,
-        value: &Literal,
-        at_value: &Ast,
-    ) -> Result<u16, ExprError> {
-        let Some(destination) = self.destination else {
-            return Err(error(at_name, "`dest.*` may be used in `only`, `deny` and invariants, not here".into()));
-        };
-        if !Destination::PROPERTIES.contains(&property) {
-            let hint = did_you_mean(property, Destination::PROPERTIES.iter().copied());
-            return Err(error(at_name, format!("unknown name `dest.{property}`{hint}")));
-        }
-        let (Literal::Text(wanted), Relation::Eq | Relation::Ne) = (value, relation) else {
-            return Err(error(at_value, format!("compare `dest.{property}` with a text, by `==` or `!=`")));
-        };
-        let mut known: Vec<&str> = self.context.destinations.iter().filter_map(|d| d.property(property)).collect();
-        if property == "boundary" {
-            known = vec!["host", "external"];
-        }
-        if !known.contains(&wanted.as_str()) {
-            let hint = did_you_mean(wanted, known);
-            return Err(error(at_value, format!("no destination has `dest.{property}` `{wanted}`{hint}")));
-        }
-        // A property the destination does not define is null, and null equals nothing.
-        let equal = destination.property(property) == Some(wanted.as_str());
-        Ok(self.push(Op::Constant((equal == (relation == Relation::Eq)).into())))
-    }
-
-    fn slot(&self, name: &str, at: &Ast, positive: bool) -> Result<Slot, ExprError> {
+    pub(super) fn slot(&self, name: &str, at: &Ast, positive: bool) -> Result<Slot, ExprError> {
         let vocabulary = self.context.vocabulary;
         let Some(slot) = vocabulary.slot(name) else {
             let hint = did_you_mean(name, vocabulary.names());
@@ -280,7 +296,7 @@ impl Checker<'_> {
         }
     }
 
-    fn push(&mut self, op: Op) -> u16 {
+    pub(super) fn push(&mut self, op: Op) -> u16 {
         self.ops.push(op);
         // An expression of at most 4096 bytes has fewer than 65,536 steps.
         (self.ops.len() - 1) as u16
@@ -317,17 +333,15 @@ impl Checker<'_> {
     }
 }
 
-fn mask(words: &[String], word: &str, name: &str, at: &Ast) -> Result<u64, ExprError> {
-    match words.iter().position(|w| w == word) {
-        Some(index) => Ok(1u64 << index),
-        None => {
-            let hint = did_you_mean(word, words.iter().map(String::as_str));
-            Err(error(at, format!("`{name}` is never `{word}`{hint}")))
-        }
-    }
+/// The words for which `is` holds, or for `!=` does not.
+pub(super) fn mask_of(words: &[String], relation: Relation, is: impl Fn(&str) -> bool) -> u64 {
+    let wanted = relation == Relation::Eq;
+    let held = words.iter().enumerate().filter(|(_, word)| is(word) == wanted);
+    // At most 64 words are accepted.
+    held.fold(0, |mask, (i, _)| mask | (1 << i))
 }
 
-fn error(ast: &Ast, message: String) -> ExprError {
+pub(super) fn error(ast: &Ast, message: String) -> ExprError {
     ExprError::new(ast.span.start, message)
 }
 

@@ -1,9 +1,9 @@
 //! The checked, flat form of a condition, and its value.
 
 use crate::classify::Truth;
-use crate::policy::DestinationSet;
 use crate::policy::expr::Relation;
 use crate::policy::vocabulary::{Fact, Facts, Slot};
+use crate::policy::{DestinationId, DestinationSet};
 
 /// One step of a condition; operands stand before the steps that use them.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -79,6 +79,11 @@ impl Condition {
         self.ops.iter().any(|op| matches!(op, Op::Class(..)))
     }
 
+    /// The facts it depends on, some perhaps more than once.
+    pub fn slots(&self) -> impl Iterator<Item = Slot> {
+        self.ops.iter().filter_map(Op::slot)
+    }
+
     /// Its value for `facts` and the class with index `class`.
     pub fn eval(&self, facts: &Facts, class: u8) -> Truth {
         match self.ops.len() {
@@ -105,50 +110,52 @@ impl Condition {
     }
 }
 
-/// A condition that also speaks of `dest.*`: one condition per destination, with the destination's own values put in.
+/// A condition that also speaks of `dest.*`: with the destination's own values put in, one condition for each group of
+/// destinations that differs from the others. Most have one or two, often constant.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DestinationCondition {
-    conditions: Box<[Condition]>,
-    /// For each destination whose condition depends on no fact, whether it is certainly true, and possibly true.
-    fixed: Option<(DestinationSet, DestinationSet)>,
+    groups: Box<[(DestinationSet, Condition)]>,
 }
 
 impl DestinationCondition {
     /// From one condition per destination, in the set's order.
     pub fn new(conditions: Vec<Condition>) -> Self {
-        let fixed = conditions.iter().all(|c| c.fixed().is_some()).then(|| {
-            let value = |c: &Condition| c.fixed().unwrap_or_default();
-            (
-                conditions.iter().map(|c| value(c).is_true()).collect(),
-                conditions.iter().map(|c| value(c).is_possible()).collect(),
-            )
-        });
-        Self { conditions: conditions.into(), fixed }
+        let mut groups: Vec<(DestinationSet, Condition)> = Vec::new();
+        for (i, condition) in conditions.into_iter().enumerate() {
+            let id = DestinationId(i as u8);
+            match groups.iter_mut().find(|(_, known)| *known == condition) {
+                Some((group, _)) => group.insert(id),
+                None => groups.push((DestinationSet::of(id), condition)),
+            }
+        }
+        Self { groups: groups.into() }
     }
 
     /// The destinations for which it is certainly true: what `only` keeps.
     pub fn certain(&self, facts: &Facts, class: u8) -> DestinationSet {
-        match &self.fixed {
-            Some((certain, _)) => *certain,
-            None => self.conditions.iter().map(|c| c.eval(facts, class).is_true()).collect(),
-        }
+        self.those(|condition| condition.eval(facts, class).is_true())
     }
 
     /// The destinations for which it may be true: what `deny` removes.
     pub fn possible(&self, facts: &Facts, class: u8) -> DestinationSet {
-        match &self.fixed {
-            Some((_, possible)) => *possible,
-            None => self.conditions.iter().map(|c| c.eval(facts, class).is_possible()).collect(),
-        }
+        self.those(|condition| condition.eval(facts, class).is_possible())
     }
 
     /// The condition for the destination with index `destination`.
     pub fn of(&self, destination: usize) -> &Condition {
-        &self.conditions[destination]
+        let id = DestinationId(destination as u8);
+        // Every destination is in one group.
+        let group = self.groups.iter().position(|(group, _)| group.contains(id)).unwrap_or_default();
+        &self.groups[group].1
     }
 
     /// Its value for the destination with index `destination`.
     pub fn eval(&self, destination: usize, facts: &Facts, class: u8) -> Truth {
-        self.conditions.get(destination).map_or(Truth::Unknown, |c| c.eval(facts, class))
+        self.of(destination).eval(facts, class)
+    }
+
+    fn those(&self, wanted: impl Fn(&Condition) -> bool) -> DestinationSet {
+        let groups = self.groups.iter().filter(|(_, condition)| wanted(condition));
+        groups.fold(DestinationSet::EMPTY, |all, (group, _)| all.or(*group))
     }
 }

@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+use super::lex::{Spanned, Token, lex};
+use crate::yaml::did_you_mean;
+
 /// Deepest nesting of parentheses and negations.
 const MAX_DEPTH: usize = 32;
 /// Longest expression, in bytes.
@@ -29,10 +32,35 @@ pub enum AstKind {
     Compare(Relation, Box<Ast>, Box<Ast>),
     /// `a in [x, y]`
     In(Box<Ast>, Vec<Ast>),
+    /// `a.startsWith("x")` and its like.
+    Test(TextTest, Box<Ast>, Box<Ast>),
     /// A dotted name.
     Name(String),
     /// A literal.
     Literal(Literal),
+}
+
+/// What a name's text may be asked for: CEL's functions of these names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TextTest {
+    /// `startsWith`
+    StartsWith,
+    /// `endsWith`
+    EndsWith,
+    /// `contains`
+    Contains,
+    /// `matches`: a regular expression, found anywhere in the text.
+    Matches,
+}
+
+impl TextTest {
+    /// All, with their names.
+    pub const ALL: [(&'static str, Self); 4] = [
+        ("startsWith", Self::StartsWith),
+        ("endsWith", Self::EndsWith),
+        ("contains", Self::Contains),
+        ("matches", Self::Matches),
+    ];
 }
 
 /// How two operands are compared.
@@ -121,125 +149,6 @@ pub fn parse(text: &str) -> Result<Ast, ExprError> {
     }
 }
 
-#[derive(Clone, Debug, PartialEq)]
-enum Token {
-    Name(String),
-    Literal(Literal),
-    Relation(Relation),
-    In,
-    Or,
-    And,
-    Not,
-    Open,
-    Close,
-    OpenList,
-    CloseList,
-    Comma,
-}
-
-type Spanned = (Token, Range<usize>);
-
-fn lex(text: &str) -> Result<Vec<Spanned>, ExprError> {
-    let bytes = text.as_bytes();
-    let mut tokens = Vec::new();
-    let mut at = 0;
-    while at < bytes.len() {
-        if bytes[at].is_ascii_whitespace() {
-            at += 1;
-            continue;
-        }
-        let (token, end) = token(text, at)?;
-        tokens.push((token, at..end));
-        at = end;
-    }
-    Ok(tokens)
-}
-
-fn token(text: &str, at: usize) -> Result<(Token, usize), ExprError> {
-    let rest = &text[at..];
-    const SYMBOLS: [(&str, Token); 14] = [
-        ("||", Token::Or),
-        ("&&", Token::And),
-        ("==", Token::Relation(Relation::Eq)),
-        ("!=", Token::Relation(Relation::Ne)),
-        ("<=", Token::Relation(Relation::Le)),
-        (">=", Token::Relation(Relation::Ge)),
-        ("<", Token::Relation(Relation::Lt)),
-        (">", Token::Relation(Relation::Gt)),
-        ("!", Token::Not),
-        ("(", Token::Open),
-        (")", Token::Close),
-        ("[", Token::OpenList),
-        ("]", Token::CloseList),
-        (",", Token::Comma),
-    ];
-    if rest.starts_with('=') && !rest.starts_with("==") {
-        return Err(ExprError::new(at, "`=` is not a comparison; write `==`"));
-    }
-    if let Some((symbol, token)) = SYMBOLS.iter().find(|(symbol, _)| rest.starts_with(symbol)) {
-        return Ok((token.clone(), at + symbol.len()));
-    }
-    match rest.as_bytes()[0] {
-        b'"' | b'\'' => string(text, at),
-        b'0'..=b'9' | b'-' => number(text, at),
-        b'a'..=b'z' | b'A'..=b'Z' | b'_' => Ok(word(text, at)),
-        _ => {
-            let c = rest.chars().next().unwrap_or(' ');
-            Err(ExprError::new(at, format!("unexpected `{c}`{}", instead_of(c))))
-        }
-    }
-}
-
-/// What to write where other languages have `c`.
-fn instead_of(c: char) -> &'static str {
-    match c {
-        '&' => "; write `&&`",
-        '|' => "; write `||`",
-        '“' | '”' | '„' | '‘' | '’' | '«' | '»' => "; write straight quotes",
-        '+' | '*' | '/' | '%' => "; arithmetic is not part of policies",
-        _ => "",
-    }
-}
-
-fn string(text: &str, at: usize) -> Result<(Token, usize), ExprError> {
-    let quote = text.as_bytes()[at] as char;
-    let body = &text[at + 1..];
-    let Some(len) = body.find(quote) else {
-        return Err(ExprError::new(at, format!("the text that starts here has no closing `{quote}`")));
-    };
-    if body[..len].contains('\\') {
-        return Err(ExprError::new(at, "escapes (`\\`) are not allowed in texts"));
-    }
-    Ok((Token::Literal(Literal::Text(body[..len].to_owned())), at + len + 2))
-}
-
-fn number(text: &str, at: usize) -> Result<(Token, usize), ExprError> {
-    let len = text[at + 1..].find(|c: char| !c.is_ascii_digit() && c != '.').map_or(text.len() - at, |n| n + 1);
-    let digits = &text[at..at + len];
-    let unit = text[at + len..].find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(text.len() - at - len);
-    if unit > 0 {
-        let found = &text[at..at + len + unit];
-        return Err(ExprError::new(at, format!("`{found}` is not a number; write it out in digits")));
-    }
-    match digits.parse::<f64>() {
-        Ok(number) if number.is_finite() => Ok((Token::Literal(Literal::Number(number)), at + len)),
-        _ => Err(ExprError::new(at, format!("`{digits}` is not a number; arithmetic is not part of policies"))),
-    }
-}
-
-fn word(text: &str, at: usize) -> (Token, usize) {
-    let end = text[at..]
-        .find(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '_' | '.' | '-'))
-        .map_or(text.len(), |n| at + n);
-    let token = match &text[at..end] {
-        "true" => Token::Literal(Literal::Bool(true)),
-        "false" => Token::Literal(Literal::Bool(false)),
-        "in" => Token::In,
-        name => Token::Name(name.to_owned()),
-    };
-    (token, end)
-}
-
 struct Parser {
     tokens: Vec<Spanned>,
     next: usize,
@@ -302,6 +211,7 @@ impl Parser {
         };
         self.next += 1;
         match token {
+            Token::Name(name) if self.take(&Token::Open) => self.call(&name, span),
             Token::Name(name) => Ok(Ast { span, kind: AstKind::Name(name) }),
             Token::Literal(literal) => Ok(Ast { span, kind: AstKind::Literal(literal) }),
             Token::Open => {
@@ -311,6 +221,25 @@ impl Parser {
             }
             _ => Err(unexpected(&(token, span))),
         }
+    }
+
+    /// What stands behind `name(`.
+    fn call(&mut self, name: &str, span: Range<usize>) -> Result<Ast, ExprError> {
+        let tested = name.rsplit_once('.').and_then(|(receiver, called)| {
+            let test = TextTest::ALL.into_iter().find(|(known, _)| *known == called)?.1;
+            Some((receiver, test))
+        });
+        let Some((receiver, test)) = tested else {
+            return Err(no_such_function(name, span));
+        };
+        if self.peek().is_some_and(|(token, _)| *token == Token::Close) {
+            return Err(ExprError::new(self.here(), "a text is missing between the parentheses"));
+        }
+        let argument = self.primary()?;
+        let end = self.expect(&Token::Close, "`)`")?;
+        let at_receiver = span.start..span.start + receiver.len();
+        let receiver = Ast { span: at_receiver, kind: AstKind::Name(receiver.to_owned()) };
+        Ok(Ast { span: span.start..end, kind: AstKind::Test(test, Box::new(receiver), Box::new(argument)) })
     }
 
     fn list(&mut self) -> Result<(Vec<Ast>, usize), ExprError> {
@@ -351,11 +280,22 @@ fn binary(left: Ast, right: Ast, kind: impl FnOnce(Box<Ast>, Box<Ast>) -> AstKin
     Ast { span: left.span.start..right.span.end, kind: kind(Box::new(left), Box::new(right)) }
 }
 
+fn no_such_function(name: &str, span: Range<usize>) -> ExprError {
+    let called = name.rsplit('.').next().unwrap_or(name);
+    let known = TextTest::ALL.map(|(name, _)| name);
+    let message = match name.contains('.').then(|| did_you_mean(called, known)) {
+        Some(hint) if hint.contains("did you mean") => format!("unknown function `{called}`{hint}"),
+        _ => NO_FUNCTIONS.to_owned(),
+    };
+    ExprError::new(span.end - called.len(), message)
+}
+
+const NO_FUNCTIONS: &str = "functions and macros are not part of policies, but for `startsWith`, `endsWith`, `contains` and \
+                            `matches`, as in `key.app.startsWith(\"a\")`; use comparisons, `in`, `&&`, `||` and `!`";
+
 fn unexpected((token, span): &Spanned) -> ExprError {
     let message = match token {
-        Token::Open => {
-            "functions and macros are not part of policies; use comparisons, `in`, `&&`, `||` and `!`".to_owned()
-        }
+        Token::Open => NO_FUNCTIONS.to_owned(),
         Token::Name(name) => match name.as_str() {
             "and" | "AND" => format!("unexpected `{name}` here; write `&&`"),
             "or" | "OR" => format!("unexpected `{name}` here; write `||`"),
@@ -382,6 +322,7 @@ mod tests {
                 AstKind::Not(a) => format!("!{}", show(a)),
                 AstKind::Compare(r, a, b) => format!("({} {r:?} {})", show(a), show(b)),
                 AstKind::In(a, items) => format!("({} in {})", show(a), items.len()),
+                AstKind::Test(test, a, b) => format!("{}.{test:?}({})", show(a), show(b)),
                 AstKind::Name(name) => name.clone(),
                 AstKind::Literal(literal) => format!("{literal:?}"),
             }
@@ -394,6 +335,7 @@ mod tests {
         assert_eq!(shape("a || b && !c == d"), "(a | (b & (!c Eq d)))");
         assert_eq!(shape("(a || b) && c"), "((a | b) & c)");
         assert_eq!(shape("key.app in ['x', \"y\"] || n >= 0.5"), "((key.app in 2) | (n Ge Number(0.5)))");
+        assert_eq!(shape(r#"!key.app.matches(r"^\d+")"#), r#"!key.app.Matches(Text("^\\d+"))"#);
         assert_eq!(shape("budget.team-month >= 1.00"), "(budget.team-month Ge Number(1.0))");
     }
 
@@ -407,7 +349,15 @@ mod tests {
             ("1 < n < 5", 6, "comparisons cannot be chained; write two and join them by `&&`"),
             ("n > 8k", 4, "`8k` is not a number; write it out in digits"),
             ("(a))", 3, "this `)` closes nothing; leave it out, or open a `(` before"),
-            ("has(a)", 3, "functions and macros are not part of policies; use comparisons, `in`, `&&`, `||` and `!`"),
+            ("has(a)", 0, NO_FUNCTIONS),
+            ("a.filter(x, true)", 2, NO_FUNCTIONS),
+            ("a.startswith('x')", 2, "unknown function `startswith`; did you mean `startsWith`?"),
+            ("a.contains('x', 'y')", 14, "expected `)` here"),
+            ("a.contains()", 11, "a text is missing between the parentheses"),
+            ("a == 'x\\n'", 5, "escapes (`\\`) are not allowed in texts; a pattern is written raw: r\"\\d+\""),
+            ("a.b. == 'x'", 0, "`a.b.` is not a name"),
+            ("a >= 1.", 5, "`1.` is not a number; arithmetic is not part of policies"),
+            ("a >= 99999999999999999999", 5, "`99999999999999999999` is too large a number"),
             ("a == 'x", 5, "the text that starts here has no closing `'`"),
             ("a in b", 5, "expected a list `[…]` after `in` here"),
             ("(a", 2, "expected `)` here"),

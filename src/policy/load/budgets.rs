@@ -1,8 +1,10 @@
 //! Section `budgets`.
 
 use super::Loader;
+use super::header::NAMES;
 use super::sections::Sections;
 use crate::chat::MicroUsd;
+use crate::policy::expr::is_segment;
 use crate::policy::set::{Budget, Scope, Step, Window};
 use crate::yaml::{Fields, Node, did_you_mean};
 
@@ -13,6 +15,9 @@ impl Loader<'_> {
     }
 
     fn budget(&mut self, fields: &mut Fields<'_>, id: String) -> Option<Budget> {
+        if !is_segment(&id) {
+            self.problems.add_coded(fields.place(), "E001", format!("the id `{id}` is not a name: {NAMES}"));
+        }
         let per = fields.required("per", self.problems).and_then(|n| self.scope(n));
         let window = fields.optional("window").and_then(|n| {
             n.one_of(&[("hour", Window::Hour), ("day", Window::Day), ("month", Window::Month)], self.problems)

@@ -36,8 +36,10 @@ impl Loader<'_> {
             false => fields.required("model", problems).and_then(|n| n.text(problems)),
         };
         let accepts = fields.optional("accepts").and_then(|n| class(&self.set.classes, n, problems));
-        let mut word = |key| fields.optional(key).and_then(|n| n.scalar()).map(str::to_owned);
-        let (region, tier, zone, retention) = (word("region"), word("tier"), word("zone"), word("retention"));
+        let mut word = |key| fields.optional(key).and_then(|n| n.text(problems)).map(str::to_owned);
+        let (region, tier, retention) = (word("region"), word("tier"), word("retention"));
+        let (training, subprocessor) = (word("training"), word("subprocessor"));
+        let zone = fields.optional("zone");
         let context = fields.optional("context").and_then(|n| n.whole(problems)).and_then(|n| u32::try_from(n).ok());
         let stated = price(&mut fields, problems);
         let store = fields
@@ -57,6 +59,7 @@ impl Loader<'_> {
         // What is missing was reported; the destination stays known, so that what names it is not reported as well.
         let boundary = boundary.unwrap_or(Boundary::External);
         let via = via.unwrap_or_default();
+        let zone = zone_of(name, boundary, zone, problems);
         let top = Class(self.set.classes.len().saturating_sub(1) as u8);
         let model = model.unwrap_or_default();
         let price = stated.or_else(|| if via == "embedded" || is_sink { Some(Price::FREE) } else { prices(model) });
@@ -71,11 +74,31 @@ impl Loader<'_> {
             tier,
             zone,
             retention,
+            training,
+            subprocessor,
             context,
             price,
             store: store.unwrap_or_default(),
             cache_sampled: sampled,
         })
+    }
+}
+
+/// What is inside lies in a zone that the operator trusts, this host if nothing else is said; what is outside in none.
+fn zone_of(name: &str, boundary: Boundary, stated: Option<&Node>, problems: &mut Problems) -> Option<String> {
+    match (boundary, stated) {
+        (Boundary::Host, stated) => Some(stated.and_then(Node::scalar).unwrap_or("host").to_owned()),
+        (Boundary::External, Some(node)) => {
+            problems.add(
+                &node.place,
+                format!(
+                    "`{name}` is external and so in no zone: a zone is a place you trust; say `boundary: host` if that is \
+                     so, or drop `zone`"
+                ),
+            );
+            None
+        }
+        (Boundary::External, None) => None,
     }
 }
 

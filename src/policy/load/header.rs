@@ -1,9 +1,12 @@
 //! Classes, attributes, detectors, and from them the vocabulary.
 
 use super::Source;
+use super::detectors::Elsewhere;
 use super::sections::Sections;
-use crate::classify::{DetectorKind, DetectorSpec, PatternSet, Recognizer};
+use crate::classify::DetectorSpec;
+use crate::policy::expr::is_segment;
 use crate::policy::facts::{LOCAL, USES};
+use crate::policy::label::Label;
 use crate::policy::set::{BuiltinSlots, Class};
 use crate::policy::vocabulary::{Fact, Term, Trust, Type, Vocabulary};
 use crate::yaml::{Fields, Node, Problems, did_you_mean};
@@ -12,6 +15,9 @@ use crate::yaml::{Fields, Node, Problems, did_you_mean};
 const MAX_CLASSES: usize = 64;
 /// The most words of an attribute: a condition holds them as bits.
 const MAX_WORDS: usize = 64;
+
+/// How what expressions name is called.
+pub(super) const NAMES: &str = "letters, digits, `_` and `-`, not beginning with a digit";
 
 /// What all rules refer to.
 #[derive(Default)]
@@ -23,6 +29,9 @@ pub(super) struct Header {
     pub vocabulary: Vocabulary,
     pub slots: BuiltinSlots,
     pub detectors: Vec<DetectorSpec>,
+    pub labels: Vec<Label>,
+    /// Detectors that run on a destination; which ones there are is read later.
+    pub elsewhere: Vec<Elsewhere>,
 }
 
 impl Header {
@@ -74,23 +83,14 @@ impl Header {
                 );
                 continue;
             }
+            if !name.split('.').all(is_segment) {
+                problems.add_coded(&key.place, "E001", format!("`{name}` is not a name: {NAMES}"));
+            }
             if let Some(term) = attribute(name, value, problems)
                 && !self.vocabulary.add(term)
             {
                 problems.add(&key.place, format!("the attribute `{name}` is defined twice"));
             }
-        }
-    }
-
-    fn detectors(&mut self, node: &Node, lists: &[&Source], problems: &mut Problems) {
-        for (key, value) in node.map(problems).unwrap_or_default() {
-            let name = key.scalar().unwrap_or_default();
-            if self.detectors.iter().any(|d| d.name == name) {
-                problems.add(&key.place, format!("the detector `{name}` is defined twice"));
-            }
-            // A mistake in it was reported; its name stays known, so that what uses it is not reported as well.
-            let kind = detector(value, lists, problems).unwrap_or(DetectorKind::Checksum(Vec::new()));
-            self.detectors.push(DetectorSpec { name: name.to_owned(), kind });
         }
     }
 
@@ -198,96 +198,4 @@ fn default_value(name: &str, kind: &Type, node: &Node, problems: &mut Problems) 
         }
         Type::Bool => node.flag(problems).map(Fact::Bool),
     }
-}
-
-#[derive(Clone, Copy)]
-enum Kind {
-    Checksum,
-    Dictionary,
-    Pattern,
-}
-
-fn detector(node: &Node, lists: &[&Source], problems: &mut Problems) -> Option<DetectorKind> {
-    let mut fields = Fields::of(node, "a detector", problems)?;
-    let kinds = [("checksum", Kind::Checksum), ("dictionary", Kind::Dictionary), ("pattern", Kind::Pattern)];
-    let kind = fields.required("kind", problems).and_then(|n| n.one_of(&kinds, problems));
-    let detector = match kind? {
-        Kind::Checksum => checksum(&mut fields, problems),
-        Kind::Dictionary => dictionary(&mut fields, node, lists, problems),
-        Kind::Pattern => pattern(&mut fields, problems),
-    };
-    fields.finish(problems);
-    detector
-}
-
-fn checksum(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<DetectorKind> {
-    let items = fields.required("recognizers", problems)?.list(problems)?;
-    let mut recognizers = Vec::new();
-    for item in items {
-        let name = item.text(problems)?;
-        match Recognizer::parse(name) {
-            Some(recognizer) => recognizers.push(recognizer),
-            None => unknown_name("recognizer", name, item, &Recognizer::NAMES, problems),
-        }
-    }
-    Some(DetectorKind::Checksum(recognizers))
-}
-
-/// Names from the policy, from a word list beside it, or both.
-fn dictionary(
-    fields: &mut Fields<'_>,
-    node: &Node,
-    lists: &[&Source],
-    problems: &mut Problems,
-) -> Option<DetectorKind> {
-    let words = fields.optional("words").and_then(|n| n.texts(problems)).unwrap_or_default();
-    let listed = fields.optional("file").and_then(|n| word_list(n, lists, problems)).unwrap_or_default();
-    let as_written = fields.optional("case").and_then(|n| n.one_of(&[("any", false), ("as-written", true)], problems));
-    let words: Vec<String> = words.into_iter().chain(listed).map(str::to_owned).collect();
-    if words.is_empty() {
-        problems.add(&node.place, "a dictionary has names: `words: […]`, or `file: names.txt` with one a line");
-        return None;
-    }
-    Some(DetectorKind::Dictionary { words, as_written: as_written.unwrap_or(false) })
-}
-
-/// The lines of a word list, without empty ones and those that begin with `#`.
-fn word_list<'s>(node: &Node, lists: &[&'s Source], problems: &mut Problems) -> Option<Vec<&'s str>> {
-    let name = node.text(problems)?;
-    let base = |source: &Source| source.file.rsplit('/').next() == Some(name);
-    let Some(list) = lists.iter().find(|list| base(list)) else {
-        problems.add(&node.place, format!("there is no word list `{name}` beside the policy; its name ends in `.txt`"));
-        return None;
-    };
-    let lines = list.text.lines().map(str::trim);
-    Some(lines.filter(|line| !line.is_empty() && !line.starts_with('#')).collect())
-}
-
-fn pattern(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<DetectorKind> {
-    let set = fields.required("set", problems)?;
-    let words = fields.optional("words");
-    let name = set.text(problems)?;
-    let Some(parsed) = PatternSet::parse(name) else {
-        unknown_name("pattern set", name, set, &PatternSet::NAMES, problems);
-        return None;
-    };
-    match (parsed, words) {
-        (PatternSet::DocumentLabels, Some(words)) => {
-            let words = words.texts(problems)?.into_iter().map(str::to_owned).collect();
-            Some(DetectorKind::Label { words })
-        }
-        (_, Some(words)) => {
-            problems.add(&words.place, "`words` belongs to `document-labels@1` only");
-            None
-        }
-        (set, None) => Some(DetectorKind::Pattern(set)),
-    }
-}
-
-fn unknown_name(what: &str, name: &str, node: &Node, known: &[&str], problems: &mut Problems) {
-    let mut hint = did_you_mean(name, known.iter().copied());
-    if hint.is_empty() {
-        hint = "; `docs/privacy.md` lists them".to_owned();
-    }
-    problems.add_coded(&node.place, "E001", format!("unknown {what} `{name}`{hint}"));
 }

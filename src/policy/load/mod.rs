@@ -2,16 +2,23 @@
 
 mod budgets;
 mod destinations;
+mod detectors;
 mod expressions;
 mod header;
+mod prices;
+mod quality;
 mod routes;
 mod rules;
 mod sections;
 mod tests;
 
+use std::path::Path;
+
 use sha2::{Digest, Sha256};
 
+use self::detectors::Elsewhere;
 use self::header::Header;
+pub use self::prices::{PriceFile, price_file};
 use self::sections::Sections;
 use super::analysis::prove;
 use super::cases;
@@ -32,17 +39,34 @@ pub struct Source {
     pub text: String,
 }
 
+impl Source {
+    /// Whether it is a word list.
+    fn is_word_list(&self) -> bool {
+        Path::new(&self.file).extension().is_some_and(|extension| extension == WORD_LIST)
+    }
+}
+
 /// Looks up what a model costs; `None` is unknown.
 pub type Prices<'a> = &'a dyn Fn(&str) -> Option<Price>;
 
-/// Loads the files of one set. Their order has no meaning.
+/// Loads the files of one set: read, tested and proved. Their order has no meaning.
 ///
-/// Errors: every mistake in every file, those of the in-file tests included.
+/// Errors: every mistake in every file; where there is none, every test that fails and every invariant that is broken.
 pub fn load(sources: &[Source], prices: Prices<'_>) -> Result<PolicySet, Problems> {
+    let set = read(sources, prices)?;
+    let mut problems = Problems::new();
+    cases::run(&set, &mut problems);
+    prove(&set, &mut problems);
+    problems.or_ok(set)
+}
+
+/// Reads and checks the files of one set, without its tests and proofs: to look into a set that fails them.
+///
+/// Errors: every mistake in every file.
+pub fn read(sources: &[Source], prices: Prices<'_>) -> Result<PolicySet, Problems> {
     let mut problems = Problems::new();
     let mut roots = Vec::new();
-    let (lists, policies): (Vec<&Source>, Vec<&Source>) =
-        sources.iter().partition(|source| source.file.ends_with(&format!(".{WORD_LIST}")));
+    let (lists, policies): (Vec<&Source>, Vec<&Source>) = sources.iter().partition(|source| source.is_word_list());
     for source in policies {
         match parse(&source.file, &source.text) {
             Ok(root) => roots.push(root),
@@ -54,7 +78,8 @@ pub fn load(sources: &[Source], prices: Prices<'_>) -> Result<PolicySet, Problem
         return Err(problems.sorted());
     }
     let sections = Sections::collect(&roots, &mut problems);
-    let header = Header::read(&sections, &lists, &mut problems);
+    let mut header = Header::read(&sections, &lists, &mut problems);
+    let elsewhere = std::mem::take(&mut header.elsewhere);
     if header.vocabulary.names().count() > Vocabulary::MAX {
         let most = Vocabulary::MAX;
         let message = format!("a set has at most {most} names, detectors' and budgets' included");
@@ -64,12 +89,8 @@ pub fn load(sources: &[Source], prices: Prices<'_>) -> Result<PolicySet, Problem
     let Some(mut loader) = Loader::new(header, &mut problems, digest(sources)) else {
         return Err(problems.sorted());
     };
-    loader.read(&sections, prices);
+    loader.read(&sections, prices, &elsewhere);
     let set = loader.set;
-    if problems.is_empty() {
-        cases::run(&set, &mut problems);
-        prove(&set, &mut problems);
-    }
     problems.or_ok(set)
 }
 
@@ -114,17 +135,25 @@ impl<'p> Loader<'p> {
             guards: Vec::new(),
             budgets: Vec::new(),
             routes: Vec::new(),
+            estimators: Vec::new(),
+            affinity: None,
+            labels: header.labels,
+            helpers: Vec::new(),
             invariants: Vec::new(),
             cases: Vec::new(),
         };
         Some(Self { set, problems })
     }
 
-    fn read(&mut self, sections: &Sections<'_>, prices: Prices<'_>) {
+    fn read(&mut self, sections: &Sections<'_>, prices: Prices<'_>, elsewhere: &[Elsewhere]) {
         self.destinations(sections, prices);
+        self.prices(sections);
         self.budgets(sections);
         self.rules(sections);
+        self.estimators(sections);
         self.routes(sections);
+        self.affinity(sections);
+        self.helpers(elsewhere);
         self.tests(sections);
     }
 }

@@ -4,7 +4,8 @@ use super::Loader;
 use super::expressions::Rule;
 use super::sections::Sections;
 use crate::chat::MicroUsd;
-use crate::policy::set::{DestinationId, Goal, Objective, Route};
+use crate::policy::quality::Cascade;
+use crate::policy::set::{DestinationId, Goal, IfUnknown, Objective, Route};
 use crate::yaml::{Fields, Node, Place, did_you_mean};
 
 impl Loader<'_> {
@@ -43,18 +44,24 @@ impl Loader<'_> {
         let candidates = fields.required("candidates", self.problems).map(|n| self.models(n)).unwrap_or_default();
         let ttft = fields.optional("needs").and_then(|n| self.needs(n));
         let objective = fields.optional("objective").map(|n| self.objective(n));
+        let cascade_node = fields.optional("cascade");
+        let cascade = cascade_node.map(|n| self.cascade(n, &candidates));
         let honour_preference = fields
             .optional("preference")
             .and_then(|n| n.one_of(&[("honour", true), ("ignore", false)], self.problems))
             .unwrap_or(true);
         let on_empty = fields.optional("on_empty").and_then(|n| self.on_empty(n)).unwrap_or_default();
+        let objective = objective.map_or(Some(None), |o| o.map(Some))?;
+        let cascade = cascade.map_or(Some(None), |c| c.map(Some))?;
+        self.check_cascade(objective.as_ref(), cascade.as_ref(), cascade_node.map_or(&place, |n| &n.place));
         let route = Route {
             id,
             place: place.clone(),
             order: u32::try_from(order?).unwrap_or(u32::MAX),
             when: when.map_or(Some(None), |w| w.map(Some))?,
             candidates,
-            objective: objective.map_or(Some(None), |o| o.map(Some))?,
+            objective,
+            cascade,
             ttft: ttft.flatten(),
             honour_preference,
             on_empty,
@@ -76,8 +83,13 @@ impl Loader<'_> {
         ids
     }
 
-    fn model(&mut self, node: &Node) -> Option<DestinationId> {
+    pub(super) fn model(&mut self, node: &Node) -> Option<DestinationId> {
         let name = node.text(self.problems)?;
+        self.destination_called(name, &node.place)
+    }
+
+    /// The destination of this name that answers requests.
+    pub(super) fn destination_called(&mut self, name: &str, place: &Place) -> Option<DestinationId> {
         let named = self.set.destination_named(name);
         let found = named.filter(|id| self.set.destination(*id).is_model());
         if found.is_none() {
@@ -87,9 +99,39 @@ impl Loader<'_> {
                 Some(_) => format!("`{name}` is a sink: it answers no requests{hint}"),
                 None => format!("unknown destination `{name}`{hint}"),
             };
-            self.problems.add_coded(&node.place, "E001", message);
+            self.problems.add_coded(place, "E001", message);
         }
         found
+    }
+
+    /// An objective and a cascade share the target: below it a cascade starts, and `if_unknown: cascade` needs one.
+    fn check_cascade(&mut self, objective: Option<&Objective>, cascade: Option<&Cascade>, place: &Place) {
+        let target = objective.and_then(|objective| objective.min_p_ok);
+        match (cascade, target) {
+            (Some(_), None) => self.problems.add(
+                place,
+                "a cascade needs an objective with a target, as in `where: { p_ok: 0.8 }`: below it the cascade starts",
+            ),
+            (Some(cascade), Some(target)) if cascade.skip_below.is_some_and(|skip| skip > target) => {
+                self.problems.add(place, format!("`skip_below` is above the objective's target of {target}"));
+            }
+            (None, _) if objective.is_some_and(|o| o.if_unknown == IfUnknown::Cascade) => {
+                self.problems.add(place, "`if_unknown: cascade` needs a `cascade` in this route");
+            }
+            _ => {}
+        }
+    }
+
+    fn if_unknown(&mut self, node: &Node) -> IfUnknown {
+        match node.scalar() {
+            Some("cascade") => IfUnknown::Cascade,
+            Some(other) => {
+                let message = format!("expected a list of destinations or `cascade`, found `{other}`");
+                self.problems.add(&node.place, message);
+                IfUnknown::Order(Vec::new())
+            }
+            None => IfUnknown::Order(self.models(node)),
+        }
     }
 
     /// Context, tools and formats are always looked at; they may be named for the reader. Returns the time limit.
@@ -115,7 +157,7 @@ impl Loader<'_> {
         let maximize =
             fields.optional("maximize").and_then(|n| n.one_of(&[("p_ok", Goal::MaximizeQuality)], self.problems));
         let (min_p_ok, max_cost) = fields.optional("where").map_or((None, None), |n| self.conditions(n));
-        let if_unknown = fields.optional("if_unknown").map(|n| self.models(n));
+        let if_unknown = fields.optional("if_unknown").map(|n| self.if_unknown(n));
         let refuse_below = fields
             .optional("when_none_meets")
             .and_then(|n| n.one_of(&[("best", false), ("refuse", true)], self.problems))
@@ -133,7 +175,8 @@ impl Loader<'_> {
                 return None;
             }
         };
-        Some(Objective { goal, min_p_ok, max_cost, if_unknown: if_unknown.unwrap_or_default(), refuse_below })
+        let if_unknown = if_unknown.unwrap_or(IfUnknown::Order(Vec::new()));
+        Some(Objective { goal, min_p_ok, max_cost, if_unknown, refuse_below })
     }
 
     fn conditions(&mut self, node: &Node) -> (Option<f64>, Option<MicroUsd>) {

@@ -5,7 +5,7 @@ use super::expressions::Rule;
 use super::header::class;
 use super::sections::Sections;
 use crate::chat::MicroUsd;
-use crate::classify::Truth;
+use crate::classify::{DetectorKind, Strength, Truth};
 use crate::policy::decision::RuleSet;
 use crate::policy::expr::Condition;
 use crate::policy::set::{Baseline, Basis, ClassRule, Declassify, Guard, Invariant, Transform, TransformSet};
@@ -74,11 +74,25 @@ impl Loader<'_> {
         let node = fields.required("when", self.problems);
         let raise = raise.and_then(|n| class(&self.set.classes, n, self.problems));
         let when = node.and_then(|n| self.condition(n, Rule::Classify));
-        let basis = match node.and_then(|n| n.scalar()) {
-            Some(text) if text.contains("finding.") => Basis::Deterministic,
-            _ => Basis::Declared,
-        };
-        Some(ClassRule { id, place: fields.place().clone(), raise: raise?, basis, when: when? })
+        let when = when?;
+        let basis = self.basis(&when);
+        Some(ClassRule { id, place: fields.place().clone(), raise: raise?, basis, when })
+    }
+
+    /// The weakest of what the condition relies on.
+    fn basis(&self, when: &Condition) -> Basis {
+        let detectors = self.set.slots.findings.iter().zip(&self.set.detectors).enumerate();
+        let used = detectors.filter(|(_, (slot, _))| when.slots().any(|used| used == **slot));
+        let bases = used.map(|(i, (_, detector))| match (&detector.kind, detector.kind.strength()) {
+            (DetectorKind::Label { words }, _)
+                if words.is_empty() && self.set.labels.iter().any(|l| l.detector == i) =>
+            {
+                Basis::Declared
+            }
+            (_, Strength::Deterministic) => Basis::Deterministic,
+            (_, Strength::Statistical) => Basis::Statistical,
+        });
+        bases.max().unwrap_or(Basis::Declared)
     }
 
     fn declassify(&mut self, fields: &mut Fields<'_>, id: String) -> Option<Declassify> {

@@ -23,7 +23,10 @@ pub(super) struct Sections<'a> {
     pub destinations: Vec<&'a Node>,
     pub declassify: Vec<&'a Node>,
     pub guards: Vec<&'a Node>,
+    pub prices: Option<&'a Node>,
     pub budgets: Vec<&'a Node>,
+    pub estimators: Vec<&'a Node>,
+    pub affinity: Option<&'a Node>,
     pub routes: Vec<&'a Node>,
     pub invariants: Vec<&'a Node>,
     pub tests: Vec<&'a Node>,
@@ -64,10 +67,13 @@ impl<'a> Sections<'a> {
         once(&mut self.classes, "classes", base_only("classes", problems), problems);
         once(&mut self.sealed, "sealed", base_only("sealed", problems), problems);
         once(&mut self.default_class, "default_class", base_only("default_class", problems), problems);
+        once(&mut self.prices, "prices", base_only("prices", problems), problems);
         self.baseline.extend(base_only("baseline", problems));
         self.destinations.extend(base_only("destinations", problems));
         self.declassify.extend(base_only("declassify", problems));
         self.invariants.extend(base_only("invariants", problems));
+        once(&mut self.affinity, "affinity", fields.optional("affinity"), problems);
+        self.estimators.extend(fields.optional("estimators"));
         self.attributes.extend(fields.optional("attributes"));
         self.detectors.extend(fields.optional("detectors"));
         self.classify.extend(fields.optional("classify"));

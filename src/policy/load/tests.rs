@@ -69,7 +69,7 @@ impl Loader<'_> {
             }
             "p_ok" => {
                 let id = self.set.destination_named(rest)?;
-                given.p_ok.extend(self.known_number(value)?.map(|p| (id, p)));
+                given.p_ok.insert(id, self.known_number(value)?);
             }
             "budget" => {
                 let index = self.set.budgets.iter().position(|b| b.id == rest)?;

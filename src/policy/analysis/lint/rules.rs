@@ -3,6 +3,7 @@
 use super::super::encode::{Cause, Kleene};
 use super::super::formula::Formula;
 use super::Linter;
+use crate::classify::Strength;
 use crate::policy::DestinationId;
 use crate::policy::cases::outcome;
 use crate::policy::decision::{Decision, RuleSet};
@@ -67,8 +68,12 @@ impl Linter<'_> {
     /// What a statistical detector misses, no proof sees.
     fn statistical_invariants(&mut self) {
         let set = self.set;
-        let uncertain: Vec<&str> =
-            set.detectors.iter().filter(|d| d.kind.is_statistical()).map(|d| d.name.as_str()).collect();
+        let uncertain: Vec<&str> = set
+            .detectors
+            .iter()
+            .filter(|d| d.kind.strength() == Strength::Statistical)
+            .map(|d| d.name.as_str())
+            .collect();
         let lowest = set.classify.iter().filter(|rule| rule.basis == Basis::Statistical).map(|rule| rule.raise).min();
         for invariant in &set.invariants {
             let named = uncertain.iter().find(|name| self.mentions(&invariant.never, &format!("finding.{name}")));
