@@ -8,7 +8,7 @@ DICTIONARY = fuzz/$(if $(filter policy_file expression yaml,$(TARGET)),policy,op
 NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps models demo run test bench fuzz eval-names lint fmt image
+.PHONY: help deps models demo run test evasion bench fuzz eval-names lint fmt image
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ ifeq ($(NEXTEST),yes)
 else
 	cargo test --locked
 endif
+
+evasion: ## write every identifier in every encoding of every encoding: all must be found
+	AJAR_EVASION=long cargo test --release --locked --no-default-features --test evasion
 
 bench: deps ## measure the gateway beside nginx
 	@scripts/install-deps.sh --bench

@@ -5,10 +5,12 @@
 use std::path::Path;
 
 use ajar::app;
+use ajar::classify::DetectorKind;
 use ajar::config::Config;
-use ajar::govern::{NewKey, Pepper};
-use ajar::policy::PolicySet;
+use ajar::govern::{NewKey, Pepper, Price};
 use ajar::policy::analysis::{Fate, lint, mutate};
+use ajar::policy::{self, PolicySet, Source};
+use ajar::yaml::Problems;
 
 /// Each shipped configuration with the set that it names.
 const SHIPPED: [(&str, &str); 4] = [
@@ -88,4 +90,27 @@ fn a_set_with_a_detector_that_this_build_cannot_run_is_refused() {
     assert!(told.contains("the detector `person` needs the model `nobody@1`, which this build cannot run"), "{told}");
     assert!(told.contains("the detector `pet`: `names@1` recognises no `PERSONS`; did you mean `PERSON`?"), "{told}");
     assert!(told.contains("the detector `dlp` runs elsewhere, which this build cannot ask"), "{told}");
+}
+
+/// A set with one detector, and a word list beside it.
+fn load_with(detector: &str) -> Result<PolicySet, Problems> {
+    let text = std::fs::read_to_string("policies/default/policy.yaml").unwrap();
+    let text = text.replacen("detectors:", &format!("detectors:\n  names: {detector}\n#"), 1);
+    let source = |file: &str, text: String| Source { file: file.into(), text };
+    let sources = [source("policy.yaml", text), source("names.txt", "# customers\nFalconer\n\n Blue Heron \n".into())];
+    policy::load(&sources, &|_| Price::from_usd_per_million(0.15, 0.60, None))
+}
+
+#[test]
+fn a_dictionary_has_its_names_from_the_policy_and_from_a_word_list_beside_it() {
+    let set = load_with("{ kind: dictionary, words: [Nightjar], file: names.txt }").unwrap_or_else(|p| panic!("{p}"));
+    let words = ["Nightjar", "Falconer", "Blue Heron"].map(str::to_owned).to_vec();
+    assert_eq!(set.detectors[0].kind, DetectorKind::Dictionary { words, as_written: false });
+    for (mistake, way_out) in [
+        ("{ kind: dictionary, file: others.txt }", "there is no word list `others.txt` beside the policy"),
+        ("{ kind: dictionary }", "a dictionary has names"),
+    ] {
+        let problems = load_with(mistake).unwrap_err().to_string();
+        assert!(problems.contains(way_out), "{problems}");
+    }
 }

@@ -118,16 +118,17 @@ pub fn load_set(folder: &Path) -> Result<PolicySet, StartError> {
     Ok(policy::load(&sources, &|model| prices.price(model))?)
 }
 
+/// The policies of a folder and the word lists beside them, which dictionaries name.
 fn read_policies(folder: &Path) -> Result<Vec<policy::Source>, StartError> {
     let file_error = |error| StartError::File { path: folder.to_owned(), error };
     let unreadable = |error: io::Error| io::Error::new(error.kind(), format!("the folder of `policies`: {error}"));
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
         .map_err(|error| file_error(unreadable(error)))?
         .filter_map(|entry| entry.ok().map(|e| e.path()))
-        .filter(|path| path.extension().is_some_and(|e| e == "yaml" || e == "yml"))
+        .filter(|path| is_policy(path) || path.extension().is_some_and(|e| e == policy::WORD_LIST))
         .collect();
     files.sort();
-    if files.is_empty() {
+    if !files.iter().any(|path| is_policy(path)) {
         return Err(file_error(io::Error::new(io::ErrorKind::NotFound, "the folder has no `*.yaml` policy")));
     }
     let read = |path: PathBuf| match std::fs::read_to_string(&path) {
@@ -135,6 +136,10 @@ fn read_policies(folder: &Path) -> Result<Vec<policy::Source>, StartError> {
         Err(error) => Err(StartError::File { path, error }),
     };
     files.into_iter().map(read).collect()
+}
+
+fn is_policy(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e == "yaml" || e == "yml")
 }
 
 /// The list of prices in force: the set's own file, or the catalogue.
@@ -198,7 +203,10 @@ fn check_destination(config: &Config, destination: &set::Destination, problems: 
 fn check_detector(detector: &DetectorSpec, place: &Place, problems: &mut Problems) {
     let name = &detector.name;
     match &detector.kind {
-        DetectorKind::Checksum(_) | DetectorKind::Pattern(_) | DetectorKind::Label { .. } => {}
+        DetectorKind::Checksum(_)
+        | DetectorKind::Pattern(_)
+        | DetectorKind::Label { .. }
+        | DetectorKind::Dictionary { .. } => {}
         DetectorKind::Model(spec) if spec.model == names::NAME => {
             for (entity, _) in spec.thresholds.iter().filter(|(entity, _)| names::Entity::parse(entity).is_none()) {
                 let hint = did_you_mean(entity, names::Entity::NAMES);

@@ -1,14 +1,21 @@
 //! Request parts to signals: what detectors found, and how hard the request looks. Pure: no I/O, no clock.
 
+mod decode;
 mod detect;
 pub mod difficulty;
+mod joints;
+mod look;
+mod mapped;
+mod memo;
 mod models;
 pub mod names;
 pub mod normalise;
+mod read;
 pub mod scan;
 pub mod signals;
 pub mod truth;
 
+pub use decode::Encoding;
 pub use scan::{DetectorKind, DetectorSpec, ModelSpec, PatternSet, Recognizer, Scan, Scanner};
 pub use signals::{DetectorResult, Entity, Finding, Gain, Strength};
 pub use truth::Truth;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::names::{self, Found, Recogniser, Stopped, Thresholds};
 use super::normalise::Normalised;
 use super::scan::{MAX_FINDINGS, ModelSpec, Scan};
-use super::{Finding, Strength, Truth};
+use super::{Encoding, Finding, Strength, Truth};
 use crate::chat::Part;
 
 /// How long models may take for a request where no policy says.
@@ -95,7 +95,8 @@ fn add(scan: &mut Scan, detector: u16, part: u32, found: &Found) {
         return;
     }
     let (entity, span) = (found.entity.name(), found.span.clone());
-    scan.findings.push(Finding { detector, entity, part, span, strength: Strength::Statistical });
+    let (strength, encoding) = (Strength::Statistical, Encoding::Plain);
+    scan.findings.push(Finding { detector, entity, part, span, strength, encoding });
 }
 
 #[cfg(test)]
@@ -145,7 +146,7 @@ mod tests {
 
     #[test]
     fn until_they_have_looked_models_know_nothing() {
-        let mut scan = scanner().scan_exact(&[user(LETTER)]);
+        let mut scan = scanner().scan_exact("", &[user(LETTER)]);
         assert_eq!(truths(&scan), [Truth::True, Truth::Unknown, Truth::Unknown]);
         scanner().recognise(&[user(LETTER)], &mut scan, &|| true);
         assert_eq!(scan, scanner().scan(&[user(LETTER)]));
@@ -155,14 +156,14 @@ mod tests {
     fn at_the_deadline_what_was_not_found_is_unknown_and_what_was_found_stays() {
         let calls = std::cell::Cell::new(0);
         let once = || calls.replace(calls.get() + 1) < 1;
-        let mut scan = scanner().scan_exact(&[]);
+        let mut scan = scanner().scan_exact("", &[]);
         scanner().recognise(&[user("I am Maria Gonzalez."), user("12 Oak Street")], &mut scan, &once);
         assert_eq!(truths(&scan), [Truth::False, Truth::True, Truth::Unknown]);
     }
 
     #[test]
     fn a_recogniser_that_breaks_leaves_unknown_and_the_rest_works() {
-        let mut scan = scanner().scan_exact(&[user(LETTER)]);
+        let mut scan = scanner().scan_exact("", &[user(LETTER)]);
         scanner().recognise(&[user(LETTER)], &mut scan, &|| panic!("injected"));
         assert_eq!(truths(&scan), [Truth::True, Truth::Unknown, Truth::Unknown]);
         assert_eq!(scan.findings.len(), 1);

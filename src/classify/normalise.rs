@@ -6,35 +6,25 @@
 //! and dashes, spaces, quotes and middle dots become their plain forms. Tag characters (U+E0020–U+E007E), which
 //! show nothing but spell ASCII to a model, are decoded and appended after a line break.
 //!
-//! ASCII written as a JSON or URL escape (`\u0040`, `%40`) is decoded, one level: that is how tool arguments and links
-//! carry it.
-//!
-//! ASCII text without escapes is borrowed: nothing is copied.
+//! ASCII text is borrowed: nothing is copied.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
+
+use super::mapped::Mapped;
 
 /// Longest text, before and after folding, that is looked at; bytes.
 pub const MAX_BYTES: usize = 8 << 20;
 
 /// Folded text and the way back to the original.
 #[derive(Debug)]
-pub struct Normalised<'a> {
-    text: Cow<'a, str>,
-    /// Ordered by `folded`; empty when the text is its own fold.
-    segments: Vec<Segment>,
-}
-
-/// A stretch of the folded text.
-#[derive(Clone, Copy, Debug)]
-struct Segment {
-    folded: usize,
-    original: usize,
-    /// Length in the original of what became one folded piece; 0 for text copied as it is.
-    replaced: usize,
+pub enum Normalised<'a> {
+    /// The text is its own fold.
+    Same(&'a str),
+    /// Something was folded.
+    Folded(Mapped),
 }
 
 impl<'a> Normalised<'a> {
@@ -43,55 +33,43 @@ impl<'a> Normalised<'a> {
         if text.len() > MAX_BYTES {
             return None;
         }
-        if text.is_ascii() && next_escape(text.as_bytes(), 0).is_none() {
-            return Some(Self { text: Cow::Borrowed(text), segments: Vec::new() });
+        if text.is_ascii() {
+            return Some(Self::Same(text));
         }
         Folder::with_capacity(text.len()).fold(text)
     }
 
     /// The folded text.
     pub fn text(&self) -> &str {
-        &self.text
+        match self {
+            Self::Same(text) => text,
+            Self::Folded(mapped) => mapped.text(),
+        }
     }
 
     /// The range of the original text that a range of the folded text came from, on character boundaries.
     pub fn original(&self, folded: Range<usize>) -> Range<usize> {
-        if self.segments.is_empty() || folded.is_empty() {
-            return folded;
-        }
-        let (first, last) = (self.locate(folded.start), self.locate(folded.end - 1));
-        first.start.min(last.start)..first.end.max(last.end)
-    }
-
-    /// Where the byte at `folded` came from: one byte of a copied stretch, or the whole replaced character.
-    fn locate(&self, folded: usize) -> Range<usize> {
-        // The first segment starts at 0, so there is always one at or before `folded`.
-        let segment = self.segments[self.segments.partition_point(|s| s.folded <= folded).saturating_sub(1)];
-        match segment.replaced {
-            0 => {
-                let at = segment.original + (folded - segment.folded);
-                at..at + 1
-            }
-            length => segment.original..segment.original + length,
+        match self {
+            Self::Same(_) => folded,
+            Self::Folded(mapped) => mapped.original(folded),
         }
     }
 }
 
 /// Folds a text that takes part in comparisons but has no position to report, such as a configured label.
 pub fn fold(text: &str) -> String {
-    Normalised::new(text).map(|n| n.text.into_owned()).unwrap_or_default()
+    Normalised::new(text).map(|n| n.text().to_owned()).unwrap_or_default()
 }
 
 struct Folder {
-    text: String,
-    segments: Vec<Segment>,
+    made: Mapped,
     /// Decoded tag characters with where they stood.
     tags: Vec<(char, usize)>,
 }
 
 impl Folder {
     fn with_capacity(bytes: usize) -> Self {
-        Self { text: String::with_capacity(bytes), segments: Vec::new(), tags: Vec::new() }
+        Self { made: Mapped::with_capacity(bytes), tags: Vec::new() }
     }
 
     fn fold<'a>(mut self, text: &str) -> Option<Normalised<'a>> {
@@ -99,50 +77,18 @@ impl Folder {
         while at < text.len() {
             let rest = &text[at..];
             let ascii = rest.bytes().position(|b| !b.is_ascii()).unwrap_or(rest.len());
-            self.copy_unescaped(&rest[..ascii], at);
+            self.made.copy(&rest[..ascii], at);
             at += ascii;
             if let Some(c) = text[at..].chars().next() {
                 self.push(c, at);
                 at += c.len_utf8();
             }
-            if self.text.len() > MAX_BYTES {
+            if self.made.text().len() > MAX_BYTES {
                 return None;
             }
         }
         self.append_tags();
-        Some(Normalised { text: Cow::Owned(self.text), segments: self.segments })
-    }
-
-    fn copy_unescaped(&mut self, ascii: &str, original: usize) {
-        let mut at = 0;
-        while let Some((start, length, byte)) = next_escape(ascii.as_bytes(), at) {
-            self.copy(&ascii[at..start], original + at);
-            self.replace([char::from(byte)], original + start, length);
-            at = start + length;
-        }
-        self.copy(&ascii[at..], original + at);
-    }
-
-    fn copy(&mut self, text: &str, original: usize) {
-        if text.is_empty() {
-            return;
-        }
-        let continues = self
-            .segments
-            .last()
-            .is_some_and(|last| last.replaced == 0 && last.original + (self.text.len() - last.folded) == original);
-        if !continues {
-            self.segments.push(Segment { folded: self.text.len(), original, replaced: 0 });
-        }
-        self.text.push_str(text);
-    }
-
-    fn replace(&mut self, by: impl IntoIterator<Item = char>, original: usize, length: usize) {
-        let folded = self.text.len();
-        self.text.extend(by);
-        if self.text.len() > folded {
-            self.segments.push(Segment { folded, original, replaced: length });
-        }
+        Some(Normalised::Folded(self.made))
     }
 
     fn push(&mut self, c: char, original: usize) {
@@ -152,44 +98,27 @@ impl Folder {
         } else if is_invisible(c) || is_combining_mark(c) {
             // Dropped: what stands before and after it is read as one.
         } else if let Some(plain) = plain_form(c) {
-            self.replace([plain], original, length);
+            self.made.replace([plain], original, length);
         } else if is_stable(c) {
-            self.copy(c.encode_utf8(&mut [0; 4]), original);
+            self.made.copy(c.encode_utf8(&mut [0; 4]), original);
         } else {
-            self.replace(decompose(c), original, length);
+            self.made.replace(decompose(c), original, length);
         }
     }
 
     fn append_tags(&mut self) {
         let tags = std::mem::take(&mut self.tags);
         if let Some(&(_, first)) = tags.first() {
-            self.replace(['\n'], first, '\u{E0020}'.len_utf8());
+            self.made.replace(['\n'], first, '\u{E0020}'.len_utf8());
         }
         for (tag, original) in tags {
-            self.replace([tag], original, '\u{E0020}'.len_utf8());
+            self.made.replace([tag], original, '\u{E0020}'.len_utf8());
         }
     }
 }
 
 fn decompose(c: char) -> impl Iterator<Item = char> {
     std::iter::once(c).nfkd().filter(|c| !is_combining_mark(*c)).map(|c| plain_form(c).unwrap_or(c))
-}
-
-/// The next escape of a visible ASCII character or space at or after `from`: its place, length and meaning.
-fn next_escape(text: &[u8], from: usize) -> Option<(usize, usize, u8)> {
-    let mut at = from;
-    loop {
-        at += text[at..].iter().position(|b| matches!(b, b'%' | b'\\'))?;
-        let head = if text[at] == b'%' { &b"%"[..] } else { b"\\u00" };
-        let digits = text[at..].strip_prefix(head).and_then(|rest| rest.get(..2)).filter(|d| d.is_ascii());
-        // A sign is not an escape: only two hexadecimal digits are.
-        let digits = digits.filter(|d| d.iter().all(u8::is_ascii_hexdigit)).and_then(|d| std::str::from_utf8(d).ok());
-        let byte = digits.and_then(|d| u8::from_str_radix(d, 16).ok()).filter(|b| matches!(b, b' '..=b'~'));
-        match byte {
-            Some(byte) => return Some((at, head.len() + 2, byte)),
-            None => at += 1,
-        }
-    }
 }
 
 /// Large blocks without decompositions, so that Chinese, Japanese kana and emoji skip the tables.
@@ -237,8 +166,6 @@ const DIGIT_ZEROS: [u32; 42] = [
 
 #[cfg(test)]
 mod tests {
-    use std::borrow::Cow;
-
     use proptest::prelude::*;
 
     use super::{Normalised, fold};
@@ -246,7 +173,7 @@ mod tests {
     #[test]
     fn ascii_is_borrowed() {
         let folded = Normalised::new("plain text").unwrap();
-        assert!(matches!(folded.text, Cow::Borrowed(_)) && folded.segments.is_empty());
+        assert!(matches!(folded, Normalised::Same("plain text")));
     }
 
     #[test]
@@ -276,21 +203,6 @@ mod tests {
         let folded = Normalised::new(&text).unwrap();
         assert_eq!(folded.text(), "hello you\nkey");
         assert_eq!(&text[folded.original(10..13)], hidden);
-    }
-
-    #[test]
-    fn escapes_are_decoded_one_level() {
-        for (text, expected) in [
-            ("jane\\u0040example.com", "jane@example.com"),
-            ("to=jane%40example.com&x", "to=jane@example.com&x"),
-            ("é 4111%2D1111", "e 4111-1111"),
-            ("100% of %02d and %s, C:\\\\users", "100% of %02d and %s, C:\\\\users"),
-            ("%2540", "%40"),
-        ] {
-            assert_eq!(fold(text), expected);
-        }
-        let folded = Normalised::new("a%40b.com").unwrap();
-        assert_eq!(folded.original(0..7), 0..9);
     }
 
     #[test]

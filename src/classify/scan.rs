@@ -1,19 +1,21 @@
 //! Runs the detectors of a policy set over the parts of a request.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::detect::{
-    Cluster, DEFAULT_WORDS, Family, Hit, Labels, Secrets, Ssn, card, cluster_at, email_around, iban_at, ipv4_in,
-    ipv6_around, phone, ssn, ssn_context,
-};
+use super::decode::Encoding;
 pub use super::detect::{PatternSet, Recognizer};
+use super::joints::{Joint, joints};
+use super::look::Detectors;
+use super::memo::Memo;
 use super::models::Models;
 use super::normalise::Normalised;
+pub use super::read::MAX_FINDINGS;
+use super::read::{Reading, Seen, read};
+use super::signals::Entity;
 use super::{DetectorResult, Finding, Strength, Truth};
 use crate::chat::{Part, Source};
-
-/// Most findings a scan lists; the verdicts count all.
-pub const MAX_FINDINGS: usize = 256;
 
 /// A detector as a policy declares it.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +39,13 @@ pub enum DetectorKind {
         /// The words.
         words: Vec<String>,
     },
+    /// An organisation's names: of customers, projects, products.
+    Dictionary {
+        /// The names.
+        words: Vec<String>,
+        /// Whether a name matches only in the case in which it is written here.
+        as_written: bool,
+    },
     /// What a model recognises.
     Model(ModelSpec),
     /// What another service recognises.
@@ -50,7 +59,9 @@ impl DetectorKind {
     /// How much its findings can be relied on.
     pub fn strength(&self) -> Strength {
         match self {
-            Self::Checksum(_) | Self::Pattern(_) | Self::Label { .. } => Strength::Deterministic,
+            Self::Checksum(_) | Self::Pattern(_) | Self::Label { .. } | Self::Dictionary { .. } => {
+                Strength::Deterministic
+            }
             Self::Model(_) | Self::External { .. } => Strength::Statistical,
         }
     }
@@ -76,55 +87,39 @@ pub struct Scan {
     pub findings: Vec<Finding>,
     /// Whether findings beyond the limit were left out.
     pub truncated: bool,
+    /// Whether the request holds what no detector can look into: media, or a long stretch that says nothing readable.
+    pub uninspectable: bool,
 }
 
-/// The detectors of a policy set, compiled.
+/// The detectors of a policy set, compiled, with a memory for texts they have seen.
 #[derive(Debug)]
 pub struct Scanner {
-    detectors: usize,
-    /// For each family, the detectors that look for it.
-    families: [Vec<u16>; Family::COUNT],
-    labels: Vec<(u16, Labels)>,
-    secrets: Option<Secrets>,
-    ssn_context: Option<Labels>,
+    count: usize,
+    detectors: Detectors,
+    memo: Option<Memo>,
+    models: Models,
     /// Detectors that nothing here can run: what they would find is unknown.
     absent: Vec<u16>,
-    models: Models,
 }
 
 impl Scanner {
     /// Compiles the detectors.
     pub fn new(specs: &[DetectorSpec]) -> Self {
-        let mut scanner = Self {
-            detectors: specs.len(),
-            families: Default::default(),
-            labels: Vec::new(),
-            secrets: None,
-            ssn_context: None,
-            absent: Vec::new(),
-            models: Models::default(),
-        };
+        let mut models = Models::default();
+        let mut absent = Vec::new();
         for (index, spec) in (0..=u16::MAX).zip(specs) {
             match &spec.kind {
-                DetectorKind::Checksum(recognizers) => recognizers.iter().for_each(|r| scanner.add(r.family(), index)),
-                DetectorKind::Pattern(PatternSet::Contact) => scanner.add(Family::Contact, index),
-                DetectorKind::Pattern(PatternSet::Secrets) => scanner.add(Family::Secret, index),
-                DetectorKind::Pattern(PatternSet::DocumentLabels) => {
-                    scanner.labels.push((index, Labels::new(&DEFAULT_WORDS)));
-                }
-                DetectorKind::Label { words } => scanner.labels.push((index, Labels::new(words))),
-                DetectorKind::Model(spec) if scanner.models.add(index, spec) => {}
-                DetectorKind::Model(_) | DetectorKind::External { .. } => scanner.absent.push(index),
+                DetectorKind::Model(spec) if models.add(index, spec) => {}
+                DetectorKind::Model(_) | DetectorKind::External { .. } => absent.push(index),
+                _ => {}
             }
         }
-        scanner.secrets = scanner.wants(Family::Secret).then(Secrets::default);
-        scanner.ssn_context = scanner.wants(Family::Ssn).then(ssn_context);
-        scanner
+        Self { count: specs.len(), detectors: Detectors::new(specs), memo: Memo::new(), models, absent }
     }
 
     /// Looks at every part, with models too, for however long they take.
     pub fn scan(&self, parts: &[Part<'_>]) -> Scan {
-        let mut scan = self.scan_exact(parts);
+        let mut scan = self.scan_exact("", parts);
         self.recognise(parts, &mut scan, &|| true);
         scan
     }
@@ -147,19 +142,30 @@ impl Scanner {
         self.models.look(looked_at, scan, go_on);
     }
 
-    /// The first half of a scan: every detector but the models, whose verdicts are *unknown*.
+    /// The first half of a scan: every detector but the models, whose verdicts are *unknown*, over every part, and over
+    /// what the ends of neighbouring parts make together.
     ///
-    /// A part too long to look at makes every detector that found nothing *unknown*. Inline base64 data of media is not
-    /// looked into and changes no verdict: what it may hold is for guards on `uses.image` and its like to judge.
-    pub fn scan_exact(&self, parts: &[Part<'_>]) -> Scan {
-        let mut collector = Collector::new(self.detectors);
+    /// `scope` is a tenant: what is remembered of its texts speeds up nobody else's. A part too long to look at, or with
+    /// more layers of encoding than the budget allows, makes every detector that found nothing *unknown*. Inline base64
+    /// data of media is not looked into and changes no verdict: that is for guards on `uses.image`,
+    /// `uses.uninspectable` and their like to judge.
+    pub fn scan_exact(&self, scope: &str, parts: &[Part<'_>]) -> Scan {
+        let mut collector = Collector::new(self.count);
+        collector.blind = !self.detectors.are_ready();
         for (index, part) in (0..=u32::MAX).zip(parts) {
+            collector.uninspectable |= part.source == Source::Media;
             if !is_inline_media(part) {
-                self.scan_part(index, part, &mut collector);
+                collector.add_part(index, &self.reading(scope, &part.text));
             }
         }
-        if !collector.in_context.is_empty() && self.speaks_of_ssn(parts) {
-            collector.accept_context();
+        for joint in joints(parts) {
+            self.scan_joint(scope, &joint, &mut collector);
+            if let Some(spaced) = joint.spaced() {
+                self.scan_joint(scope, &spaced, &mut collector);
+            }
+        }
+        if !collector.in_context.is_empty() {
+            collector.accept_context(&self.spoken_of(parts));
         }
         let mut scan = collector.finish();
         for detector in &self.absent {
@@ -169,112 +175,31 @@ impl Scanner {
         scan
     }
 
-    fn speaks_of_ssn(&self, parts: &[Part<'_>]) -> bool {
-        let mut spoken_of = false;
-        for (labels, part) in self.ssn_context.iter().flat_map(|labels| parts.iter().map(move |part| (labels, part))) {
-            if let Some(text) = Normalised::new(&part.text) {
-                labels.find(text.text(), |_| spoken_of = true);
+    fn scan_joint(&self, scope: &str, joint: &Joint, collector: &mut Collector) {
+        let reading = self.reading(scope, &joint.text);
+        collector.blind |= reading.blind;
+        for seen in &reading.seen {
+            if let Some((part, span)) = joint.place(&seen.span) {
+                collector.add(part, &Seen { span, encoding: Encoding::Split, ..seen.clone() });
             }
         }
-        spoken_of
     }
 
-    fn add(&mut self, family: Family, detector: u16) {
-        let detectors = &mut self.families[family as usize];
-        if !detectors.contains(&detector) {
-            detectors.push(detector);
-        }
+    fn reading(&self, scope: &str, text: &str) -> Arc<Reading> {
+        let read = || read(&self.detectors, text);
+        self.memo.as_ref().map_or_else(|| Arc::new(read()), |memo| memo.reading(scope, text, read))
     }
 
-    fn wants(&self, family: Family) -> bool {
-        !self.families[family as usize].is_empty()
-    }
-
-    fn scan_part(&self, index: u32, part: &Part<'_>, collector: &mut Collector) {
-        let Some(text) = Normalised::new(&part.text) else {
-            collector.blind = true;
-            return;
-        };
-        let mut sink = Sink { scanner: self, part: index, text: &text, collector };
-        self.scan_bytes(text.text().as_bytes(), &mut sink);
-        if let Some(secrets) = &self.secrets {
-            sink.collector.blind |= !secrets.is_ready();
-            secrets.find(text.text(), |hit| sink.found(Family::Secret, hit));
+    fn spoken_of(&self, parts: &[Part<'_>]) -> BTreeSet<Entity> {
+        let mut spoken = BTreeSet::new();
+        for text in parts.iter().filter_map(|part| Normalised::new(&part.text)) {
+            self.detectors.contexts(text.text(), |entity| {
+                spoken.insert(entity);
+            });
         }
-        for (detector, labels) in &self.labels {
-            sink.collector.blind |= !labels.is_ready();
-            labels.find(text.text(), |hit| sink.found_by(*detector, hit));
-        }
-    }
-
-    /// One pass that stops only at digits, `@` and `:`.
-    fn scan_bytes(&self, text: &[u8], sink: &mut Sink<'_, '_>) {
-        let contact = self.wants(Family::Contact);
-        if !contact && !self.wants(Family::Card) && !self.wants(Family::Iban) && !self.wants(Family::Ssn) {
-            return;
-        }
-        let (mut at, mut after_ipv6) = (0, 0);
-        while let Some(next) = text[at..].iter().position(|b| IS_ANCHOR[usize::from(*b)]) {
-            at += next;
-            match text[at] {
-                b'@' if contact => sink.found_maybe(Family::Contact, email_around(text, at)),
-                b':' if contact && at >= after_ipv6 => {
-                    let (hit, end) = ipv6_around(text, at);
-                    after_ipv6 = end;
-                    sink.found_maybe(Family::Contact, hit);
-                }
-                b'0'..=b'9' => {
-                    at = self.scan_digits(text, at, sink);
-                    continue;
-                }
-                _ => {}
-            }
-            at += 1;
-        }
-    }
-
-    /// Looks at the digits from `start` on; returns where to go on.
-    fn scan_digits(&self, text: &[u8], start: usize, sink: &mut Sink<'_, '_>) -> usize {
-        let (cluster, end) = cluster_at(text, start);
-        if self.wants(Family::Iban) {
-            for group in &cluster.groups {
-                let country = group.start.checked_sub(2);
-                sink.found_maybe(Family::Iban, country.and_then(|at| iban_at(text, at)));
-            }
-        }
-        if self.wants(Family::Card) && cluster.digit_count() >= 13 {
-            card(text, &cluster).into_iter().for_each(|hit| sink.found(Family::Card, hit));
-        }
-        if self.wants(Family::Ssn) && cluster.digit_count() >= 9 {
-            ssn(text, &cluster).into_iter().for_each(|found| sink.found_ssn(found));
-        }
-        if self.wants(Family::Contact) {
-            contact_number(text, &cluster, sink);
-        }
-        end
+        spoken
     }
 }
-
-fn contact_number(text: &[u8], cluster: &Cluster, sink: &mut Sink<'_, '_>) {
-    let addresses: Vec<Hit> = cluster.groups.iter().filter_map(|group| ipv4_in(text, group.start)).collect();
-    if addresses.is_empty() {
-        sink.found_maybe(Family::Contact, phone(text, cluster));
-    }
-    addresses.into_iter().for_each(|hit| sink.found(Family::Contact, hit));
-}
-
-/// Bytes at which [`Scanner::scan_bytes`] stops.
-const IS_ANCHOR: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = b'0';
-    while byte <= b'9' {
-        table[byte as usize] = true;
-        byte += 1;
-    }
-    table[b'@' as usize] = true;
-    table[b':' as usize] = true;
-    table
-};
 
 fn is_inline_media(part: &Part<'_>) -> bool {
     part.source == Source::Media && is_inline_data(&part.text)
@@ -291,55 +216,15 @@ fn is_inline_data(text: &str) -> bool {
     data.len() >= 256 && data.bytes().all(in_base64)
 }
 
-/// Takes hits of one part to the collector, with their places in the original text.
-struct Sink<'s, 'c> {
-    scanner: &'s Scanner,
-    part: u32,
-    text: &'s Normalised<'s>,
-    collector: &'c mut Collector,
-}
-
-impl Sink<'_, '_> {
-    fn found_maybe(&mut self, family: Family, hit: Option<Hit>) {
-        hit.into_iter().for_each(|hit| self.found(family, hit));
-    }
-
-    fn found(&mut self, family: Family, hit: Hit) {
-        for detector in &self.scanner.families[family as usize] {
-            self.found_by(*detector, hit.clone());
-        }
-    }
-
-    fn found_by(&mut self, detector: u16, hit: Hit) {
-        let finding = self.finding(detector, hit);
-        self.collector.add(finding);
-    }
-
-    fn found_ssn(&mut self, found: Ssn) {
-        match found {
-            Ssn::Certain(hit) => self.found(Family::Ssn, hit),
-            Ssn::InContext(hit) => {
-                for detector in &self.scanner.families[Family::Ssn as usize] {
-                    let finding = self.finding(*detector, hit.clone());
-                    self.collector.keep_for_context(finding);
-                }
-            }
-        }
-    }
-
-    fn finding(&self, detector: u16, hit: Hit) -> Finding {
-        let span = self.text.original(hit.span);
-        Finding { detector, entity: hit.entity, part: self.part, span, strength: Strength::Deterministic }
-    }
-}
-
+/// Puts together what was found in all parts.
 struct Collector {
     found: Vec<bool>,
     findings: Vec<Finding>,
     truncated: bool,
     /// Something could not be looked at.
     blind: bool,
-    /// Findings that hold only if the request speaks of social security numbers.
+    uninspectable: bool,
+    /// Findings that hold only if the request speaks of such things.
     in_context: Vec<Finding>,
 }
 
@@ -350,43 +235,81 @@ impl Collector {
             findings: Vec::new(),
             truncated: false,
             blind: false,
+            uninspectable: false,
             in_context: Vec::new(),
         }
     }
 
-    fn add(&mut self, finding: Finding) {
-        self.found[usize::from(finding.detector)] = true;
-        if self.findings.len() < MAX_FINDINGS {
-            self.findings.push(finding);
-        } else {
-            self.truncated = true;
+    fn add_part(&mut self, part: u32, reading: &Reading) {
+        self.blind |= reading.blind;
+        self.uninspectable |= reading.opaque || reading.blind;
+        self.truncated |= reading.truncated;
+        for detector in &reading.found {
+            self.found[usize::from(*detector)] = true;
+        }
+        for seen in &reading.seen {
+            self.add(part, seen);
+        }
+        let room = MAX_FINDINGS - self.in_context.len();
+        self.in_context.extend(reading.in_context.iter().take(room).map(|seen| finding(part, seen)));
+    }
+
+    fn add(&mut self, part: u32, seen: &Seen) {
+        self.found[usize::from(seen.detector)] = true;
+        self.findings.push(finding(part, seen));
+        // Now and then what was found twice makes room.
+        if self.findings.len() >= 2 * MAX_FINDINGS {
+            self.tidy();
         }
     }
 
-    fn keep_for_context(&mut self, finding: Finding) {
-        if self.in_context.len() < MAX_FINDINGS {
-            self.in_context.push(finding);
-        }
-    }
-
-    fn accept_context(&mut self) {
+    fn accept_context(&mut self, spoken: &BTreeSet<Entity>) {
         for finding in std::mem::take(&mut self.in_context) {
-            self.add(finding);
+            if spoken.contains(finding.entity) {
+                self.found[usize::from(finding.detector)] = true;
+                self.findings.push(finding);
+            }
         }
+    }
+
+    /// In order, each once, in the plainest form in which it was seen.
+    fn tidy(&mut self) {
+        self.findings.sort_by(|a, b| order(a).cmp(&order(b)));
+        self.findings.dedup_by(|a, b| same(a, b));
+        self.truncated |= self.findings.len() > MAX_FINDINGS;
+        self.findings.truncate(MAX_FINDINGS);
     }
 
     fn finish(mut self) -> Scan {
-        self.findings.sort_by(|a, b| order(a).cmp(&order(b)));
-        self.findings.dedup();
+        self.tidy();
         let unseen = if self.blind { Truth::Unknown } else { Truth::False };
         let verdict = |found: bool| DetectorResult { truth: if found { Truth::True } else { unseen } };
-        let results = self.found.into_iter().map(verdict).collect();
-        Scan { results, findings: self.findings, truncated: self.truncated }
+        Scan {
+            results: self.found.into_iter().map(verdict).collect(),
+            findings: self.findings,
+            truncated: self.truncated,
+            uninspectable: self.uninspectable,
+        }
     }
 }
 
-fn order(finding: &Finding) -> (u32, usize, usize, u16, &str) {
-    (finding.part, finding.span.start, finding.span.end, finding.detector, finding.entity)
+fn finding(part: u32, seen: &Seen) -> Finding {
+    Finding {
+        detector: seen.detector,
+        entity: seen.entity,
+        part,
+        span: seen.span.clone(),
+        strength: Strength::Deterministic,
+        encoding: seen.encoding,
+    }
+}
+
+fn order(finding: &Finding) -> (u32, usize, usize, u16, &str, Encoding) {
+    (finding.part, finding.span.start, finding.span.end, finding.detector, finding.entity, finding.encoding)
+}
+
+fn same(a: &Finding, b: &Finding) -> bool {
+    (a.part, a.detector, a.entity, &a.span) == (b.part, b.detector, b.entity, &b.span)
 }
 
 #[cfg(test)]
@@ -430,6 +353,41 @@ mod tests {
         assert_eq!(truths(&scan), [Truth::True, Truth::Unknown, Truth::Unknown, Truth::Unknown]);
         let grows = "\u{FDFA}".repeat(MAX_BYTES / 20);
         assert_eq!(truths(&scanner().scan(&[user(&grows)]))[0], Truth::Unknown);
+    }
+
+    #[test]
+    fn more_layers_than_the_budget_allows_make_false_unknown() {
+        // Each piece is read in every way there is, and its readings again.
+        let text = "9a8b7c6d5e4f 1a2b3c4d5e6f ".repeat(40_000);
+        let scan = scanner().scan(&[user(&text)]);
+        assert!(truths(&scan).iter().all(|truth| truth.is_possible()) && scan.uninspectable);
+    }
+
+    #[test]
+    fn what_a_detector_saw_through_is_said() {
+        let scan = scanner().scan(&[user("see NDExMTExMTExMTExMTExMQ== please")]);
+        let finding = &scan.findings[0];
+        assert_eq!((finding.entity, finding.encoding, finding.span.clone()), ("card", Encoding::Base64, 4..26));
+    }
+
+    #[test]
+    fn long_text_that_says_nothing_readable_is_uninspectable_and_prose_is_not() {
+        let random: String =
+            (0_u64..600).map(|n| char::from(b"Zq7wYx"[(n.wrapping_mul(n * 7 + 3) % 6) as usize])).collect();
+        assert!(scanner().scan(&[user(&random)]).uninspectable);
+        assert!(!scanner().scan(&[user(&"The committee met on Tuesday. ".repeat(40))]).uninspectable);
+        assert!(
+            scanner().scan(&[Part { source: Source::Media, text: "https://example.com/x.png".into() }]).uninspectable
+        );
+    }
+
+    #[test]
+    fn a_conversation_read_again_says_the_same() {
+        let long = format!("{} card 4111111111111111", "The committee met on Tuesday. ".repeat(10));
+        let parts = [user(&long), user("hello")];
+        let scanner = scanner();
+        assert_eq!(scanner.scan(&parts), scanner.scan(&parts));
+        assert_eq!(scanner.scan_exact("a", &parts), scanner.scan_exact("b", &parts));
     }
 
     #[test]

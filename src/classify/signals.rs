@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::Truth;
+use super::decode::Encoding;
 
 /// How much a finding can be relied on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,6 +30,8 @@ pub struct Finding {
     pub span: Range<usize>,
     /// How much it can be relied on.
     pub strength: Strength,
+    /// What had to be undone to see it.
+    pub encoding: Encoding,
 }
 
 /// One detector's verdict over the whole request.

@@ -124,7 +124,10 @@ impl<'a> View<'a> {
 
     /// Everything but the models: whether they must look depends on the rules.
     fn look(&self, decoded: &Decoded<'_>) -> Arc<Looked> {
-        Arc::new(Looked { scan: self.policy().scanner.scan_exact(&decoded.parts), by_models: false })
+        Arc::new(Looked {
+            scan: self.policy().scanner.scan_exact(&self.subject.tenant, &decoded.parts),
+            by_models: false,
+        })
     }
 
     fn decide(
@@ -138,7 +141,8 @@ impl<'a> View<'a> {
         let tokens_input = estimate_tokens(&decoded.parts);
         let states = self.states(decoded, tokens_input);
         let (set, scanner, able) = (&self.policy().set, &self.policy().scanner, able());
-        let facts = |verdicts: &[Truth]| self.facts(decoded, verdicts, gain, tokens_input);
+        let uses = used(decoded.uses, &looked.scan);
+        let facts = |verdicts: &[Truth]| self.facts(decoded, &uses, verdicts, gain, tokens_input);
         let decide = |facts: &Facts| decide(set, &Inputs { facts, states: &states, preference, able });
         let waiting: Vec<u16> = scanner.models().filter(|_| !looked.by_models).collect();
         if models_matter(set, &self.verdicts(&looked.scan), &waiting, |verdicts| decide(&facts(verdicts))) {
@@ -188,14 +192,20 @@ impl<'a> View<'a> {
         Weighed { decision, deciding, outside: bounds.outside(self.policy().set.destinations.len()), ..weighed }
     }
 
-    fn facts(&self, decoded: &Decoded<'_>, verdicts: &[Truth], gain: Option<Gain>, tokens_input: u64) -> Facts {
-        let uses: Vec<&'static str> = decoded.uses.iter().map(Feature::name).collect();
+    fn facts(
+        &self,
+        decoded: &Decoded<'_>,
+        uses: &[&'static str],
+        verdicts: &[Truth],
+        gain: Option<Gain>,
+        tokens_input: u64,
+    ) -> Facts {
         let budgets = self.budget_shares();
         let local = self.local_facts();
         let max_output = decoded.request.sampling.max_tokens.unwrap_or(DEFAULT_MAX_OUTPUT);
         let request = RequestFacts {
             findings: verdicts,
-            uses: &uses,
+            uses,
             tokens_input,
             tokens_max_output: max_output.into(),
             gain: gain.map(|gain| gain.value),
@@ -326,6 +336,11 @@ impl<'a> View<'a> {
 fn asked(request: &ChatRequest) -> String {
     let last = request.messages.iter().rev().find(|message| message.role == Role::User);
     last.map(|message| message.text()).unwrap_or_default()
+}
+
+/// What the request uses, and whether it holds what no detector can look into.
+fn used(uses: Uses, scan: &Scan) -> Vec<&'static str> {
+    uses.iter().map(Feature::name).chain(scan.uninspectable.then_some("uninspectable")).collect()
 }
 
 /// Prompt tokens from above: a token is hardly ever shorter than three bytes of text, and each part adds a few of its

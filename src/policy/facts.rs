@@ -26,8 +26,20 @@ pub struct RequestFacts<'a> {
 }
 
 /// The words that may follow `uses.`.
-pub const USES: [&str; 9] =
-    ["image", "audio", "file", "tools", "json_object", "json_schema", "logprobs", "several_choices", "stream"];
+///
+/// `uninspectable` is content that no detector can look into: media, or a long stretch that says nothing readable.
+pub const USES: [&str; 10] = [
+    "image",
+    "audio",
+    "file",
+    "tools",
+    "json_object",
+    "json_schema",
+    "logprobs",
+    "several_choices",
+    "stream",
+    "uninspectable",
+];
 
 /// The numbers that may follow `local.`.
 pub const LOCAL: [&str; 4] = ["queue", "free_slots", "tokens_per_second", "ttft_ms"];

@@ -143,14 +143,18 @@ impl Secrets {
     }
 
     /// Calls `found` for every secret in `text`; of those that end in one place by a rule of one kind, for the first.
-    pub fn find(&self, text: &str, mut found: impl FnMut(Hit)) {
+    ///
+    /// Without `names`, only for those with a form of their own: what looks random beside a name says nothing where the
+    /// text was turned.
+    pub fn find(&self, text: &str, names: bool, mut found: impl FnMut(Hit)) {
         let bytes = text.as_bytes();
         let (mut after_prefix, mut after_name) = (0, 0);
         for anchor in self.anchors.iter().flat_map(|a| a.find_overlapping_iter(bytes)) {
             let (pattern, span) = (anchor.pattern().as_usize(), anchor.start()..anchor.end());
             let (hit, seen) = match pattern.checked_sub(FORMATS.len() + STRUCTURES.len()) {
-                None => (at_prefix(bytes, pattern, span), &mut after_prefix),
-                Some(name) => (at_name(bytes, name_of(name), span), &mut after_name),
+                None => (at_prefix(bytes, pattern, span, names), &mut after_prefix),
+                Some(name) if names => (at_name(bytes, name_of(name), span), &mut after_name),
+                Some(_) => continue,
             };
             if let Some(hit) = hit.filter(|hit| hit.span.end > *seen) {
                 *seen = hit.span.end;
@@ -170,12 +174,12 @@ fn name_of(mut pattern: usize) -> Name {
     Name::Service
 }
 
-fn at_prefix(text: &[u8], pattern: usize, anchor: Range<usize>) -> Option<Hit> {
+fn at_prefix(text: &[u8], pattern: usize, anchor: Range<usize>, names: bool) -> Option<Hit> {
     match pattern.checked_sub(FORMATS.len()) {
         None => vendor_key(text, &FORMATS[pattern], anchor),
         Some(0) => private_key(text, anchor),
         Some(1) => jwt(text, anchor.start),
-        Some(2) => url_password(text, anchor.end),
+        Some(2) => names.then(|| url_password(text, anchor.end)).flatten(),
         _ => telegram_token(text, anchor.start),
     }
 }

@@ -2,18 +2,10 @@
 
 use std::ops::Range;
 
-use super::{Cluster, Hit, Labels, mentioned_before, mentions, word_at, word_before};
+use super::{Candidate, Cluster, Hit, is_named, word_at, word_before};
 
-/// How sure a number is of being one.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Ssn {
-    /// In the written form, or beside words that name it.
-    Certain(Hit),
-    /// Nine plain digits that are all of their text: it depends on whether the request speaks of such numbers.
-    InContext(Hit),
-}
-
-const CONTEXT: [&str; 11] = [
+/// Words that name it.
+pub const SSN_WORDS: [&str; 11] = [
     "ssn",
     "ssns",
     "social security",
@@ -27,20 +19,15 @@ const CONTEXT: [&str; 11] = [
     "tin",
 ];
 
-/// Finds words that speak of social security numbers.
-pub fn ssn_context() -> Labels {
-    Labels::new(&CONTEXT)
-}
-
 /// The social security numbers among the digits.
-pub fn ssn(text: &[u8], cluster: &Cluster) -> Vec<Ssn> {
+pub fn ssn(text: &[u8], cluster: &Cluster) -> Vec<Candidate> {
     let written = cluster.groups.windows(3).filter_map(|groups| written_ssn(text, cluster, groups));
     let plain = cluster.groups.iter().filter_map(|group| plain_ssn(text, group.clone()));
     written.chain(plain).collect()
 }
 
 /// `536-22-8714`.
-fn written_ssn(text: &[u8], cluster: &Cluster, groups: &[Range<usize>]) -> Option<Ssn> {
+fn written_ssn(text: &[u8], cluster: &Cluster, groups: &[Range<usize>]) -> Option<Candidate> {
     let [area, group, serial] = groups else { return None };
     let span = area.start..serial.end;
     let separator = text[area.end];
@@ -48,25 +35,23 @@ fn written_ssn(text: &[u8], cluster: &Cluster, groups: &[Range<usize>]) -> Optio
     let same = separator == text[group.end] && matches!(separator, b'-' | b' ' | b'.' | b'_');
     let shaped = [area.len(), group.len(), serial.len()] == [3, 2, 4] && tight && same;
     // Spaces and dots also separate list items and decimals: then the three groups must be all there is, or be named.
-    let sure = || separator == b'-' || cluster.groups.len() == 3 || is_named(text, &span);
+    let sure = || separator == b'-' || cluster.groups.len() == 3 || is_named(text, &span, &SSN_WORDS);
     let fits = shaped && is_issued(&Cluster::digits(text, groups)) && is_bounded(text, &span) && sure();
-    fits.then(|| Ssn::Certain(Hit::new("us_ssn", span)))
+    fits.then(|| Candidate::Certain(Hit::new("us_ssn", span)))
 }
 
 /// `536228714`.
-fn plain_ssn(text: &[u8], span: Range<usize>) -> Option<Ssn> {
+fn plain_ssn(text: &[u8], span: Range<usize>) -> Option<Candidate> {
     if span.len() != 9 || !is_issued(&text[span.clone()]) || !is_bounded(text, &span) {
         return None;
     }
     let is_all = text.trim_ascii().len() == span.len();
     let hit = Hit::new("us_ssn", span.clone());
-    if is_named(text, &span) { Some(Ssn::Certain(hit)) } else { is_all.then_some(Ssn::InContext(hit)) }
-}
-
-/// Beside words that name it.
-fn is_named(text: &[u8], span: &Range<usize>) -> bool {
-    let after = &text[span.end..text.len().min(span.end + 32)];
-    mentioned_before(text, span.start, 64, &CONTEXT) || mentions(after, &CONTEXT)
+    if is_named(text, &span, &SSN_WORDS) {
+        Some(Candidate::Certain(hit))
+    } else {
+        is_all.then_some(Candidate::InContext(hit))
+    }
 }
 
 /// Not part of a longer word or number.

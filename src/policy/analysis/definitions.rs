@@ -53,6 +53,10 @@ fn redefined(name: &str, old: &DetectorKind, new: &DetectorKind) -> Option<Chang
         (DetectorKind::Label { words: old }, DetectorKind::Label { words: new }) => {
             old.iter().all(|known| new.contains(known))
         }
+        (
+            DetectorKind::Dictionary { words: old, as_written: old_case },
+            DetectorKind::Dictionary { words: new, as_written: new_case },
+        ) => (old_case == new_case || !new_case) && old.iter().all(|known| new.contains(known)),
         _ => false,
     };
     let message = match grows {
@@ -99,4 +103,25 @@ pub(super) fn candidates(set: &PolicySet, route: &Route) -> String {
     let objective = route.objective.as_ref().map(|objective| format!(" by {objective}"));
     let ignoring = if route.honour_preference { "" } else { ", whatever the client prefers" };
     format!("{}{}{ignoring}", names.join(", then "), objective.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dictionary(words: &[&str], as_written: bool) -> DetectorKind {
+        DetectorKind::Dictionary { words: words.iter().map(|word| (*word).to_owned()).collect(), as_written }
+    }
+
+    #[test]
+    fn a_dictionary_grows_by_words_and_by_matching_in_any_case() {
+        let old = dictionary(&["Nightjar"], true);
+        let widens = |new: DetectorKind| redefined("names", &old, &new).map(|change| change.widens);
+        assert_eq!(widens(dictionary(&["Nightjar"], true)), None);
+        assert_eq!(widens(dictionary(&["Falconer", "Nightjar"], true)), Some(false));
+        assert_eq!(widens(dictionary(&["Nightjar"], false)), Some(false));
+        assert_eq!(widens(dictionary(&["Falconer"], true)), Some(true));
+        let any = redefined("names", &dictionary(&["Nightjar"], false), &old);
+        assert_eq!(any.map(|change| change.widens), Some(true));
+    }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::Seen;
-use crate::classify::Gain;
+use crate::classify::{Encoding, Gain};
 use crate::policy::decision::{Barrier, Decision, Outcome, RuleSet};
 use crate::policy::set::{DestinationId, PolicySet};
 use crate::policy::{DestinationState, Inputs};
@@ -54,6 +54,9 @@ pub struct DetectorVerdict<'a> {
     /// How many of each entity, most frequent names first in order of appearance.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub entities: Vec<(&'static str, usize)>,
+    /// The encodings that had to be undone to see some of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub undone: Vec<&'static str>,
 }
 
 /// The class and why.
@@ -135,8 +138,13 @@ fn detectors<'a>(set: &'a PolicySet, seen: Seen<'_>) -> Vec<DetectorVerdict<'a>>
                 None => entities.push((finding.entity, 1)),
             }
         }
+        let found = seen.findings.iter().filter(|f| usize::from(f.detector) == i);
+        let mut undone: Vec<&'static str> =
+            found.filter(|f| f.encoding != Encoding::Plain).map(|f| f.encoding.name()).collect();
+        undone.sort_unstable();
+        undone.dedup();
         let result = seen.verdicts.get(i).copied().unwrap_or_default().name();
-        verdicts.push(DetectorVerdict { detector: &spec.name, result, entities });
+        verdicts.push(DetectorVerdict { detector: &spec.name, result, entities, undone });
     }
     verdicts
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Source;
 use super::header::{Header, NAMES};
 use crate::classify::{DetectorKind, DetectorSpec, ModelSpec, PatternSet, Recognizer};
 use crate::policy::expr::is_segment;
@@ -19,21 +20,23 @@ pub(super) struct Elsewhere {
 enum Kind {
     Checksum,
     Pattern,
+    Dictionary,
     Label,
     Model,
     External,
 }
 
-const KINDS: [(&str, Kind); 5] = [
+const KINDS: [(&str, Kind); 6] = [
     ("checksum", Kind::Checksum),
     ("pattern", Kind::Pattern),
+    ("dictionary", Kind::Dictionary),
     ("label", Kind::Label),
     ("model", Kind::Model),
     ("external", Kind::External),
 ];
 
 impl Header {
-    pub(super) fn detectors(&mut self, node: &Node, problems: &mut Problems) {
+    pub(super) fn detectors(&mut self, node: &Node, lists: &[&Source], problems: &mut Problems) {
         for (key, value) in node.map(problems).unwrap_or_default() {
             let name = key.scalar().unwrap_or_default();
             if !is_segment(name) {
@@ -43,18 +46,25 @@ impl Header {
                 problems.add(&key.place, format!("the detector `{name}` is defined twice"));
             }
             // A mistake in it was reported; its name stays known, so that what uses it is not reported as well.
-            let kind = self.detector(name, value, problems).unwrap_or(DetectorKind::Checksum(Vec::new()));
+            let kind = self.detector(name, value, lists, problems).unwrap_or(DetectorKind::Checksum(Vec::new()));
             self.detectors.push(DetectorSpec { name: name.to_owned(), kind });
         }
     }
 
-    fn detector(&mut self, name: &str, node: &Node, problems: &mut Problems) -> Option<DetectorKind> {
+    fn detector(
+        &mut self,
+        name: &str,
+        node: &Node,
+        lists: &[&Source],
+        problems: &mut Problems,
+    ) -> Option<DetectorKind> {
         let mut fields = Fields::of(node, "a detector", problems)?;
         let kind = fields.required("kind", problems).and_then(|n| n.one_of(&KINDS, problems));
         let detector = match kind {
             None => return None,
             Some(Kind::Checksum) => checksum(&mut fields, problems),
             Some(Kind::Pattern) => pattern(&mut fields, problems),
+            Some(Kind::Dictionary) => dictionary(&mut fields, node, lists, problems),
             Some(Kind::Label) => self.label(&mut fields, problems),
             Some(Kind::Model) => self.model(name, &mut fields, problems),
             Some(Kind::External) => self.external(name, &mut fields, problems),
@@ -129,6 +139,36 @@ fn checksum(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Detector
     Some(DetectorKind::Checksum(recognizers))
 }
 
+/// Names from the policy, from a word list beside it, or both.
+fn dictionary(
+    fields: &mut Fields<'_>,
+    node: &Node,
+    lists: &[&Source],
+    problems: &mut Problems,
+) -> Option<DetectorKind> {
+    let words = fields.optional("words").and_then(|n| n.texts(problems)).unwrap_or_default();
+    let listed = fields.optional("file").and_then(|n| word_list(n, lists, problems)).unwrap_or_default();
+    let as_written = fields.optional("case").and_then(|n| n.one_of(&[("any", false), ("as-written", true)], problems));
+    let words: Vec<String> = words.into_iter().chain(listed).map(str::to_owned).collect();
+    if words.is_empty() {
+        problems.add(&node.place, "a dictionary has names: `words: […]`, or `file: names.txt` with one a line");
+        return None;
+    }
+    Some(DetectorKind::Dictionary { words, as_written: as_written.unwrap_or(false) })
+}
+
+/// The lines of a word list, without empty ones and those that begin with `#`.
+fn word_list<'s>(node: &Node, lists: &[&'s Source], problems: &mut Problems) -> Option<Vec<&'s str>> {
+    let name = node.text(problems)?;
+    let base = |source: &Source| source.file.rsplit('/').next() == Some(name);
+    let Some(list) = lists.iter().find(|list| base(list)) else {
+        problems.add(&node.place, format!("there is no word list `{name}` beside the policy; its name ends in `.txt`"));
+        return None;
+    };
+    let lines = list.text.lines().map(str::trim);
+    Some(lines.filter(|line| !line.is_empty() && !line.starts_with('#')).collect())
+}
+
 fn pattern(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<DetectorKind> {
     let set = fields.required("set", problems);
     let words = fields.optional("words");
@@ -165,6 +205,9 @@ fn thresholds(node: &Node, problems: &mut Problems) -> Vec<(String, f64)> {
 }
 
 fn unknown_name(what: &str, name: &str, node: &Node, known: &[&str], problems: &mut Problems) {
-    let hint = did_you_mean(name, known.iter().copied());
+    let mut hint = did_you_mean(name, known.iter().copied());
+    if hint.is_empty() {
+        hint = "; `docs/privacy.md` lists them".to_owned();
+    }
     problems.add_coded(&node.place, "E001", format!("unknown {what} `{name}`{hint}"));
 }

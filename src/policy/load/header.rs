@@ -1,5 +1,6 @@
 //! Classes, attributes, detectors, and from them the vocabulary.
 
+use super::Source;
 use super::detectors::Elsewhere;
 use super::sections::Sections;
 use crate::classify::DetectorSpec;
@@ -34,7 +35,7 @@ pub(super) struct Header {
 }
 
 impl Header {
-    pub(super) fn read(sections: &Sections<'_>, problems: &mut Problems) -> Self {
+    pub(super) fn read(sections: &Sections<'_>, lists: &[&Source], problems: &mut Problems) -> Self {
         let name = sections.name.and_then(|n| n.scalar()).unwrap_or("unnamed").to_owned();
         let mut header = Self { name, ..Self::default() };
         header.classes(sections, problems);
@@ -42,7 +43,7 @@ impl Header {
             header.attributes(node, problems);
         }
         for node in &sections.detectors {
-            header.detectors(node, problems);
+            header.detectors(node, lists, problems);
         }
         header.builtins(sections);
         header

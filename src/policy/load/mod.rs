@@ -13,6 +13,8 @@ mod rules;
 mod sections;
 mod tests;
 
+use std::path::Path;
+
 use sha2::{Digest, Sha256};
 
 use self::detectors::Elsewhere;
@@ -26,13 +28,23 @@ use super::vocabulary::Vocabulary;
 use crate::govern::Price;
 use crate::yaml::{Place, Problems, parse};
 
-/// One policy file.
+/// What the name of a word list ends with: names for a dictionary, one a line.
+pub const WORD_LIST: &str = "txt";
+
+/// One policy file, or a word list.
 #[derive(Clone, Debug)]
 pub struct Source {
     /// Its name in messages.
     pub file: String,
     /// Its text.
     pub text: String,
+}
+
+impl Source {
+    /// Whether it is a word list.
+    fn is_word_list(&self) -> bool {
+        Path::new(&self.file).extension().is_some_and(|extension| extension == WORD_LIST)
+    }
 }
 
 /// Looks up what a model costs; `None` is unknown.
@@ -55,7 +67,8 @@ pub fn load(sources: &[Source], prices: Prices<'_>) -> Result<PolicySet, Problem
 pub fn read(sources: &[Source], prices: Prices<'_>) -> Result<PolicySet, Problems> {
     let mut problems = Problems::new();
     let mut roots = Vec::new();
-    for source in sources {
+    let (lists, policies): (Vec<&Source>, Vec<&Source>) = sources.iter().partition(|source| source.is_word_list());
+    for source in policies {
         match parse(&source.file, &source.text) {
             Ok(root) => roots.push(root),
             Err(found) => problems.extend(found),
@@ -66,7 +79,7 @@ pub fn read(sources: &[Source], prices: Prices<'_>) -> Result<PolicySet, Problem
         return Err(problems.sorted());
     }
     let sections = Sections::collect(&roots, &mut problems);
-    let mut header = Header::read(&sections, &mut problems);
+    let mut header = Header::read(&sections, &lists, &mut problems);
     let elsewhere = std::mem::take(&mut header.elsewhere);
     if header.vocabulary.names().count() > Vocabulary::MAX {
         let most = Vocabulary::MAX;

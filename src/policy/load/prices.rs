@@ -17,7 +17,8 @@ pub struct PriceFile {
 /// [`super::load`].
 pub fn price_file(sources: &[Source]) -> Option<PriceFile> {
     let mut ignored = Problems::new();
-    let roots: Vec<Node> = sources.iter().filter_map(|source| parse(&source.file, &source.text).ok()).collect();
+    let policies = sources.iter().filter(|source| !source.is_word_list());
+    let roots: Vec<Node> = policies.filter_map(|source| parse(&source.file, &source.text).ok()).collect();
     let sections = Sections::collect(&roots, &mut ignored);
     prices(sections.prices?, &mut ignored)
 }

@@ -201,7 +201,8 @@ fn vocabulary() -> String {
          | `finding.<detector>` | whether it found something |\n\
          | `unknown.<detector>`, `unknown.any` | whether it, or any, could not look |\n\
          | `key.*`, `client.*`, `request.*`, `agent.*` | the set's `attributes` |\n\
-         | {} | whether the request uses it |\n\
+         | {} | whether the request uses it; `uses.uninspectable` is content that no detector can look into: media, or a long \
+         stretch that says nothing readable (an archive, something encrypted) |\n\
          | `tokens.input`, `tokens.max_output` | the prompt, estimated from above; the cap the client asked for |\n\
          | `est.gain` | how much better a closed model is expected to do, −1 to 1; may be unknown |\n\
          | `budget.<id>` | used share of a budget: 1 is all of it |\n\

@@ -54,7 +54,7 @@ pub enum Detector {
     /// Identifiers that a checksum or an issuing rule confirms.
     Checksum {
         /// Which.
-        #[schemars(extend("items" = { "type": "string", "enum": Recognizer::NAMES }))]
+        #[schemars(extend("items" = { "type": "string", "enum": Recognizer::NAMES.as_slice() }))]
         recognizers: Vec<String>,
     },
     /// A versioned set of exact patterns.
@@ -64,6 +64,15 @@ pub enum Detector {
         set: String,
         /// For `document-labels@1`: words instead of the usual markings.
         words: Option<Vec<String>>,
+    },
+    /// An organisation's names: of customers, projects, products. From `words`, `file` or both.
+    Dictionary {
+        /// The names.
+        words: Option<Vec<String>>,
+        /// A word list beside the policy, `names.txt`: one a line, without empty ones and those that begin with `#`.
+        file: Option<String>,
+        /// In which case a name matches; `any` unless you say otherwise.
+        case: Option<Case>,
     },
     /// A label, which can only add a finding.
     Label {
@@ -92,6 +101,16 @@ pub enum Detector {
         /// How long it may take.
         deadline: Span,
     },
+}
+
+/// In which case a name matches.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+pub enum Case {
+    /// In any.
+    Any,
+    /// As it is written here: for names that are also words.
+    AsWritten,
 }
 
 /// A class a request may start in, lower than `default_class`; the lowest that certainly applies.

@@ -1,0 +1,228 @@
+//! Runs the detectors over one folded text.
+
+use super::detect::{
+    Candidate, Cluster, Contexts, DEFAULT_WORDS, Hit, Labels, Nationals, Secrets, btc_address, card, cluster_at,
+    email_around, eth_address, iban_at, ipv4_in, ipv6_around, mac_around, mac_at, phone, ssn,
+};
+use super::scan::{DetectorKind, DetectorSpec};
+use super::signals::Entity;
+use crate::classify::{PatternSet, Recognizer};
+
+/// The detectors of a policy set, compiled.
+#[derive(Debug)]
+pub struct Detectors {
+    /// For each entity that a checksum confirms, the detectors that look for it.
+    checksums: Vec<(Entity, Vec<u16>)>,
+    wants: Wants,
+    nationals: Nationals,
+    contact: Vec<u16>,
+    secret: Vec<u16>,
+    secrets: Option<Secrets>,
+    labels: Vec<(u16, Labels)>,
+    contexts: Contexts,
+}
+
+/// What is looked for at digits.
+#[derive(Debug, Default)]
+struct Wants {
+    card: bool,
+    iban: bool,
+    ssn: bool,
+    btc: bool,
+    eth: bool,
+}
+
+/// What kind of text is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lens {
+    /// As it was sent, or decoded.
+    Whole,
+    /// Put together from single characters: words have no limits.
+    Loose,
+    /// Turned round or shifted: what has no checksum would be found by chance.
+    Turned,
+}
+
+impl Detectors {
+    /// Compiles the detectors.
+    pub fn new(specs: &[DetectorSpec]) -> Self {
+        let mut detectors = Self {
+            checksums: Vec::new(),
+            wants: Wants::default(),
+            nationals: Nationals::default(),
+            contact: Vec::new(),
+            secret: Vec::new(),
+            secrets: None,
+            labels: Vec::new(),
+            contexts: Contexts::new(&[]),
+        };
+        let mut named = Vec::new();
+        for (index, spec) in (0..=u16::MAX).zip(specs) {
+            detectors.add(index, &spec.kind, &mut named);
+        }
+        detectors.secrets = (!detectors.secret.is_empty()).then(Secrets::default);
+        detectors.contexts = Contexts::new(&named);
+        detectors
+    }
+
+    fn add(&mut self, index: u16, kind: &DetectorKind, named: &mut Vec<(Entity, &'static [&'static str])>) {
+        match kind {
+            DetectorKind::Checksum(recognizers) => {
+                for recognizer in recognizers {
+                    self.recognizer(*recognizer, index);
+                    named.push(recognizer.entity());
+                }
+            }
+            DetectorKind::Pattern(PatternSet::Contact) => self.contact.push(index),
+            DetectorKind::Pattern(PatternSet::Secrets) => self.secret.push(index),
+            DetectorKind::Pattern(PatternSet::DocumentLabels) => {
+                self.labels.push((index, Labels::new(&DEFAULT_WORDS)));
+            }
+            DetectorKind::Label { words } => self.labels.push((index, Labels::new(words))),
+            DetectorKind::Dictionary { words, as_written } => {
+                self.labels.push((index, Labels::dictionary(words, *as_written)));
+            }
+            // These look by themselves, after the others.
+            DetectorKind::Model(_) | DetectorKind::External { .. } => {}
+        }
+    }
+
+    fn recognizer(&mut self, recognizer: Recognizer, index: u16) {
+        match recognizer {
+            Recognizer::PanLuhn => self.wants.card = true,
+            Recognizer::IbanMod97 => self.wants.iban = true,
+            Recognizer::UsSsn => self.wants.ssn = true,
+            Recognizer::BtcAddress => self.wants.btc = true,
+            Recognizer::EthAddress => self.wants.eth = true,
+            Recognizer::National(national) => self.nationals.add(national),
+        }
+        let (entity, _) = recognizer.entity();
+        match self.checksums.iter_mut().find(|(known, _)| *known == entity) {
+            Some((_, owners)) if owners.contains(&index) => {}
+            Some((_, owners)) => owners.push(index),
+            None => self.checksums.push((entity, vec![index])),
+        }
+    }
+
+    /// Whether everything could be compiled; if not, no text can be said to hold nothing.
+    pub fn are_ready(&self) -> bool {
+        let secrets = self.secrets.as_ref().is_none_or(Secrets::is_ready);
+        secrets && self.labels.iter().all(|(_, labels)| labels.is_ready()) && self.contexts.is_ready()
+    }
+
+    /// Calls `spoken` for every entity that `text` names.
+    pub fn contexts(&self, text: &str, spoken: impl FnMut(Entity)) {
+        self.contexts.find(text, spoken);
+    }
+
+    /// Calls `found` for everything in `text` with the detector that looks for it.
+    pub fn look(&self, text: &str, lens: Lens, found: &mut dyn FnMut(u16, Candidate)) {
+        self.anchors(text.as_bytes(), lens, found);
+        if let Some(secrets) = &self.secrets {
+            secrets.find(text, lens != Lens::Turned, |hit| report(&self.secret, &Candidate::Certain(hit), found));
+        }
+        for (detector, labels) in &self.labels {
+            labels.find(text, lens == Lens::Loose, |hit| found(*detector, Candidate::Certain(hit)));
+        }
+    }
+
+    fn checked(&self, candidate: &Candidate, found: &mut dyn FnMut(u16, Candidate)) {
+        let (Candidate::Certain(hit) | Candidate::InContext(hit)) = candidate;
+        if let Some((_, owners)) = self.checksums.iter().find(|(entity, _)| *entity == hit.entity) {
+            report(owners, candidate, found);
+        }
+    }
+
+    /// One pass that stops only at digits, `@` and `:`.
+    fn anchors(&self, text: &[u8], lens: Lens, found: &mut dyn FnMut(u16, Candidate)) {
+        if self.checksums.is_empty() && self.contact.is_empty() {
+            return;
+        }
+        let contact: &[u16] = if lens == Lens::Turned { &[] } else { &self.contact };
+        let (mut at, mut after_ipv6) = (0, 0);
+        while let Some(next) = text[at..].iter().position(|b| IS_ANCHOR[usize::from(*b)]) {
+            at += next;
+            match text[at] {
+                b'@' => report_maybe(contact, email_around(text, at), found),
+                b':' if !contact.is_empty() && at >= after_ipv6 => {
+                    let (hit, end) = ipv6_around(text, at);
+                    after_ipv6 = end;
+                    report_maybe(contact, hit.or_else(|| mac_at(text, at)), found);
+                }
+                b'0'..=b'9' => {
+                    let (cluster, end) = cluster_at(text, at);
+                    self.numbers(text, &cluster, found);
+                    if !contact.is_empty() {
+                        numbers_of_contact(text, &cluster, |hit| report_maybe(contact, Some(hit), found));
+                    }
+                    at = end;
+                    continue;
+                }
+                _ => {}
+            }
+            at += 1;
+        }
+    }
+
+    /// What a checksum confirms among these digits.
+    fn numbers(&self, text: &[u8], cluster: &Cluster, found: &mut dyn FnMut(u16, Candidate)) {
+        let digits = cluster.digit_count();
+        for group in &cluster.groups {
+            let start = group.start;
+            let mut certain = |hit: Option<Hit>| {
+                hit.into_iter().for_each(|hit| self.checked(&Candidate::Certain(hit), found));
+            };
+            if self.wants.iban {
+                certain(start.checked_sub(2).and_then(|at| iban_at(text, at)));
+            }
+            if self.wants.btc && matches!(text[start], b'1' | b'3') {
+                certain(btc_address(text, start));
+            }
+            if self.wants.eth && text[start] == b'0' {
+                eth_address(text, start).into_iter().for_each(|candidate| self.checked(&candidate, found));
+            }
+        }
+        if self.wants.card && digits >= 13 {
+            card(text, cluster).into_iter().for_each(|hit| self.checked(&Candidate::Certain(hit), found));
+        }
+        if self.wants.ssn && digits >= 9 {
+            ssn(text, cluster).iter().for_each(|candidate| self.checked(candidate, found));
+        }
+        if !self.nationals.is_empty() {
+            self.nationals.find(text, cluster, |candidate| self.checked(&candidate, found));
+        }
+    }
+}
+
+fn report(owners: &[u16], candidate: &Candidate, found: &mut dyn FnMut(u16, Candidate)) {
+    owners.iter().for_each(|owner| found(*owner, candidate.clone()));
+}
+
+fn report_maybe(owners: &[u16], hit: Option<Hit>, found: &mut dyn FnMut(u16, Candidate)) {
+    hit.into_iter().for_each(|hit| report(owners, &Candidate::Certain(hit), found));
+}
+
+fn numbers_of_contact(text: &[u8], cluster: &Cluster, mut found: impl FnMut(Hit)) {
+    let addresses: Vec<Hit> = cluster.groups.iter().filter_map(|group| ipv4_in(text, group.start)).collect();
+    let dashed = text.get(cluster.groups[0].end) == Some(&b'-') || cluster.span().start > 0;
+    let card = dashed.then(|| mac_around(text, cluster.span().start)).flatten();
+    match card {
+        Some(hit) => found(hit),
+        None if addresses.is_empty() => phone(text, cluster).into_iter().for_each(&mut found),
+        None => {}
+    }
+    addresses.into_iter().for_each(found);
+}
+
+/// Bytes at which [`Detectors::anchors`] stops.
+const IS_ANCHOR: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = b'0';
+    while byte <= b'9' {
+        table[byte as usize] = true;
+        byte += 1;
+    }
+    table[b'@' as usize] = true;
+    table[b':' as usize] = true;
+    table
+};
