@@ -11,12 +11,15 @@ mod cache;
 mod cli;
 mod crash;
 mod dispatching;
+mod dry_run;
 mod harness;
 mod keys;
 mod leak;
 #[cfg(feature = "llama")]
 mod local;
 mod names;
+mod reload;
+mod rollout;
 mod sdk;
 mod serving;
 mod sets;
