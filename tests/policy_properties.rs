@@ -14,10 +14,11 @@ use ajar::govern::Price;
 use ajar::policy::analysis::refutations;
 use ajar::policy::cases::{Given, outcome};
 use ajar::policy::facts::{RequestFacts, facts};
+use ajar::policy::rollout::{Bounds, Counterparts};
 use ajar::policy::vocabulary::Fact;
 use ajar::policy::{
     Decision, DestinationId, DestinationState, Facts, Inputs, Outcome, PolicySet, Source, Transform, TransformSet,
-    decide, load, load::read,
+    decide, decide_within, load, load::read,
 };
 use ajar::yaml::Problems;
 use proptest::prelude::*;
@@ -280,6 +281,17 @@ impl Asked {
             .collect();
         decide(set, &Inputs { facts, states: &states, preference: None, able: self.able })
     }
+
+    /// What `set` decides as a canary beside another set.
+    fn decide_within(&self, set: &PolicySet, bounds: &Bounds) -> Decision {
+        let costs = self.costs.iter().copied().cycle();
+        let states: Vec<DestinationState> = (costs.take(set.destinations.len()))
+            .map(|cost| DestinationState { worst_case: cost.map(MicroUsd), ..DestinationState::default() })
+            .collect();
+        let facts = self.facts(set);
+        let inputs = Inputs { facts: &facts, states: &states, preference: None, able: self.able };
+        decide_within(set, &inputs, bounds)
+    }
 }
 
 fn asked() -> impl Strategy<Value = Asked> {
@@ -374,6 +386,33 @@ proptest! {
             blind.set(set.vocabulary.slot(name).unwrap(), Fact::Unknown);
             restricts(&format!("not knowing `{name}`"), &set, &asked.decide_with(&set, &blind), &known)?;
         }
+    }
+
+    #[test]
+    fn a_canary_lets_in_nobody_whom_either_set_keeps_out_and_asks_for_all_that_either_asks(
+        old in draft(),
+        new in draft(),
+        asked in asked(),
+    ) {
+        let (old, new) = (old.load(), new.load());
+        let (before, alone) = (asked.decide(&old), asked.decide(&new));
+        let counterparts = Counterparts::new(&old, &new);
+        let canary = asked.decide_within(&new, &Bounds::of(&before, &counterparts));
+        prop_assert_eq!(let_in((&new, &canary), (&old, &before)), Vec::<String>::new());
+        prop_assert_eq!(let_in((&new, &canary), (&new, &alone)), Vec::<String>::new());
+        for id in canary.permitted.iter() {
+            let twin = counterparts.of(id).expect("who is permitted by both is in both");
+            let transforms = |decision: &Decision, id: DestinationId| decision.transforms[usize::from(id.0)];
+            let either = transforms(&before, twin).union(transforms(&alone, id));
+            prop_assert_eq!(transforms(&canary, id), either);
+        }
+        prop_assert!(canary.plan().iter().all(|candidate| canary.permitted.contains(candidate.id)));
+        for caps in [(before.max_output, before.max_cost), (alone.max_output, alone.max_cost)] {
+            prop_assert!(below(canary.max_output, caps.0) && below(canary.max_cost, caps.1));
+        }
+        let widened = counterparts.widened(&before, &alone);
+        let names: Vec<&str> = widened.iter().map(|id| new.destination(id).name.as_str()).collect();
+        prop_assert_eq!(names, let_in((&new, &alone), (&old, &before)));
     }
 
     #[test]

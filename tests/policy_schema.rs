@@ -84,6 +84,7 @@ budgets: [{ id: a, per: key, window: day, limit: 1 USD, ladder: [{ at: 1, refuse
 prices: { source: catalogue, zzz: 1 }
 estimators: { home: { assumed: 1, zzz: 1 } }
 affinity: { key: conversation, zzz: 1 }
+rollout: { mode: enforce, zzz: 1 }
 routes:
   - id: a
     order: 1
@@ -98,7 +99,7 @@ tests: [{ name: a, expect: { zzz: 1 }, zzz: 1 }]
 "#;
 
 /// How messages call the maps that the schema calls by these names.
-const CALLED: [(&str, &str); 27] = [
+const CALLED: [(&str, &str); 28] = [
     ("PolicyFile", "a policy file"),
     ("Attribute", "an attribute"),
     ("Detector", "a detector"),
@@ -114,6 +115,7 @@ const CALLED: [(&str, &str); 27] = [
     ("Prices", "`prices`"),
     ("Estimator", "an estimator"),
     ("Affinity", "`affinity`"),
+    ("Rollout", "`rollout`"),
     ("Route", "a route"),
     ("Needs", "`needs`"),
     ("Objective", "an objective"),
@@ -186,6 +188,7 @@ budgets: [{ id: a, per: key, window: zzz, limit: 1 USD, ladder: [] }]
 prices: { source: zzz, unknown_price: zzz }
 estimators: { home: { assumed: 1, signal: [zzz], on_missing: zzz } }
 affinity: { key: zzz, switch_up: zzz }
+rollout: { mode: zzz, by: zzz }
 routes:
   - id: a
     order: 1

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use super::ConfigArgs;
-use crate::app;
+use crate::app::{self, Sets};
+use crate::policy::PolicySet;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -16,17 +17,23 @@ pub(super) struct Args {
 #[expect(clippy::print_stdout, reason = "the command's answer")]
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let config = args.config.load()?;
-    let set = app::load_policy(&config)?;
+    let Sets { in_force, on_trial } = app::load_sets(&config)?;
     println!("{}: ok", args.config.file().display());
-    println!(
-        "{}: ok, set `{}` {}, {} destinations, {} guards, {} routes, {} tests passed",
-        config.policies.display(),
+    println!("{}: ok, {}", config.policies.display(), counted(on_trial.as_ref().map_or(&in_force, |(set, _)| set)));
+    if let Some((_, rollout)) = on_trial {
+        println!("only tried ({}); in force meanwhile: {}", rollout.mode.name(), counted(&in_force));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn counted(set: &PolicySet) -> String {
+    format!(
+        "set `{}` {}, {} destinations, {} guards, {} routes, {} tests passed",
         set.name,
         set.short_digest(),
         set.destinations.len(),
         set.guards.len(),
         set.routes.len(),
         set.cases.len(),
-    );
-    Ok(ExitCode::SUCCESS)
+    )
 }

@@ -14,6 +14,7 @@ pub mod stats;
 pub mod store;
 #[cfg(test)]
 mod tests;
+mod trials;
 mod writer;
 
 pub use error::StoreError;
@@ -21,3 +22,4 @@ pub use query::{Entry, Gap, Records};
 pub use row::{Cache, Label, Outcome, Row, StoredText, Timing, WouldHave};
 pub use stats::{Group, Stats, Sums};
 pub use store::{Recorder, StoreOptions};
+pub use trials::{Flip, Pair, Percentiles, Promotion, Spending};

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
 
 /// The command `ajar ARGS`, in `folder`, with nothing of this process's environment that would configure it.
 pub fn ajar(folder: &Path, args: &[&str]) -> Command {
@@ -30,6 +31,7 @@ pub struct Served {
     pub data: SocketAddr,
     pub operator: SocketAddr,
     pub child: Child,
+    log: Arc<Mutex<Vec<String>>>,
 }
 
 impl Served {
@@ -42,10 +44,22 @@ impl Served {
         let serving = lines.by_ref().map(Result::unwrap).find(|line| line.contains("Serving."));
         let serving: serde_json::Value = serde_json::from_str(&serving.expect("it serves")).unwrap();
         let address = |name: &str| serving["fields"][name].as_str().unwrap().parse().unwrap();
-        let served = Self { data: address("applications"), operator: address("operators"), child };
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let served = Self { data: address("applications"), operator: address("operators"), child, log: log.clone() };
         // Its log must not fill the pipe.
-        std::thread::spawn(move || lines.for_each(drop));
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| log.lock().unwrap().push(line)));
         served
+    }
+
+    /// Whether a line of its log since it serves has all of `pieces`.
+    pub fn logged(&self, pieces: &[&str]) -> bool {
+        self.log.lock().unwrap().iter().any(|line| pieces.iter().all(|piece| line.contains(piece)))
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        assert!(sent.expect("`kill` runs").success());
     }
 }
 

@@ -56,6 +56,7 @@ routes:
 pub struct Setup {
     folder: TempDir,
     policy: String,
+    beside: Vec<(&'static str, String)>,
     providers: String,
     keys: String,
     more: String,
@@ -69,6 +70,7 @@ impl Setup {
         Self {
             folder: tempfile::tempdir().expect("a temporary folder"),
             policy: POLICY.to_owned(),
+            beside: Vec::new(),
             providers: String::new(),
             keys: String::new(),
             more: String::new(),
@@ -85,7 +87,6 @@ impl Setup {
     }
 
     /// Replaces the whole policy.
-    #[cfg(feature = "llama")]
     pub fn whole_policy(self, text: impl Into<String>) -> Self {
         Self { policy: text.into(), ..self }
     }
@@ -93,6 +94,12 @@ impl Setup {
     /// Adds to the policy's end.
     pub fn policy_tail(mut self, text: &str) -> Self {
         self.policy.push_str(text);
+        self
+    }
+
+    /// Puts another policy set into a folder beside the first one's.
+    pub fn policy_beside(mut self, folder: &'static str, text: impl Into<String>) -> Self {
+        self.beside.push((folder, text.into()));
         self
     }
 
@@ -138,6 +145,10 @@ impl Setup {
         let folder = self.folder();
         std::fs::create_dir_all(folder.join("policies")).unwrap();
         std::fs::write(folder.join("policies/policy.yaml"), &self.policy).unwrap();
+        for (name, policy) in &self.beside {
+            std::fs::create_dir_all(folder.join(name)).unwrap();
+            std::fs::write(folder.join(name).join("policy.yaml"), policy).unwrap();
+        }
         std::fs::write(folder.join("pepper"), self.pepper.expose()).unwrap();
         let file = folder.join("ajar.yaml");
         std::fs::write(&file, self.config()).unwrap();
@@ -237,6 +248,29 @@ impl Gateway {
     /// A GET of any URL.
     pub async fn get(&self, url: String) -> Reply {
         Reply::read(self.client.get(url).send().await.expect("the gateway answers")).await
+    }
+
+    /// Replaces a file as editors do: another one is renamed over it.
+    pub fn replace(&self, file: &str, text: &str) {
+        replace(&self.folder.path().join(file), text);
+    }
+
+    /// Replaces a piece of a file, which must be there.
+    pub fn edit(&self, file: &str, piece: &str, by: &str) {
+        let text = std::fs::read_to_string(self.folder.path().join(file)).unwrap();
+        assert!(text.contains(piece), "`{file}` has no `{piece}`: {text}");
+        self.replace(file, &text.replace(piece, by));
+    }
+
+    /// Asks for a reload.
+    pub async fn reload(&self) -> Reply {
+        let url = self.operator("/api/reload");
+        Reply::read(self.client.post(url).send().await.expect("the gateway answers")).await
+    }
+
+    /// The digest of the policies in force.
+    pub fn digest(&self) -> String {
+        self.running.gateway.generation.load().policy.set.digest.clone()
     }
 
     /// The value of a metric without labels.
@@ -349,6 +383,13 @@ pub async fn eventually(what: &str, holds: impl AsyncFn() -> bool) {
         assert!(Instant::now() < deadline, "{what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+/// Replaces a file as editors do: another one is renamed over it.
+pub fn replace(file: &Path, text: &str) {
+    let new = file.with_extension("new");
+    std::fs::write(&new, text).unwrap();
+    std::fs::rename(&new, file).unwrap();
 }
 
 /// An address where nobody listens.

@@ -2,6 +2,7 @@
 
 mod diff;
 mod lint;
+mod promote;
 mod schema;
 mod test;
 
@@ -23,6 +24,8 @@ pub(super) enum Action {
     Lint(lint::Args),
     /// Say what a change of policies lets through, keeps out, or sends elsewhere; exit code 2 where it lets more through.
     Diff(diff::Args),
+    /// Say from the record what a set that is being tried would change; exit code 2 where it lets more through.
+    Promote(promote::Args),
     /// Print the JSON Schema of policy files, for editors.
     Schema(schema::Args),
 }
@@ -32,6 +35,7 @@ pub(super) fn run(action: Action) -> Result<ExitCode> {
         Action::Test(args) => test::run(&args),
         Action::Lint(args) => lint::run(&args),
         Action::Diff(args) => diff::run(&args),
+        Action::Promote(args) => super::runtime()?.block_on(promote::run(args)),
         Action::Schema(args) => schema::run(&args),
     }
 }

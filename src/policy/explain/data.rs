@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::reasons::{Judge, cascade, objective, percent};
 use super::summary::{GainExplanation, PolicyName};
 use super::{Circumstances, Seen};
-use crate::classify::Truth;
+use crate::classify::{Encoding, Truth};
 use crate::policy::decision::{Decision, Outcome};
 use crate::policy::set::{Budget, DestinationId, DestinationSet, Guard, PolicySet, Route, Scope, Window};
 use crate::policy::{Barrier, Inputs};
@@ -87,6 +87,9 @@ pub struct FindingExplanation {
     pub part: u32,
     /// Where that part stands: `system`, `user`, `tool_result`, …
     pub source: &'static str,
+    /// What had to be undone to see it: `base64`, `reversed`, …
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undone: Option<&'static str>,
 }
 
 /// The class and why.
@@ -274,13 +277,16 @@ fn detectors<'a>(set: &'a PolicySet, seen: Seen<'_>, circumstances: Circumstance
     for (i, spec) in set.detectors.iter().enumerate() {
         let mut findings: Vec<FindingExplanation> = Vec::new();
         for finding in seen.findings.iter().filter(|f| usize::from(f.detector) == i) {
-            match findings.iter_mut().find(|f| f.entity == finding.entity && f.part == finding.part) {
+            let undone = (finding.encoding != Encoding::Plain).then(|| finding.encoding.name());
+            let alike = |f: &FindingExplanation| (f.entity, f.part, f.undone) == (finding.entity, finding.part, undone);
+            match findings.iter_mut().find(|f| alike(f)) {
                 Some(known) => known.count += 1,
                 None => findings.push(FindingExplanation {
                     entity: finding.entity,
                     count: 1,
                     part: finding.part,
                     source: circumstances.sources.get(finding.part as usize).map_or("unknown", |s| s.name()),
+                    undone,
                 }),
             }
         }

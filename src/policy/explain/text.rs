@@ -1,6 +1,8 @@
 //! The explanation as a short tree for a terminal.
 
-use super::data::{BudgetExplanation, DestinationExplanation, DetectorExplanation, Explanation, GuardExplanation};
+use super::data::{
+    BudgetExplanation, DestinationExplanation, DetectorExplanation, Explanation, FindingExplanation, GuardExplanation,
+};
 
 /// Column at which what is said of a heading begins.
 const HEADING: usize = 14;
@@ -107,12 +109,16 @@ impl Explanation<'_> {
     }
 }
 
+fn finding(finding: &FindingExplanation) -> String {
+    let through = finding.undone.map(|undone| format!(" through {undone}")).unwrap_or_default();
+    format!("{} × {} in part {} ({}){through}", finding.count, finding.entity, finding.part, finding.source)
+}
+
 fn findings(detector: &DetectorExplanation<'_>) -> String {
     if detector.findings.is_empty() {
         return "unknown: it could not look at everything".to_owned();
     }
-    let found =
-        detector.findings.iter().map(|f| format!("{} × {} in part {} ({})", f.count, f.entity, f.part, f.source));
+    let found = detector.findings.iter().map(finding);
     found.collect::<Vec<_>>().join(", ")
 }
 

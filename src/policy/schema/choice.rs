@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 
 use super::{Cap, Condition, Scalar, Span};
 use crate::policy::quality::{Check, Signal, Switch};
+use crate::policy::rollout::{By, Mode};
 use crate::policy::set::Transform;
 
 /// How the chance of a good answer (`p_ok`) of a destination is found. This build acts on `assumed` only.
@@ -290,6 +291,25 @@ pub struct Affinity {
 pub enum AffinityKey {
     /// A conversation.
     Conversation,
+}
+
+/// Whether the set is in force, or only tried beside another that is.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Rollout {
+    /// `enforce`: the set is in force, as without this section. `shadow`: it is evaluated and recorded, and nothing else
+    /// changes. `warn`: clients are warned as well. `canary`: it decides for some, within what both sets permit.
+    #[schemars(extend("enum" = Mode::ALL.map(|(name, _)| name)))]
+    pub mode: String,
+    /// For `canary`, mandatory: for what share of keys, tenants or conversations.
+    #[schemars(range(min = 0, max = 100))]
+    pub percent: Option<f64>,
+    /// What always stays on the same side; `key` unless you say otherwise.
+    #[schemars(extend("enum" = By::ALL.map(|(name, _)| name)))]
+    pub by: Option<String>,
+    /// The folder of the set that is in force meanwhile, relative to this one; mandatory unless `enforce`.
+    #[schemars(length(min = 1))]
+    pub compare_with: Option<String>,
 }
 
 /// A test: what is not given is harmless (nothing found, nothing used, nothing spent, 500 tokens in and out).

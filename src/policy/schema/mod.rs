@@ -57,6 +57,8 @@ pub struct PolicyFile {
     pub routes: Option<Vec<Route>>,
     /// What keeps a conversation with its model. Once in a set.
     pub affinity: Option<Affinity>,
+    /// Whether the set is in force, or only tried beside another. Base files only, once in a set.
+    pub rollout: Option<Rollout>,
     /// What must never happen. Base files only.
     pub invariants: Option<Vec<Invariant>>,
     /// What must come out for a given request; run whenever the set is loaded.

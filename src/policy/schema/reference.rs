@@ -10,7 +10,7 @@ use crate::policy::expr::TextTest;
 use crate::policy::facts::{LOCAL, USES};
 
 /// The sections in the order in which a reader meets them.
-pub const SECTIONS: [&str; 20] = [
+pub const SECTIONS: [&str; 21] = [
     "ajar",
     "name",
     "authority",
@@ -29,6 +29,7 @@ pub const SECTIONS: [&str; 20] = [
     "routes",
     "estimators",
     "affinity",
+    "rollout",
     "invariants",
     "tests",
 ];
