@@ -2,9 +2,11 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use super::StartError;
 use super::load::{Compiled, budgets, keyring, load_sets};
@@ -12,6 +14,9 @@ use crate::config::Config;
 use crate::govern::{Budget, KeyEntry, Keyring, Spend};
 use crate::pipeline::{Answer, Gateway, Generation, Reload, Trial};
 use crate::record::Records;
+
+/// How long a reload waits for the record.
+const FLUSHING: Duration = Duration::from_secs(10);
 
 /// Reloads whenever somebody asks, one at a time. One reload answers everybody who asked before it began.
 pub(super) async fn serve(gateway: Arc<Gateway>, mut work: mpsc::Receiver<Answer>) {
@@ -51,10 +56,22 @@ async fn reload(gateway: &Arc<Gateway>) -> Reload {
     };
     let (ok, changed, errors) = match replaced {
         Ok(changed) => (true, changed, Vec::new()),
-        Err(error) => (false, Vec::new(), error.to_string().lines().map(str::to_owned).collect()),
+        Err(error) => (false, Vec::new(), told(&error, &ignored)),
     };
     let policy = gateway.generation.load().policy.set.digest.clone();
     Reload { at, ok, policy, changed, ignored, errors }
+}
+
+/// Every error, and what may look like there but is not in this process.
+fn told(error: &StartError, ignored: &[String]) -> Vec<String> {
+    let mut lines: Vec<String> = error.to_string().lines().map(str::to_owned).collect();
+    if !ignored.is_empty() {
+        lines.push(format!(
+            "these changes of the configuration are not in force, they need a restart: {}",
+            ignored.join(", ")
+        ));
+    }
+    lines
 }
 
 /// Reads the configuration again and, as far as a running process can take it over, what it names. Also returns the
@@ -130,7 +147,11 @@ async fn past<'a>(
 ) -> Result<Vec<Spend>, StartError> {
     let Some(since) = current.ledger.unknown_since(budgets, now) else { return Ok(Vec::new()) };
     let (Some(recorder), Some(path)) = (&gateway.recorder, &gateway.config.record.path) else { return Ok(Vec::new()) };
-    recorder.flush().await;
+    if timeout(FLUSHING, recorder.flush()).await.is_err() {
+        let error =
+            io::Error::new(io::ErrorKind::TimedOut, "what was spent is not written yet, so no new budget can know it");
+        return Err(StartError::File { path: path.clone(), error });
+    }
     let mut records = Records::open(path).await?;
     let spent = records.spend_since(since).await?;
     records.close().await?;

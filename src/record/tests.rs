@@ -63,6 +63,11 @@ fn full_row(n: u64) -> Row {
         policy: Some("sha256:ab".into()),
         bytes_out: 77,
         decision: r#"{"v":1,"route":{"id":"everything"}}"#.into(),
+        would_have: Some(WouldHave {
+            record: r#"{"plan":["mini"],"widens":["mini"]}"#.into(),
+            differs: Some(true),
+            widens: Some(true),
+        }),
         text: Some(StoredText { prompt: "wörds of the prompt".into(), answer: "words of the answer".into() }),
         ..row(n)
     }
@@ -351,7 +356,7 @@ async fn every_query_of_the_documentation_runs_and_every_column_is_documented() 
     let mut records = store.records().await;
     let docs = include_str!("../../docs/record.md");
     let queries: Vec<&str> = docs.split("```sql\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-    assert_eq!(queries.len(), 5);
+    assert_eq!(queries.len(), 6);
     for sql in queries {
         let rows = query(AssertSqlSafe(sql)).fetch_all(&mut records.conn).await.unwrap();
         assert!(!rows.is_empty(), "{sql}");

@@ -99,7 +99,8 @@ async fn changes_of_the_configuration_that_need_a_restart_are_named_and_ignored(
     gateway.replace(FILE, &POLICY.replace("via: far", "via: farther"));
     let reply = gateway.reload().await;
     assert_eq!(reply.status, 422, "{}", reply.text());
-    assert!(errors(&reply).contains("`farther`"), "{}", reply.text());
+    let told = errors(&reply);
+    assert!(told.contains("`farther`") && told.contains("need a restart: cache.ttl, providers.farther"), "{told}");
     let ignored = ["cache.ttl", "providers.farther.base_url", "providers.farther.dialect", "server.limits.deadline"];
     assert_eq!(reply.json()["ignored"], json!(ignored));
 }
@@ -156,8 +157,8 @@ async fn a_stream_under_way_keeps_the_policies_it_began_with_and_its_record_says
     gateway.replace(FILE, &shut());
     assert_eq!(gateway.reload().await.status, 200);
     assert_eq!(gateway.ask(&user("hello again")).await.content(), "home");
-    let rest = under_way.bytes().await.unwrap();
-    assert!(String::from_utf8_lossy(&rest).contains("[DONE]"));
+    let rest = under_way.text().await.unwrap();
+    assert!(rest.contains("four") && rest.contains("[DONE]"), "{rest}");
     let rows = gateway.rows(2).await;
     let policy =
         |server: &str| rows.iter().find(|row| row.served_by.as_deref() == Some(server)).unwrap().policy.clone();

@@ -212,7 +212,7 @@ async fn promote_reports_flips_spend_refusals_and_widenings_and_its_exit_code_sa
         let output = run(folder, &args);
         let code = output.status.code();
         let text = String::from_utf8(output.stdout).unwrap();
-        assert_eq!(code, Some(if widens { 2 } else { 0 }), "{text}{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(code, Some(if widens { 2 } else { 0 }), "{text}{:?}", String::from_utf8(output.stderr));
         let json: Value = serde_json::from_slice(&run(folder, &[&args[..], &["--json"]].concat()).stdout).unwrap();
         assert_eq!((&json["compared"], &json["other_versions"]), (&json!(4), &json!(0)), "{text}");
         let flips = json["flips"].as_array().unwrap();
@@ -229,6 +229,11 @@ async fn promote_reports_flips_spend_refusals_and_widenings_and_its_exit_code_sa
             assert!(text.contains("2  far → home") && text.contains("1 gained, 0 lost"), "{text}");
         }
         assert!(printed(folder, &["check", "--config", "ajar.yaml"]).contains("only tried (shadow)"));
+        std::fs::write(folder.join("body.json"), user(CARD).to_string()).unwrap();
+        let explained = printed(folder, &["explain", "--config", "ajar.yaml", "--request", "body.json"]);
+        assert!(explained.contains("rollout       shadow, decided by the set in force"), "{explained}");
+        let other = if widens { "the other set says: far (listed_first)" } else { "the other set says: home" };
+        assert!(explained.contains(other), "{explained}");
         gateway.running.stop().await;
     }
 }
