@@ -140,10 +140,10 @@ impl Counterparts {
 }
 
 fn is_same(old: &Destination, new: &Destination) -> bool {
-    let what = |d: &Destination| (d.via.clone(), d.model.clone(), d.boundary);
-    let place = |d: &Destination| (d.region.clone(), d.zone.clone(), d.retention.clone());
+    // What an operator calls it says nothing about who is behind it.
+    let mut properties = Destination::PROPERTIES.iter().filter(|property| **property != "tier");
     let stores_no_more = new.store == Store::Features || old.store == Store::Text;
-    what(old) == what(new) && place(old) == place(new) && stores_no_more
+    stores_no_more && properties.all(|property| old.property(property) == new.property(property))
 }
 
 /// What a decision may do at most: what another set decided about the same request.

@@ -74,11 +74,6 @@ impl Condition {
         &self.ops
     }
 
-    /// Whether it depends on the class.
-    pub(in crate::policy) fn reads_class(&self) -> bool {
-        self.ops.iter().any(|op| matches!(op, Op::Class(..)))
-    }
-
     /// The facts it depends on, some perhaps more than once.
     pub fn slots(&self) -> impl Iterator<Item = Slot> {
         self.ops.iter().filter_map(Op::slot)

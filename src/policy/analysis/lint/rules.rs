@@ -7,7 +7,7 @@ use crate::classify::Strength;
 use crate::policy::DestinationId;
 use crate::policy::cases::outcome;
 use crate::policy::decision::{Decision, RuleSet};
-use crate::policy::expr::{Condition, DestinationCondition};
+use crate::policy::expr::{Condition, DestinationCondition, Op};
 use crate::policy::set::{Basis, Guard};
 use crate::yaml::Place;
 
@@ -74,22 +74,29 @@ impl Linter<'_> {
             .filter(|d| d.kind.strength() == Strength::Statistical)
             .map(|d| d.name.as_str())
             .collect();
-        let lowest = set.classify.iter().filter(|rule| rule.basis == Basis::Statistical).map(|rule| rule.raise).min();
         for invariant in &set.invariants {
             let named = uncertain.iter().find(|name| self.mentions(&invariant.never, &format!("finding.{name}")));
-            let by_class = lowest.is_some() && (0..set.destinations.len()).any(|i| invariant.never.of(i).reads_class());
-            let on = match (named, by_class) {
-                (Some(name), _) => format!("the detector `{name}`"),
-                (None, true) => "a class that statistical detectors raise".to_owned(),
-                (None, false) => continue,
+            let on = match named {
+                Some(name) => format!("the statistical detector `{name}`"),
+                None if self.rests_on_uncertain_class(&invariant.never) => {
+                    "a class that a statistical detector raises".to_owned()
+                }
+                None => continue,
             };
             let message = format!(
-                "the invariant `{}` rests on {on}, which is statistical: it holds for what is recognised, not for what \
-                 is missed",
+                "the invariant `{}` rests on {on}: it holds for what is recognised, not for what is missed",
                 invariant.id
             );
             self.warnings.add_coded(&invariant.place, "W104", message);
         }
+    }
+
+    /// Whether it speaks of a class up to which a statistical rule raises.
+    fn rests_on_uncertain_class(&self, never: &DestinationCondition) -> bool {
+        let rules = self.set.classify.iter().filter(|rule| rule.basis == Basis::Statistical);
+        let Some(highest) = rules.map(|rule| rule.raise).max() else { return false };
+        let ops = (0..self.set.destinations.len()).flat_map(|i| never.of(i).ops());
+        ops.into_iter().any(|op| matches!(op, Op::Class(_, bound) if *bound <= highest.0))
     }
 
     fn mentions(&self, condition: &DestinationCondition, name: &str) -> bool {
