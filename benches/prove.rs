@@ -20,18 +20,18 @@ const RULES: usize = 200;
 const DESTINATIONS: usize = 20;
 
 fn main() {
-    println!("{RULES} rules, {DESTINATIONS} destinations; peak memory is the process's so far");
-    println!(
+    eprintln!("{RULES} rules, {DESTINATIONS} destinations; peak memory is the process's so far");
+    eprintln!(
         "{:>9} {:>7} {:>9} {:>8} {:>8} {:>8} {:>8}",
         "detectors", "proved", "refuted", "proofs", "diff", "lint", "peak"
     );
     for detectors in [4, 8, 12, 16, 32] {
         let set = set(detectors, 1);
         let (broken, proofs) = timed(|| refutations(&set).len());
-        let (_, compared) = timed(|| diff(&set, &self::set(detectors, 2)));
+        let (_, compared) = timed(|| diff(&set, &without_a_guard(&set)));
         let (_, linted) = timed(|| lint(&set));
         let proved = set.invariants.len() - broken;
-        println!(
+        eprintln!(
             "{detectors:>9} {proved:>7} {broken:>9} {proofs:>6.2} s {compared:>6.2} s {linted:>6.2} s {:>5} MB",
             peak_mb()
         );
@@ -57,6 +57,13 @@ fn set(detectors: usize, seed: u64) -> PolicySet {
             writeln!(text, "  - {{ id: {name}-high, never: 'unknown.{name} && class >= restricted && {external}' }}");
     }
     load(&text)
+}
+
+/// A change as people make it.
+fn without_a_guard(set: &PolicySet) -> PolicySet {
+    let mut changed = set.clone();
+    changed.guards.remove(0);
+    changed
 }
 
 fn load(text: &str) -> PolicySet {
