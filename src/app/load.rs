@@ -58,15 +58,25 @@ pub(super) fn compared_with(folder: &Path, rollout: &Rollout) -> PathBuf {
     folder.join(rollout.compare_with.as_deref().unwrap_or_default())
 }
 
-/// The folders that sets in `folder` compare themselves with: whatever else is wrong there.
-pub(super) fn compare_folders(folder: &Path) -> Vec<PathBuf> {
-    let mut folders = Vec::new();
-    for source in read_policies(folder).unwrap_or_default() {
-        let Ok(root) = parse(&source.file, &source.text) else { continue };
-        let compared = root.get("rollout").and_then(|rollout| rollout.get("compare_with")?.scalar());
-        folders.extend(compared.map(|relative| folder.join(relative)));
+/// What the set in `folder` names elsewhere, whatever else is wrong with it.
+#[derive(Debug, Default)]
+pub(super) struct Elsewhere {
+    /// Folders of sets that it is compared with.
+    pub(super) folders: Vec<PathBuf>,
+    /// Its list of prices.
+    pub(super) prices: Option<PathBuf>,
+}
+
+impl Elsewhere {
+    pub(super) fn of(folder: &Path) -> Self {
+        let sources = read_policies(folder).unwrap_or_default();
+        let compared = |source: &policy::Source| {
+            let root = parse(&source.file, &source.text).ok()?;
+            Some(folder.join(root.get("rollout")?.get("compare_with")?.scalar()?))
+        };
+        let folders = sources.iter().filter_map(compared).collect();
+        Self { folders, prices: policy::price_file(&sources).map(|file| folder.join(&file.path)) }
     }
-    folders
 }
 
 /// Sets with what is built from them.

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::load::{Sets, load_policy, load_set, load_sets, read_pepper};
 use self::load::{anonymous, first_generation};
-pub use self::watch::watch;
+pub use self::watch::Watch;
 use crate::cache::{Flights, Store};
 use crate::classify::difficulty::Estimator;
 use crate::config::{Config, LocalModel};

@@ -11,8 +11,9 @@ use tokio::time::timeout;
 use super::StartError;
 use super::load::{Compiled, budgets, keyring, load_sets};
 use crate::config::Config;
-use crate::govern::{Budget, KeyEntry, Keyring, Spend};
+use crate::govern::{Budget, KeyEntry, Keyring, Price, Spend};
 use crate::pipeline::{Answer, Gateway, Generation, Reload, Trial};
+use crate::policy::PolicySet;
 use crate::record::Records;
 
 /// How long a reload waits for the record.
@@ -101,6 +102,9 @@ async fn replace(gateway: &Gateway, next: Next) -> Result<Vec<String>, StartErro
         let digests = (old.short_digest(), new.short_digest());
         changed.push(format!("policy: `{}` {} to `{}` {}", old.name, digests.0, new.name, digests.1));
     }
+    if changed.is_empty() && prices(&current.policy.set) != prices(&policy.set) {
+        changed.push("prices: the list is another".to_owned());
+    }
     let (old, new) = (described(current.trial.as_ref()), described(trial.as_ref()));
     if old != new {
         changed.push(format!("rollout: {old} to {new}"));
@@ -119,6 +123,11 @@ async fn replace(gateway: &Gateway, next: Next) -> Result<Vec<String>, StartErro
     gateway.generation.store(Arc::new(Generation { policy, trial, keys, entries, ledger }));
     gateway.metrics.policies_loaded(now);
     Ok(changed)
+}
+
+/// They stand in a file that the set's digest does not cover.
+fn prices(set: &PolicySet) -> Vec<Option<Price>> {
+    set.destinations.iter().map(|destination| destination.price).collect()
 }
 
 fn described(trial: Option<&Trial>) -> String {

@@ -13,26 +13,42 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::load::compare_folders;
+use super::load::Elsewhere;
 use crate::config::Config;
 use crate::pipeline::Gateway;
+use crate::policy::WORD_LIST;
 
 /// After a change, nothing may change for so long before files are read: several are often written together.
 const QUIET: Duration = Duration::from_millis(200);
 /// Yet what keeps changing is read after this long.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Reloads whenever the configuration or a policy changes, until it is dropped.
-pub async fn watch(gateway: Arc<Gateway>) {
-    let (tell, mut told) = mpsc::channel(1);
-    // Only the latest watches count; the earlier ones may be of files that are gone.
-    let mut _watching = observe(&gateway, &tell).await;
-    while told.recv().await.is_some() {
-        settle(&mut told).await;
-        // Watched again before it is read: what changes in between is seen.
-        _watching = observe(&gateway, &tell).await;
-        if gateway.reloads.ask().await.is_none() {
-            return;
+/// Notices changes from the moment it is made; so it is made before anything is read.
+pub struct Watch {
+    tell: mpsc::Sender<()>,
+    told: mpsc::Receiver<()>,
+    /// `None` where files cannot be watched.
+    watching: Option<RecommendedWatcher>,
+}
+
+impl Watch {
+    /// Watches what the configuration names.
+    pub fn new(config: &Config) -> Self {
+        let (tell, told) = mpsc::channel(1);
+        Self { watching: observe(config, tell.clone()), tell, told }
+    }
+
+    /// Reloads whenever the configuration or a policy changes, until the gateway stops or this is dropped.
+    pub async fn run(mut self, gateway: Arc<Gateway>) {
+        while self.told.recv().await.is_some() {
+            settle(&mut self.told).await;
+            // Watched anew, for folders may have been replaced, and before it is read: what changes in between is seen.
+            let (watched, tell) = (gateway.clone(), self.tell.clone());
+            let anew = tokio::task::spawn_blocking(move || observe(&watched.config, tell)).await;
+            self.watching = anew.ok().flatten();
+            if gateway.reloads.ask().await.is_none() {
+                return;
+            }
         }
     }
 }
@@ -42,16 +58,12 @@ async fn settle(told: &mut mpsc::Receiver<()>) {
     while let Ok(Ok(Some(()))) = timeout_at(latest, timeout(QUIET, told.recv())).await {}
 }
 
-async fn observe(gateway: &Arc<Gateway>, tell: &mpsc::Sender<()>) -> Option<RecommendedWatcher> {
-    let (gateway, tell) = (gateway.clone(), tell.clone());
-    let started = tokio::task::spawn_blocking(move || Targets::of(&gateway.config).watch(tell)).await;
-    match started.ok()? {
-        Ok(watcher) => Some(watcher),
-        Err(error) => {
-            tracing::warn!(%error, "Files are not watched; SIGHUP and `POST /api/reload` still reload.");
-            None
-        }
+fn observe(config: &Config, tell: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
+    let started = Targets::of(config).watch(tell);
+    if let Err(error) = &started {
+        tracing::warn!(%error, "Files are not watched; SIGHUP and `POST /api/reload` still reload.");
     }
+    started.ok()
 }
 
 /// What is watched.
@@ -68,11 +80,20 @@ impl Targets {
         let policies = config.again().map_or_else(|_| config.policies.clone(), |later| later.policies);
         let mut targets = Self::default();
         targets.add(&config.file);
-        for folder in compare_folders(&policies).iter().chain([&policies]) {
-            targets.add(folder);
-            targets.folders.insert(folder.clone());
+        let compared = targets.add_set(&policies);
+        for folder in compared {
+            targets.add_set(&folder);
         }
         targets
+    }
+
+    /// Adds the folder of a set and its list of prices, and returns what it is compared with.
+    fn add_set(&mut self, folder: &Path) -> Vec<PathBuf> {
+        let Elsewhere { folders, prices } = Elsewhere::of(folder);
+        self.add(folder);
+        self.folders.insert(folder.to_owned());
+        prices.iter().for_each(|file| self.add(file));
+        folders
     }
 
     fn add(&mut self, path: &Path) {
@@ -105,7 +126,7 @@ fn matters(event: &Event, names: &BTreeSet<OsString>) -> bool {
 }
 
 fn is_ours(path: &Path, names: &BTreeSet<OsString>) -> bool {
-    let is_policy = path.extension().is_some_and(|e| e == "yaml" || e == "yml");
+    let is_policy = path.extension().is_some_and(|e| e == "yaml" || e == "yml" || e == WORD_LIST);
     // Kubernetes replaces mounted files by moving the link `..data`.
     let is_mount = path.file_name().is_some_and(|name| name == "..data");
     is_policy || is_mount || path.file_name().is_some_and(|name| names.contains(name))

@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::ConfigArgs;
-use crate::app;
+use crate::app::{self, Watch};
 use crate::pipeline::Gateway;
 
 #[derive(clap::Args)]
@@ -22,7 +22,9 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args) -> Result<ExitCode> {
     log(args.json_logs);
-    let running = app::start(args.config.load()?).await?;
+    let config = args.config.load()?;
+    let watch = Watch::new(&config);
+    let running = app::start(config).await?;
     let generation = running.gateway.generation.load_full();
     let policy = generation.policy.set.short_digest().to_owned();
     tracing::info!(applications = %running.data, operators = %running.operator, policy, "Serving.");
@@ -33,7 +35,7 @@ pub(super) async fn run(args: Args) -> Result<ExitCode> {
         );
     }
     drop(generation);
-    let watching = tokio::spawn(app::watch(running.gateway.clone()));
+    let watching = tokio::spawn(watch.run(running.gateway.clone()));
     serve_until_stopped(&running.gateway).await?;
     watching.abort();
     tracing::info!("Stopping: requests in flight may finish, new ones are refused.");

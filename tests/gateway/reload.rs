@@ -243,6 +243,30 @@ async fn no_answer_kept_under_other_policies_is_served() {
     assert_eq!((ask().await, ask().await), (said("home", "miss"), said("home", "hit")));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn prices_from_a_file_of_their_own_are_read_again_as_well() {
+    let far = Sim::start(Script::text("far"));
+    let list = |input: u32| {
+        let price = format!("{{ input: {input}, output: 2, context: 1000, max_output: 100 }}");
+        format!("source: a contract\ndate: 2026-11-01\nmodels:\n  gpt-4o-mini: {price}\n")
+    };
+    let setup = Setup::new()
+        .policy("region: us, accepts: public, price: { input: 1, output: 2 }", "region: us, accepts: public")
+        .policy_tail(
+            "prices: { source: pinned, file: ../prices.list }
+",
+        );
+    std::fs::write(setup.folder().join("prices.list"), list(1)).unwrap();
+    let gateway = setup.provider("far", &far).provider("home", &far).start().await;
+    let cheap = gateway.ask(&user("hello")).await;
+    gateway.replace("prices.list", &list(1000));
+    let reply = gateway.reload().await;
+    assert_eq!(reply.json()["changed"], json!(["prices: the list is another"]), "{}", reply.text());
+    let dear = gateway.ask(&user("hello")).await;
+    let cost = |reply: &Reply| reply.header("x-ajar-cost").parse::<f64>().unwrap();
+    assert!(cost(&dear) > 100.0 * cost(&cheap), "{} and {}", cost(&dear), cost(&cheap));
+}
+
 /// The digest that `/readyz` of a process shows.
 async fn digest(served: &Served) -> Value {
     let url = format!("http://{}/readyz", served.operator);

@@ -104,6 +104,10 @@ async fn a_canary_decides_within_what_the_set_in_force_permits() {
     assert!(home.saw("\"max_tokens\":7"), "and is held to the caps of the set in force");
     let card = gateway.ask(&user(CARD)).await;
     assert_eq!((card.content().as_str(), card.header("x-ajar-route")), ("home", "cards"), "but lets nobody in");
+    std::fs::write(gateway.folder.path().join("body.json"), user(CARD).to_string()).unwrap();
+    let explained = printed(gateway.folder.path(), &["explain", "--config", "ajar.yaml", "--request", "body.json"]);
+    let digest = regex::Regex::new("[0-9a-f]{12}").unwrap();
+    insta::assert_snapshot!(digest.replace_all(&explained, "[digest]"));
     assert!(!far.saw("4111") && far.connections() == 0);
     let rows = gateway.rows(2).await;
     let tried = gateway.running.gateway.generation.load().trial.as_ref().unwrap().policy.set.digest.clone();

@@ -1,7 +1,10 @@
 //! The explanation as a short tree for a terminal.
 
+use std::cmp::Ordering;
+
 use super::data::{
     BudgetExplanation, DestinationExplanation, DetectorExplanation, Explanation, FindingExplanation, GuardExplanation,
+    RolloutExplanation,
 };
 
 /// Column at which what is said of a heading begins.
@@ -11,26 +14,20 @@ impl Explanation<'_> {
     /// A short tree for a terminal.
     pub fn to_text(&self) -> String {
         let mut tree = Tree::default();
-        tree.heading(
-            "policy",
-            &format!("{} ({})", self.policy.name, &self.policy.digest[..12.min(self.policy.digest.len())]),
-        );
-        if let Some(rollout) = &self.rollout {
-            let other = rollout.would_have["reason"].as_str().unwrap_or("nothing: it failed");
-            tree.heading(
-                "rollout",
-                &format!("{}, decided by the set {}", rollout.mode, rollout.side.replace('_', " ")),
-            );
-            tree.branches(&[format!(
-                "the other set says: {}",
-                self.other_choice().unwrap_or_else(|| other.to_owned())
-            )]);
+        let digest = &self.policy.digest[..12.min(self.policy.digest.len())];
+        tree.heading("policy", &format!("{} ({digest})", self.policy.name));
+        if let Some(RolloutExplanation { mode, side, would_have }) = &self.rollout {
+            tree.heading("rollout", &format!("{mode}, decided by the set {}", side.replace('_', " ")));
+            // What is recorded is of the set on trial; what the one in force said stands in it.
+            let other = if *side == "on_trial" { &would_have["in_force"] } else { would_have };
+            tree.branches(&[format!("the other set says: {}", choice(other))]);
         }
         tree.heading("found", &self.nothing_found());
         tree.branches(&self.found());
         tree.heading("class", &format!("{} ({})", self.class.value, self.class.basis));
         tree.branches(&self.class_rules());
-        tree.heading("guards", &rest(self.guards.iter().filter(|g| !g.applies).map(|g| g.id), "do not apply: "));
+        let idle = &rest(self.guards.iter().filter(|g| !g.applies).map(|g| g.id), "do not apply: ");
+        tree.heading("guards", if self.guards.is_empty() { "none" } else { idle });
         tree.branches(&self.guards.iter().filter(|g| g.applies).map(guard).collect::<Vec<_>>());
         if !self.budgets.is_empty() {
             tree.heading("budgets", "");
@@ -45,13 +42,6 @@ impl Explanation<'_> {
         let verdict = if self.refused { "refused" } else { "because" };
         tree.heading("plan", &format!("{plan} ({verdict}: {})", self.reason));
         tree.text
-    }
-
-    fn other_choice(&self) -> Option<String> {
-        let would = &self.rollout.as_ref()?.would_have;
-        let first = would["plan"].get(0).and_then(|name| name.as_str()).unwrap_or("nobody");
-        let differs = if would["differs"].as_bool()? { "" } else { ", as this one" };
-        Some(format!("{first} ({}){differs}", would["reason"].as_str()?))
     }
 
     fn nothing_found(&self) -> String {
@@ -120,6 +110,15 @@ fn findings(detector: &DetectorExplanation<'_>) -> String {
     }
     let found = detector.findings.iter().map(finding);
     found.collect::<Vec<_>>().join(", ")
+}
+
+/// What a set said, from the record's `would_have`.
+fn choice(said: &serde_json::Value) -> String {
+    let first = said["plan"].get(0).and_then(|name| name.as_str()).unwrap_or("nobody");
+    match said["reason"].as_str() {
+        Some(reason) => format!("{first} ({reason})"),
+        None => "nothing, for trying it failed".to_owned(),
+    }
 }
 
 fn guard(guard: &GuardExplanation<'_>) -> String {
@@ -193,9 +192,16 @@ impl Tree {
         self.text.push('\n');
     }
 
+    /// A line that begins with a space goes on with the one before.
     fn branches(&mut self, lines: &[String]) {
+        let last = lines.iter().rposition(|line| !line.starts_with(' ')).unwrap_or_default();
         for (i, line) in lines.iter().enumerate() {
-            let branch = if i + 1 == lines.len() { "└─" } else { "├─" };
+            let branch = match (line.starts_with(' '), i.cmp(&last)) {
+                (false, Ordering::Less | Ordering::Greater) => "├─",
+                (false, Ordering::Equal) => "└─",
+                (true, Ordering::Less) => "│ ",
+                (true, Ordering::Equal | Ordering::Greater) => "  ",
+            };
             self.text.push_str(&format!("{branch} {}\n", line.trim_end()));
         }
     }
