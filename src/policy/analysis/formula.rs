@@ -10,6 +10,8 @@ use batsat::{Callbacks, ClauseKind, Lit, Solver, SolverInterface, SolverOpts, lb
 
 /// Conflicts after which a question is given up. A policy that people wrote takes a few hundred.
 const MAX_CONFLICTS: u64 = 200_000;
+/// The same where only a smaller case of a thing that is known to exist is looked for.
+const MAX_CONFLICTS_SMALLER: u64 = 1_000;
 
 /// A truth value that depends on the request.
 pub(super) type Formula = Lit;
@@ -113,6 +115,16 @@ impl Formulas {
 
     /// Whether all of `assumed` can be true at once.
     pub(super) fn can_be(&mut self, assumed: &[Formula]) -> Answer {
+        self.search(assumed, MAX_CONFLICTS)
+    }
+
+    /// As [`Formulas::can_be`], but given up sooner.
+    pub(super) fn can_easily_be(&mut self, assumed: &[Formula]) -> Answer {
+        self.search(assumed, MAX_CONFLICTS_SMALLER)
+    }
+
+    fn search(&mut self, assumed: &[Formula], conflicts: u64) -> Answer {
+        self.solver.cb_mut().most = conflicts;
         let answer = self.solver.solve_limited(assumed);
         if answer == lbool::TRUE {
             Answer::Yes
@@ -133,10 +145,11 @@ impl Formulas {
     }
 }
 
-/// Gives up after [`MAX_CONFLICTS`].
+/// Gives up after so many conflicts.
 #[derive(Default)]
 struct Patience {
     learnt: u64,
+    most: u64,
 }
 
 impl Callbacks for Patience {
@@ -149,7 +162,7 @@ impl Callbacks for Patience {
     }
 
     fn stop(&self) -> bool {
-        self.learnt > MAX_CONFLICTS
+        self.learnt > self.most
     }
 }
 

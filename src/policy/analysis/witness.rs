@@ -61,7 +61,8 @@ pub(super) enum Search {
     GivenUp,
 }
 
-/// The request that makes all of `wanted` true and differs least from a harmless one. `more_than` says, for each number
+/// The request that makes all of `wanted` true and differs least from a harmless one, as far as that is easily found.
+/// `more_than` says, for each number
 /// from zero on, whether more facts than that differ.
 pub(super) fn smallest(formulas: &mut Formulas, space: &Space, more_than: &[Formula], wanted: &[Formula]) -> Search {
     let mut assumed = wanted.to_vec();
@@ -72,7 +73,7 @@ pub(super) fn smallest(formulas: &mut Formulas, space: &Space, more_than: &[Form
     }
     for limit in more_than {
         assumed.push(!*limit);
-        if formulas.can_be(&assumed) == Answer::Yes {
+        if formulas.can_easily_be(&assumed) == Answer::Yes {
             break;
         }
         assumed.pop();
