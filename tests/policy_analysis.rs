@@ -123,6 +123,37 @@ fn every_kind_of_change_is_told_with_the_smallest_request_that_shows_it() {
 }
 
 #[test]
+fn every_part_of_a_route_that_chooses_is_compared() {
+    let route = |how: &str| {
+        BASE.replace("order: 9, candidates: [home, eu, us]", &format!("order: 9, candidates: [home, eu, us]{how}"))
+    };
+    let objective = "objective: { minimize: cost, where: { p_ok: 0.8 }, if_unknown: [eu, home]";
+    let old = route(&format!(", {objective} }}"));
+    for how in [
+        String::new(),
+        ", objective: { minimize: cost, where: { p_ok: 0.8 }, if_unknown: [home, eu] }".to_owned(),
+        ", objective: { minimize: cost, where: { p_ok: 0.9 }, if_unknown: [eu, home] }".to_owned(),
+        format!(", {objective}, when_none_meets: refuse }}"),
+        format!(", {objective} }}, needs: {{ ttft_p95: 2s }}"),
+        format!(", {objective} }}, on_empty: {{ refuse: nobody }}"),
+        format!(", {objective} }}, preference: ignore"),
+    ] {
+        let changes = changes(&old, &route(&how));
+        let ids: Vec<&str> = changes.iter().map(|change| change.id.as_str()).collect();
+        assert_eq!(ids, ["chooses/rest/rest"], "{how}");
+    }
+}
+
+#[test]
+fn a_guess_or_a_price_that_changes_is_told() {
+    let old = format!("{BASE}estimators: {{ eu: {{ assumed: 0.9 }} }}\n");
+    let new = old
+        .replace("assumed: 0.9", "assumed: 0.7")
+        .replace("region: us, accepts: internal, usd_per_1k: 1", "region: us, accepts: internal, usd_per_1k: 2");
+    insta::assert_snapshot!(told(&changes(&old, &new)));
+}
+
+#[test]
 fn what_only_restricts_widens_nothing() {
     let new = BASE
         .replace("accepts: internal, usd_per_1k: 1 }\n  us:", "accepts: public, usd_per_1k: 1 }\n  us:")

@@ -2,8 +2,10 @@
 
 use super::diff::Change;
 use crate::classify::DetectorKind;
+use crate::govern::Price;
 use crate::policy::PolicySet;
-use crate::policy::set::{Boundary, Budget, Destination, Route};
+use crate::policy::cases::DEFAULT_TOKENS;
+use crate::policy::set::{Boundary, Budget, Destination};
 
 /// Definitions that differ in ways that no request shows.
 pub(super) fn compare(old: &PolicySet, new: &PolicySet) -> Vec<Change> {
@@ -17,6 +19,10 @@ pub(super) fn compare(old: &PolicySet, new: &PolicySet) -> Vec<Change> {
         let known = old.detectors.iter().find(|known| known.name == detector.name);
         changes.extend(known.and_then(|known| redefined(&detector.name, &known.kind, &detector.kind)));
         changes.extend(relabelled(&detector.name, old, new));
+    }
+    for destination in &new.destinations {
+        changes.extend(reestimated(&destination.name, old, new));
+        changes.extend(repriced(&destination.name, old, new));
     }
     for budget in &new.budgets {
         let known = old.budgets.iter().find(|known| known.id == budget.id);
@@ -79,6 +85,27 @@ fn relabelled(name: &str, old: &PolicySet, new: &PolicySet) -> Option<Change> {
     Some(Change { id: format!("relabels/{name}"), widens: true, message, request: None })
 }
 
+/// A guess only chooses.
+fn reestimated(name: &str, old: &PolicySet, new: &PolicySet) -> Option<Change> {
+    let guess = |set: &PolicySet| set.assumed_quality(set.destination_named(name)?);
+    let (before, after) = (guess(old), guess(new));
+    let told = |guess: Option<f64>| guess.map_or("nothing".to_owned(), |guess| guess.to_string());
+    let message = format!("p_ok of `{name}` is assumed to be {} instead of {}", told(after), told(before));
+    (before != after).then(|| Change { id: format!("estimates/{name}"), widens: false, message, request: None })
+}
+
+/// A price says what something costs, not what may be spent.
+fn repriced(name: &str, old: &PolicySet, new: &PolicySet) -> Option<Change> {
+    let price = |set: &PolicySet| set.destination_named(name).and_then(|id| set.destination(id).price);
+    let (before, after) = (price(old)?, price(new)?);
+    let message = format!("the price of `{name}` is another: {} instead of {}", usual(after), usual(before));
+    (before != after).then(|| Change { id: format!("prices/{name}"), widens: false, message, request: None })
+}
+
+fn usual(price: Price) -> String {
+    format!("${} for {DEFAULT_TOKENS} tokens in and out", price.worst_case(DEFAULT_TOKENS, DEFAULT_TOKENS))
+}
+
 fn rebudgeted(old: &Budget, new: &Budget) -> Option<Change> {
     let id = format!("rebudgets/{}", new.id);
     if (&old.per, old.window) != (&new.per, new.window) {
@@ -90,19 +117,6 @@ fn rebudgeted(old: &Budget, new: &Budget) -> Option<Change> {
     }
     let message = format!("the budget `{}` allows ${} instead of ${}", new.id, new.limit.as_usd(), old.limit.as_usd());
     Some(Change { id, widens: new.limit > old.limit, message, request: None })
-}
-
-/// Whether two routes choose alike.
-pub(super) fn same_choice(old_set: &PolicySet, old: &Route, new_set: &PolicySet, new: &Route) -> bool {
-    candidates(old_set, old) == candidates(new_set, new)
-}
-
-/// Whom a route may choose, and how.
-pub(super) fn candidates(set: &PolicySet, route: &Route) -> String {
-    let names: Vec<&str> = route.candidates.iter().map(|id| set.destination(*id).name.as_str()).collect();
-    let objective = route.objective.as_ref().map(|objective| format!(" by {objective}"));
-    let ignoring = if route.honour_preference { "" } else { ", whatever the client prefers" };
-    format!("{}{}{ignoring}", names.join(", then "), objective.unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use super::encode::Cause;
 use super::formula::Formula;
 use super::witness::Search;
 use super::{Analysis, definitions};
+use crate::policy::explain::choice;
 use crate::policy::set::{Boundary, Guard, Transform};
 use crate::policy::{DestinationId, PolicySet};
 
@@ -167,15 +168,18 @@ impl Diff<'_> {
     fn routes(&mut self) {
         for (i, old) in self.old.routes.iter().enumerate() {
             for (j, new) in self.new.routes.iter().enumerate() {
-                if definitions::same_choice(self.old, old, self.new, new) {
+                let (before, after) = (choice(self.old, old), choice(self.new, new));
+                if before == after {
                     continue;
                 }
                 let taken = [self.analysis.encoded[OLD].routes[i], self.analysis.encoded[NEW].routes[j]];
                 let search = self.analysis.find(&taken);
-                let (before, after) = (definitions::candidates(self.old, old), definitions::candidates(self.new, new));
                 let sentence = match old.id == new.id {
                     true => {
-                        format!("takes the route `{}`, which now chooses otherwise: {before} became {after}", old.id)
+                        format!(
+                            "takes the route `{}`, which now chooses otherwise: `{before}` became `{after}`",
+                            old.id
+                        )
                     }
                     false => format!("takes the route `{}` ({after}) instead of `{}` ({before})", new.id, old.id),
                 };

@@ -13,6 +13,7 @@ pub use data::{
     Explanation, FindingExplanation, GuardExplanation, RolloutExplanation, RouteExplanation, RuleExplanation,
     StepExplanation, explain,
 };
+pub(in crate::policy) use reasons::choice;
 pub use summary::{
     ClassSummary, DestinationSummary, DetectorVerdict, GainExplanation, PolicyName, Summary, barrier, summarize,
 };

@@ -176,6 +176,17 @@ pub(super) fn objective(set: &PolicySet, route: &Route) -> String {
     words
 }
 
+/// Whom a route may choose and how, in words: routes that choose alike say the same.
+pub(in crate::policy) fn choice(set: &PolicySet, route: &Route) -> String {
+    let mut words = vec![names(set, &route.candidates)];
+    words.extend(route.objective.is_some().then(|| objective(set, route)));
+    words.extend(route.cascade.as_ref().map(|steps| cascade(set, steps)));
+    words.extend(route.ttft.map(|limit| format!("none that takes longer than {limit:?} to begin")));
+    words.extend((!route.honour_preference).then(|| "whatever the client prefers".to_owned()));
+    words.extend((!route.on_empty.is_empty()).then(|| format!("else refused as `{}`", route.on_empty)));
+    words.join("; ")
+}
+
 /// In which order a cascade asks, in words.
 pub(super) fn cascade(set: &PolicySet, cascade: &Cascade) -> String {
     let start = &set.destination(cascade.start).name;

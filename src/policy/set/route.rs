@@ -1,6 +1,5 @@
 //! How one of those who are permitted is chosen.
 
-use std::fmt;
 use std::time::Duration;
 
 use super::DestinationId;
@@ -47,23 +46,6 @@ pub struct Objective {
     pub if_unknown: IfUnknown,
     /// Whether to refuse when nobody meets it, rather than to take the best.
     pub refuse_below: bool,
-}
-
-/// "lowest cost where p_ok ≥ 0.85"
-impl fmt::Display for Objective {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.goal {
-            Goal::MinimizeCost => "lowest cost",
-            Goal::MaximizeQuality => "highest p_ok",
-        })?;
-        let p_ok = self.min_p_ok.map(|min| format!("p_ok ≥ {min}"));
-        let cost = self.max_cost.map(|max| format!("cost ≤ ${max}"));
-        let conditions: Vec<String> = p_ok.into_iter().chain(cost).collect();
-        match conditions.is_empty() {
-            true => Ok(()),
-            false => write!(f, " where {}", conditions.join(" and ")),
-        }
-    }
 }
 
 /// What an objective does where nobody knows how good the local candidate is.

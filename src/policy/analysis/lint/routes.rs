@@ -1,8 +1,8 @@
 //! Routes: W101, W107, W110, W112.
 
-use super::super::definitions::same_choice;
 use super::super::formula::Formula;
 use super::Linter;
+use crate::policy::explain::choice;
 use crate::policy::set::Boundary;
 use crate::policy::vocabulary::Trust;
 
@@ -106,7 +106,7 @@ impl Linter<'_> {
         let special = self.never(&[one, !other]);
         if special
             || self.idle.contains(&routes[earlier].place)
-            || same_choice(self.set, &routes[earlier], self.set, &routes[later])
+            || choice(self.set, &routes[earlier]) == choice(self.set, &routes[later])
         {
             return None;
         }
