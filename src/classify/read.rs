@@ -162,6 +162,7 @@ impl Reader<'_> {
             list.push(Seen { detector, entity, span, encoding });
         } else {
             self.reading.truncated |= certain;
+            self.reading.blind |= !certain;
         }
     }
 }

@@ -177,7 +177,8 @@ impl Scanner {
 
     fn scan_joint(&self, scope: &str, joint: &Joint, collector: &mut Collector) {
         let reading = self.reading(scope, &joint.text);
-        collector.blind |= reading.blind;
+        // Of findings that were left out nobody knows whether they lie across parts.
+        collector.blind |= reading.blind || reading.truncated;
         for seen in &reading.seen {
             if let Some((part, span)) = joint.place(&seen.span) {
                 collector.add(part, &Seen { span, encoding: Encoding::Split, ..seen.clone() });
@@ -251,6 +252,8 @@ impl Collector {
             self.add(part, seen);
         }
         let room = MAX_FINDINGS - self.in_context.len();
+        // What is left out might have counted, had the request spoken of it.
+        self.blind |= reading.in_context.len() > room;
         self.in_context.extend(reading.in_context.iter().take(room).map(|seen| finding(part, seen)));
     }
 
@@ -318,6 +321,20 @@ mod tests {
 
     use super::super::normalise::MAX_BYTES;
     use super::*;
+
+    #[test]
+    fn candidates_beyond_what_is_kept_are_unknown_and_not_absent() {
+        let checksum = |name: &str, recognizer: &str| {
+            let kind = DetectorKind::Checksum(Recognizer::parse(recognizer).into_iter().collect());
+            DetectorSpec { name: name.to_owned(), kind }
+        };
+        let scanner = Scanner::new(&[checksum("dutch", "nl_bsn"), checksum("brazilian", "br_cpf")]);
+        let user = |text: &'static str| Part { source: Source::User, text: text.into() };
+        let mut parts = vec![user("what follows are a cpf and others")];
+        parts.extend((0..MAX_FINDINGS).map(|_| user("111222333")));
+        parts.push(user("52998224725"));
+        assert_ne!(scanner.scan(&parts).results[1].truth, Truth::False);
+    }
 
     fn scanner() -> Scanner {
         let spec = |name: &str, kind| DetectorSpec { name: name.to_owned(), kind };
