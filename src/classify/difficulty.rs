@@ -11,6 +11,7 @@
 use std::borrow::Cow;
 
 use super::Gain;
+use super::artefact::{Malformed, Reader};
 
 /// The version of features and format; an artefact of another is refused.
 pub const VERSION: u32 = 1;
@@ -97,7 +98,7 @@ impl Estimator {
         if version != VERSION {
             return Err(ArtefactError::Version(version));
         }
-        let parameters = reader.parameters()?;
+        let parameters = read_parameters(&mut reader)?;
         let head = bytes.len() - reader.0.len();
         if reader.0.len() != BUCKETS * BUCKET_BYTES {
             return Err(ArtefactError::Malformed);
@@ -188,38 +189,21 @@ pub fn sublinear(count: u32) -> f64 {
     if count == 1 { 1.0 } else { 1.0 + f64::from(count).ln() }
 }
 
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, length: usize) -> Result<&'a [u8], ArtefactError> {
-        let (taken, rest) = self.0.split_at_checked(length).ok_or(ArtefactError::Malformed)?;
-        self.0 = rest;
-        Ok(taken)
+impl From<Malformed> for ArtefactError {
+    fn from(_: Malformed) -> Self {
+        Self::Malformed
     }
+}
 
-    fn four(&mut self) -> Result<[u8; 4], ArtefactError> {
-        self.take(4)?.try_into().map_err(|_| ArtefactError::Malformed)
+fn read_parameters(reader: &mut Reader<'_>) -> Result<Parameters, Malformed> {
+    let provenance = reader.text()?;
+    let mut shapes = [[0.0; 3]; SHAPES];
+    for number in shapes.iter_mut().flatten() {
+        *number = reader.f32()?;
     }
-
-    fn u32(&mut self) -> Result<u32, ArtefactError> {
-        self.four().map(u32::from_le_bytes)
-    }
-
-    fn f32(&mut self) -> Result<f32, ArtefactError> {
-        self.four().map(f32::from_le_bytes)
-    }
-
-    fn parameters(&mut self) -> Result<Parameters, ArtefactError> {
-        let length = self.u32()? as usize;
-        let provenance = String::from_utf8(self.take(length)?.to_vec()).map_err(|_| ArtefactError::Malformed)?;
-        let mut shapes = [[0.0; 3]; SHAPES];
-        for number in shapes.iter_mut().flatten() {
-            *number = self.f32()?;
-        }
-        let weight_step = self.f32()?;
-        let (calibration, min_known) = ([self.f32()?, self.f32()?], [self.f32()?, self.f32()?]);
-        Ok(Parameters { provenance, shapes, weight_step, calibration, min_known })
-    }
+    let weight_step = reader.f32()?;
+    let (calibration, min_known) = ([reader.f32()?, reader.f32()?], [reader.f32()?, reader.f32()?]);
+    Ok(Parameters { provenance, shapes, weight_step, calibration, min_known })
 }
 
 // === Features ===

@@ -1,5 +1,6 @@
 //! Request parts to signals: what detectors found, and how hard the request looks. Pure: no I/O, no clock.
 
+mod artefact;
 mod decode;
 mod detect;
 pub mod difficulty;

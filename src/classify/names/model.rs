@@ -10,6 +10,7 @@ use super::Entity;
 use super::chain::{LABELS, Row, Transitions, WIDTH};
 use super::features::{COUNT, Features};
 use super::lexicon::Lexicon;
+use crate::classify::artefact::{Malformed, Reader};
 
 /// The version of features and format; an artefact of another is refused.
 pub const VERSION: u32 = 1;
@@ -131,7 +132,7 @@ impl Model {
         let mut body = Vec::new();
         let unfolded = DeflateDecoder::new(head.0).take(MAX_UNFOLDED).read_to_end(&mut body);
         unfolded.map_err(|_| ArtefactError::Malformed)?;
-        Reader(&body).model()
+        Ok(read_model(Reader(&body))?)
     }
 }
 
@@ -146,67 +147,46 @@ fn deflate(body: &[u8]) -> Vec<u8> {
     encoder.write_all(body).and_then(|()| encoder.finish()).unwrap_or_default()
 }
 
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, length: usize) -> Result<&'a [u8], ArtefactError> {
-        let (taken, rest) = self.0.split_at_checked(length).ok_or(ArtefactError::Malformed)?;
-        self.0 = rest;
-        Ok(taken)
+impl From<Malformed> for ArtefactError {
+    fn from(_: Malformed) -> Self {
+        Self::Malformed
     }
+}
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], ArtefactError> {
-        self.take(N)?.try_into().map_err(|_| ArtefactError::Malformed)
+fn read_model(mut body: Reader<'_>) -> Result<Model, Malformed> {
+    let provenance = body.text()?;
+    let step = body.f32()?;
+    let start = read_row(&mut body)?;
+    let mut from = [[0.0; WIDTH]; WIDTH];
+    for row in &mut from {
+        *row = read_row(&mut body)?;
     }
+    let words = body.u32()? as usize;
+    let words = (0..words).map(|_| Ok((body.u32()?, body.u16()?))).collect::<Result<_, _>>()?;
+    let table = read_table(body)?;
+    Ok(Model { provenance, table, step, start, from, words })
+}
 
-    fn u16(&mut self) -> Result<u16, ArtefactError> {
-        self.array().map(u16::from_le_bytes)
+fn read_row(body: &mut Reader<'_>) -> Result<Row, Malformed> {
+    let mut row = [0.0; WIDTH];
+    for score in &mut row {
+        *score = body.f32()?;
     }
+    Ok(row)
+}
 
-    fn u32(&mut self) -> Result<u32, ArtefactError> {
-        self.array().map(u32::from_le_bytes)
+/// All that is left.
+fn read_table(mut body: Reader<'_>) -> Result<Vec<Weights>, Malformed> {
+    let bits = body.u32()?;
+    if bits > MAX_BITS {
+        return Err(Malformed);
     }
-
-    fn f32(&mut self) -> Result<f32, ArtefactError> {
-        let number = f32::from_le_bytes(self.array()?);
-        if number.is_finite() { Ok(number) } else { Err(ArtefactError::Malformed) }
+    let mut table = vec![Weights::default(); 1 << bits];
+    while !body.0.is_empty() {
+        let row = body.u32()? as usize;
+        let check = body.u16()?;
+        let labels = body.array::<LABELS>()?.map(|weight| weight as i8);
+        *table.get_mut(row).ok_or(Malformed)? = Weights { check, labels };
     }
-
-    fn row(&mut self) -> Result<Row, ArtefactError> {
-        let mut row = [0.0; WIDTH];
-        for score in &mut row {
-            *score = self.f32()?;
-        }
-        Ok(row)
-    }
-
-    fn model(mut self) -> Result<Model, ArtefactError> {
-        let length = self.u32()? as usize;
-        let provenance = String::from_utf8(self.take(length)?.to_vec()).map_err(|_| ArtefactError::Malformed)?;
-        let step = self.f32()?;
-        let start = self.row()?;
-        let mut from = [[0.0; WIDTH]; WIDTH];
-        for row in &mut from {
-            *row = self.row()?;
-        }
-        let words = self.u32()? as usize;
-        let words = (0..words).map(|_| Ok((self.u32()?, self.u16()?))).collect::<Result<_, _>>()?;
-        let table = self.table()?;
-        Ok(Model { provenance, table, step, start, from, words })
-    }
-
-    fn table(&mut self) -> Result<Vec<Weights>, ArtefactError> {
-        let bits = self.u32()?;
-        if bits > MAX_BITS {
-            return Err(ArtefactError::Malformed);
-        }
-        let mut table = vec![Weights::default(); 1 << bits];
-        while !self.0.is_empty() {
-            let row = self.u32()? as usize;
-            let check = self.u16()?;
-            let labels = self.array::<LABELS>()?.map(|weight| weight as i8);
-            *table.get_mut(row).ok_or(ArtefactError::Malformed)? = Weights { check, labels };
-        }
-        Ok(table)
-    }
+    Ok(table)
 }
