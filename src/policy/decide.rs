@@ -61,21 +61,17 @@ pub struct Inputs<'a> {
 /// Decides. Pure, total, and without allocation.
 pub fn decide(set: &PolicySet, inputs: &Inputs<'_>) -> Decision {
     let mut decider = Decider::new(set, inputs);
-    decider.classify();
-    decider.ceilings();
-    let (blocked, exhausted) = (decider.guards(), decider.budgets());
-    decider.conclude(blocked.or(exhausted))
+    let refusal = decider.restrictions();
+    decider.conclude(refusal)
 }
 
 /// Decides within what another set decided about the same request: nobody is let in that `bounds` keep out, and what
 /// they ask for is asked for as well.
 pub fn decide_within(set: &PolicySet, inputs: &Inputs<'_>, bounds: &Bounds) -> Decision {
     let mut decider = Decider::new(set, inputs);
-    decider.classify();
-    decider.ceilings();
-    let (blocked, exhausted) = (decider.guards(), decider.budgets());
+    let refusal = decider.restrictions();
     decider.keep_within(bounds);
-    decider.conclude(blocked.or(exhausted))
+    decider.conclude(refusal)
 }
 
 struct Decider<'a> {
@@ -109,10 +105,19 @@ impl<'a> Decider<'a> {
         Self { set, inputs, decision, all, reprice: 1.0 }
     }
 
-    fn conclude(mut self, blocked: Option<Refusal>) -> Decision {
+    /// Everything that restricts; returns the refusal of a rule that refuses altogether. Budgets are climbed even where a
+    /// guard has refused, for a sink that one of them shuts stays shut.
+    fn restrictions(&mut self) -> Option<Refusal> {
+        self.classify();
+        self.ceilings();
+        let (blocked, exhausted) = (self.guards(), self.budgets());
+        blocked.or(exhausted)
+    }
+
+    fn conclude(mut self, refusal: Option<Refusal>) -> Decision {
         self.decision.permitted = self.permitted();
         self.constraints();
-        self.choose(blocked);
+        self.choose(refusal);
         self.decision
     }
 
