@@ -137,11 +137,15 @@ impl Nationals {
                 room.iter_mut().zip(group).for_each(|(digit, byte)| *digit = byte - b'0');
                 length += group.len();
                 let span = groups[first].start..groups[last].end;
-                for (national, valid) in &self.by_length[length] {
-                    if !valid(&digits[..length]) || !is_bounded(text, &span) {
+                let candidates = &self.by_length[length];
+                if candidates.is_empty() || !is_bounded(text, &span) {
+                    continue;
+                }
+                let whole = last - first + 1 == groups.len();
+                for (national, valid) in candidates {
+                    if !valid(&digits[..length]) {
                         continue;
                     }
-                    let whole = last - first + 1 == groups.len();
                     let (sure, tidy) = national.is_written(text, &span, last == first);
                     if tidy || whole {
                         judge(text, national, span.clone(), sure || national.strong, found);
