@@ -28,12 +28,13 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
 
 fn counted(set: &PolicySet) -> String {
     format!(
-        "set `{}` {}, {} destinations, {} guards, {} routes, {} tests passed",
+        "set `{}` {}, {} destinations, {} guards, {} routes, {} invariants proved, {} tests passed",
         set.name,
         set.short_digest(),
         set.destinations.len(),
         set.guards.len(),
         set.routes.len(),
+        set.invariants.len(),
         set.cases.len(),
     )
 }
