@@ -5,11 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
+use super::WIDENS;
 use crate::app;
 use crate::policy::analysis::{self, Change};
-
-/// What the exit code says where a change lets more through.
-const WIDENS: u8 = 2;
 
 #[derive(clap::Args)]
 pub(in crate::cli) struct Args {

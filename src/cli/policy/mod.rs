@@ -16,6 +16,9 @@ use super::ConfigArgs;
 use crate::app;
 use crate::policy::PolicySet;
 
+/// The exit code where a change lets more through.
+const WIDENS: u8 = 2;
+
 #[derive(Subcommand)]
 pub(super) enum Action {
     /// Run the tests of a set, and with `--mutate` look for tests that are missing.

@@ -8,13 +8,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
 
+use super::WIDENS;
 use crate::app::{self, Sets};
 use crate::cli::ConfigArgs;
 use crate::policy::PolicySet;
 use crate::record::{Pair, Promotion, Records};
-
-/// What a script sees where the set lets more through.
-const WIDENS: u8 = 2;
 
 #[derive(clap::Args)]
 pub(in crate::cli) struct Args {

@@ -22,16 +22,13 @@ impl Linter<'_> {
     fn without_estimate(&mut self, route: &Route) {
         let set = self.set;
         let Some(wanted) = route.objective.as_ref().and_then(|objective| objective.min_p_ok) else { return };
-        let estimated = |id| {
-            let estimator = set.estimators.iter().find(|estimator| estimator.destination == id);
-            estimator.is_some_and(|estimator| estimator.artifact.is_some() || estimator.assumed.is_some())
-        };
-        let unknown = route.candidates.iter().filter(|id| !estimated(**id));
+        // An artefact says nothing yet: only a guess gives a chance.
+        let unknown = route.candidates.iter().filter(|id| set.assumed_quality(**id).is_none());
         let names: Vec<String> = unknown.map(|id| format!("`{}`", set.destination(*id).name)).collect();
         if !names.is_empty() {
             let message = format!(
-                "the route `{}` wants a p_ok of {wanted}, and nothing says how good {} is; give an estimator its \
-                 `artifact`, or state a guess as `assumed`",
+                "the route `{}` wants a p_ok of {wanted}, and nothing says how good {} is; state a guess, as \
+                 in `estimators: {{ name: {{ assumed: 0.8 }} }}`",
                 route.id,
                 names.join(", ")
             );
