@@ -1,6 +1,7 @@
 # What can be done here; `make` lists it.
 MODEL := smollm2-135m
-PROFILE := --release
+# Where cargo builds.
+BUILT := $(or $(CARGO_TARGET_DIR),target)
 # What is fuzzed, and for how long: see the targets in fuzz/Cargo.toml.
 TARGET := policy_file
 SECONDS := 600
@@ -18,19 +19,22 @@ deps: ## install the Debian packages that the build needs, if missing
 
 # The build is not quiet: the first one compiles llama.cpp, and minutes of silence look like a hang.
 models: deps ## fetch the small default model, if missing
-	cargo build $(PROFILE) --locked --bin ajar
-	cargo run $(PROFILE) --quiet --locked -- models pull $(MODEL)
+	cargo build --release --locked --bin ajar
+	cargo run --release --quiet --locked -- models pull $(MODEL)
 
-demo: models ## show the gateway at work: a local model, a simulated closed one, a dozen prompts
-	cargo build --release --locked --example demo
+# Program and example are built at once: one after the other they would not share features, and llama.cpp would be
+# compiled twice. So are the tests and the program that fetches their model.
+demo: deps ## show the gateway at work: a local model, a simulated closed one, a dozen prompts
+	cargo build --release --locked --bin ajar --example demo
+	$(BUILT)/release/ajar models pull $(MODEL)
 	cargo run --release --quiet --locked --example demo
 
 run: models ## serve with config/ajar.yaml
 	cargo run --release --quiet -- serve --config config/ajar.yaml
 
-# Tests build the crate unoptimised anyway: fetching the model must not build it a second time.
-test: PROFILE :=
-test: models ## run all tests, the official SDKs' included
+test: deps ## run all tests, the official SDKs' included
+	cargo test --locked --no-run
+	$(BUILT)/debug/ajar models pull $(MODEL)
 	scripts/sdk-venv.sh
 ifeq ($(NEXTEST),yes)
 	cargo nextest run --locked --profile $(if $(CI),ci,default)
