@@ -4,6 +4,7 @@
 //! authenticate ─► understand (read, decode, classify, decide) ─► look up ─► dispatch ─► encode ─► respond ─► record
 //! ```
 
+mod conversation;
 mod dispatching;
 mod dry_run;
 mod encode;
