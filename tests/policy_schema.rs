@@ -76,6 +76,7 @@ detectors:
   f: { kind: dictionary, words: [w], zzz: 1 }
 baseline: [{ id: a, class: low, when: finding.a, zzz: 1 }]
 classify: [{ id: a, raise: high, when: finding.a, zzz: 1 }]
+conversations: { by: [header], zzz: 1 }
 destinations:
   home: { via: embedded, model: m, boundary: host, price: { input: 1, output: 1, zzz: 1 }, zzz: 1 }
 declassify: [{ id: a, up_to: high, to: low, zzz: 1 }]
@@ -99,12 +100,13 @@ tests: [{ name: a, expect: { zzz: 1 }, zzz: 1 }]
 "#;
 
 /// How messages call the maps that the schema calls by these names.
-const CALLED: [(&str, &str); 28] = [
+const CALLED: [(&str, &str); 29] = [
     ("PolicyFile", "a policy file"),
     ("Attribute", "an attribute"),
     ("Detector", "a detector"),
     ("Baseline", "a baseline"),
     ("ClassRule", "a classify rule"),
+    ("Conversations", "`conversations`"),
     ("Destination", "a destination"),
     ("Price", "a price"),
     ("Declassify", "a declassify rule"),
@@ -180,6 +182,7 @@ detectors:
   b: { kind: pattern, set: zzz }
   c: { kind: zzz }
   d: { kind: dictionary, words: [w], case: zzz }
+conversations: { by: [zzz] }
 destinations:
   home: { via: embedded, model: m, boundary: host }
   other: { via: embedded, model: m, boundary: zzz, store: zzz, scope: zzz }

@@ -303,6 +303,19 @@ pub(super) fn keyring(config: &Config, previous: Option<&Keyring>) -> Result<Key
     })
 }
 
+/// The secret under which conversations are known: made of the pepper, so that it outlives the process where there is one.
+///
+/// # Errors
+/// When there is neither a pepper nor randomness.
+pub(super) fn conversation_secret(config: &Config) -> Result<[u8; 32], StartError> {
+    let pepper = match read_pepper(&config.pepper) {
+        Ok(pepper) => pepper,
+        // Keys that need it were refused before.
+        Err(_) => Pepper::generate().map_err(|error| StartError::Pepper(error.to_string()))?,
+    };
+    Ok(pepper.derive("ajar conversations v1"))
+}
+
 /// Whom requests without a key count as.
 pub(super) fn anonymous(config: &Config) -> Subject {
     Subject {
