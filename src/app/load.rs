@@ -216,7 +216,8 @@ fn check_detector(detector: &DetectorSpec, place: &Place, problems: &mut Problem
         DetectorKind::Checksum(_)
         | DetectorKind::Pattern(_)
         | DetectorKind::Label { .. }
-        | DetectorKind::Dictionary { .. } => {}
+        | DetectorKind::Dictionary { .. }
+        | DetectorKind::Language { .. } => {}
         DetectorKind::Model(spec) if spec.model == names::NAME => {
             for (entity, _) in spec.thresholds.iter().filter(|(entity, _)| names::Entity::parse(entity).is_none()) {
                 let hint = did_you_mean(entity, names::Entity::NAMES);

@@ -66,6 +66,10 @@ fn redefined(name: &str, old: &DetectorKind, new: &DetectorKind) -> Option<Chang
             DetectorKind::Dictionary { words: old, as_written: old_case },
             DetectorKind::Dictionary { words: new, as_written: new_case },
         ) => (old_case == new_case || !new_case) && old.iter().all(|known| new.contains(known)),
+        // Fewer languages that pass are more that are found.
+        (DetectorKind::Language { usual: old }, DetectorKind::Language { usual: new }) => {
+            new.iter().all(|usual| old.contains(usual))
+        }
         _ => false,
     };
     let message = match grows {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 
 use super::{Condition, Dollars, Span};
-use crate::classify::{PatternSet, Recognizer};
+use crate::classify::{Language, PatternSet, Recognizer};
 use crate::policy::set::{KnownBy, Transform};
 
 /// An attribute: `one_of` for a word, `cells` for a number. Without a default, one that is absent is unknown.
@@ -82,6 +82,12 @@ pub enum Detector {
         header: Option<String>,
         /// An attribute of the key, without `key.`: found where it is not `none`.
         key: Option<String>,
+    },
+    /// Prose in another language than people use here: a statistical finding, and unknown where a long text is in none.
+    Language {
+        /// The usual languages, two letters each.
+        #[schemars(extend("items" = { "type": "string", "enum": Language::NAMES.as_slice() }))]
+        languages: Vec<String>,
     },
     /// What a model recognises: a statistical finding. Loads only in a build that can run the model.
     Model {
