@@ -473,7 +473,7 @@ mod tests {
     #[test]
     fn a_paragraph_within_a_long_text_is_found_and_its_place_told() {
         let english = SENTENCES[0].1.join(" ");
-        let (french, filler) = (SENTENCES[2].1[0], vec![english.as_str(); 6].join("\n\n"));
+        let (french, filler) = (SENTENCES[2].1[0], [english.as_str(); 6].join("\n\n"));
         let text = format!("{filler}\n\n{french}\n\n{filler}");
         let foreign = only(&["en"]).look(&text);
         assert_eq!(foreign.len(), 1, "{foreign:?}");
