@@ -17,8 +17,8 @@ use ajar::policy::facts::{RequestFacts, facts};
 use ajar::policy::rollout::{Bounds, Counterparts};
 use ajar::policy::vocabulary::Fact;
 use ajar::policy::{
-    Decision, DestinationId, DestinationState, Facts, Inputs, Outcome, PolicySet, Source, Transform, TransformSet,
-    decide, decide_within, load, load::read,
+    Class, Decision, DestinationId, DestinationState, Facts, Floor, Inputs, Outcome, PolicySet, Source, Transform,
+    TransformSet, decide, decide_within, load, load::read,
 };
 use ajar::yaml::Problems;
 use proptest::prelude::*;
@@ -246,10 +246,16 @@ struct Asked {
     gain: Option<f64>,
     used: Vec<f64>,
     costs: Vec<Option<u64>>,
+    /// What the conversation rose to.
+    before: Option<u8>,
     able: TransformSet,
 }
 
 impl Asked {
+    fn floor(&self) -> Option<Floor> {
+        self.before.map(|class| Floor::of(Class(class)))
+    }
+
     fn facts(&self, set: &PolicySet) -> Facts {
         let request = RequestFacts {
             findings: &self.findings,
@@ -279,7 +285,7 @@ impl Asked {
         let states: Vec<DestinationState> = (costs.take(set.destinations.len()))
             .map(|cost| DestinationState { worst_case: cost.map(MicroUsd), ..DestinationState::default() })
             .collect();
-        decide(set, &Inputs { facts, states: &states, preference: None, able: self.able })
+        decide(set, &Inputs { facts, states: &states, floor: self.floor(), preference: None, able: self.able })
     }
 
     /// What `set` decides as a canary beside another set.
@@ -289,7 +295,7 @@ impl Asked {
             .map(|cost| DestinationState { worst_case: cost.map(MicroUsd), ..DestinationState::default() })
             .collect();
         let facts = self.facts(set);
-        let inputs = Inputs { facts: &facts, states: &states, preference: None, able: self.able };
+        let inputs = Inputs { facts: &facts, states: &states, floor: self.floor(), preference: None, able: self.able };
         decide_within(set, &inputs, bounds)
     }
 }
@@ -309,8 +315,8 @@ fn asked() -> impl Strategy<Value = Asked> {
     );
     let used = prop::collection::vec(0.0..1.3, MOST_BUDGETS);
     let costs = prop::collection::vec(prop::option::of(0..1_500_000u64), 1..4);
-    (facts, used, costs, 0..16u8).prop_map(
-        |((findings, app, team, label, region, image, tokens, gain), used, costs, able)| Asked {
+    (facts, used, costs, prop::option::of(0..CLASSES.len() as u8), 0..16u8).prop_map(
+        |((findings, app, team, label, region, image, tokens, gain), used, costs, before, able)| Asked {
             findings,
             attributes: BTreeMap::from([
                 ("key.app".into(), app.into()),
@@ -323,6 +329,7 @@ fn asked() -> impl Strategy<Value = Asked> {
             gain,
             used,
             costs,
+            before,
             able: TransformSet(able),
         },
     )
@@ -413,6 +420,18 @@ proptest! {
         let widened = counterparts.widened(&before, &alone);
         let names: Vec<&str> = widened.iter().map(|id| new.destination(id).name.as_str()).collect();
         prop_assert_eq!(names, let_in((&new, &alone), (&old, &before)));
+    }
+
+    #[test]
+    fn a_conversation_that_rose_lets_in_nobody_and_what_it_rose_to_is_the_least(draft in draft(), asked in asked()) {
+        let set = draft.load();
+        let mut before = asked.decide(&set);
+        for class in asked.before.map_or(0, |class| class + 1)..CLASSES.len() as u8 {
+            let decision = Asked { before: Some(class), ..asked.clone() }.decide(&set);
+            prop_assert!(decision.class >= Class(class));
+            restricts(&format!("a conversation of class {class}"), &set, &decision, &before)?;
+            before = decision;
+        }
     }
 
     #[test]
@@ -510,7 +529,7 @@ fn of_two_ways_down_the_one_that_this_installation_can_go_is_taken() {
     for card in [Truth::True, Truth::False] {
         let facts = facts_of(&set, &[card, Truth::False, Truth::False, Truth::False]);
         let states = vec![DestinationState::default(); set.destinations.len()];
-        let decision = decide(&set, &Inputs { facts: &facts, states: &states, preference: None, able });
+        let decision = decide(&set, &Inputs { facts: &facts, states: &states, floor: None, preference: None, able });
         assert!(decision.permitted.contains(set.destination_named("out0").unwrap()), "{card:?}");
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use ajar::classify::Recognizer;
+use ajar::classify::{Language, Recognizer};
 use ajar::policy::schema::{SECTIONS, json_schema, reference};
 use ajar::policy::{Source, load};
 use ajar::yaml::{Node, Problems, Shape, parse};
@@ -74,8 +74,10 @@ detectors:
   d: { kind: model, model: m, zzz: 1 }
   e: { kind: external, via: home, deadline: 1s, zzz: 1 }
   f: { kind: dictionary, words: [w], zzz: 1 }
+  g: { kind: language, languages: [en], zzz: 1 }
 baseline: [{ id: a, class: low, when: finding.a, zzz: 1 }]
 classify: [{ id: a, raise: high, when: finding.a, zzz: 1 }]
+conversations: { by: [header], zzz: 1 }
 destinations:
   home: { via: embedded, model: m, boundary: host, price: { input: 1, output: 1, zzz: 1 }, zzz: 1 }
 declassify: [{ id: a, up_to: high, to: low, zzz: 1 }]
@@ -99,12 +101,13 @@ tests: [{ name: a, expect: { zzz: 1 }, zzz: 1 }]
 "#;
 
 /// How messages call the maps that the schema calls by these names.
-const CALLED: [(&str, &str); 28] = [
+const CALLED: [(&str, &str); 29] = [
     ("PolicyFile", "a policy file"),
     ("Attribute", "an attribute"),
     ("Detector", "a detector"),
     ("Baseline", "a baseline"),
     ("ClassRule", "a classify rule"),
+    ("Conversations", "`conversations`"),
     ("Destination", "a destination"),
     ("Price", "a price"),
     ("Declassify", "a declassify rule"),
@@ -180,6 +183,7 @@ detectors:
   b: { kind: pattern, set: zzz }
   c: { kind: zzz }
   d: { kind: dictionary, words: [w], case: zzz }
+conversations: { by: [zzz] }
 destinations:
   home: { via: embedded, model: m, boundary: host }
   other: { via: embedded, model: m, boundary: zzz, store: zzz, scope: zzz }
@@ -209,6 +213,7 @@ fn the_loader_and_the_schema_know_the_same_words() {
     assert!(expected.remove(&Words::from(["cascade".to_owned()])));
     // These are too many for a message, which names the nearest or where they are listed; both sides have one constant.
     assert!(expected.remove(&Recognizer::NAMES.map(str::to_owned).into()));
+    assert!(expected.remove(&Language::NAMES.map(str::to_owned).into()));
     let lists = messages(EVERY_WORD).into_iter().filter_map(|m| Some(quoted(m.split_once("; expected one of ")?.1)));
     assert_eq!(lists.collect::<BTreeSet<_>>(), expected);
 }

@@ -8,16 +8,18 @@ use ajar::app;
 use ajar::classify::DetectorKind;
 use ajar::config::Config;
 use ajar::govern::{NewKey, Pepper, Price};
-use ajar::policy::analysis::{Fate, lint, mutate};
+use ajar::policy::analysis::{Fate, diff, lint, mutate};
 use ajar::policy::{self, PolicySet, Source};
 use ajar::yaml::Problems;
 
 /// Each shipped configuration with the set that it names.
-const SHIPPED: [(&str, &str); 4] = [
+const SHIPPED: [(&str, &str); 6] = [
     ("config/ajar.yaml", "default"),
     ("config/privacy-gateway.yaml", "privacy-gateway"),
     ("config/cost-control.yaml", "cost-control"),
     ("config/coding-assistant.yaml", "coding-assistant"),
+    ("config/strict.yaml", "strict"),
+    ("config/balanced.yaml", "balanced"),
 ];
 
 fn load(config: &str) -> PolicySet {
@@ -44,6 +46,17 @@ fn no_shipped_set_can_be_made_laxer_without_a_test_or_an_invariant_that_notices(
             assert!(!matches!(fate, Fate::Survived(_)), "{name}: {}: {fate:?}", mutant.what);
         }
     }
+}
+
+/// Everything that leaves under `strict` leaves under `balanced`, for every request.
+#[test]
+fn strict_permits_nothing_that_balanced_does_not() {
+    let changes = diff(&load("config/balanced.yaml"), &load("config/strict.yaml"));
+    let widenings: Vec<_> = changes.iter().filter(|change| change.widens).collect();
+    assert!(widenings.is_empty(), "{widenings:#?}");
+    let refused = changes.iter().filter(|change| change.id.starts_with("refuses/gpt/"));
+    let refused: Vec<_> = refused.map(|change| change.request.clone().unwrap()).collect();
+    assert!(refused.len() >= 2, "{changes:#?}");
 }
 
 /// What is left is meant: guards beside rules that say the same, a route for what an editor says of itself.

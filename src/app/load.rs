@@ -216,7 +216,8 @@ fn check_detector(detector: &DetectorSpec, place: &Place, problems: &mut Problem
         DetectorKind::Checksum(_)
         | DetectorKind::Pattern(_)
         | DetectorKind::Label { .. }
-        | DetectorKind::Dictionary { .. } => {}
+        | DetectorKind::Dictionary { .. }
+        | DetectorKind::Language { .. } => {}
         DetectorKind::Model(spec) if spec.model == names::NAME => {
             for (entity, _) in spec.thresholds.iter().filter(|(entity, _)| names::Entity::parse(entity).is_none()) {
                 let hint = did_you_mean(entity, names::Entity::NAMES);
@@ -301,6 +302,19 @@ pub(super) fn keyring(config: &Config, previous: Option<&Keyring>) -> Result<Key
         errors.iter().for_each(|error| problems.add(&place, error.to_string()));
         problems.into()
     })
+}
+
+/// The secret under which conversations are known: made of the pepper, so that it outlives the process where there is one.
+///
+/// # Errors
+/// When there is neither a pepper nor randomness.
+pub(super) fn conversation_secret(config: &Config) -> Result<[u8; 32], StartError> {
+    let pepper = match read_pepper(&config.pepper) {
+        Ok(pepper) => pepper,
+        // Keys that need it were refused before.
+        Err(_) => Pepper::generate().map_err(|error| StartError::Pepper(error.to_string()))?,
+    };
+    Ok(pepper.derive("ajar conversations v1"))
 }
 
 /// Whom requests without a key count as.

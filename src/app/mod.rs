@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub use self::load::{Sets, load_policy, load_set, load_sets, read_pepper};
-use self::load::{anonymous, first_generation};
+use self::load::{anonymous, conversation_secret, first_generation};
 pub use self::watch::Watch;
 use crate::cache::{Flights, Store};
 use crate::classify::difficulty::Estimator;
@@ -26,8 +26,8 @@ use crate::dispatch::remote::OpenAi;
 use crate::egress::SendError;
 use crate::govern::{Ledger, PriceList};
 use crate::models;
-use crate::pipeline::{Gateway, Generation, Reloads};
-use crate::record::{Recorder, Records, StoreError, StoreOptions};
+use crate::pipeline::{Gateway, Generation, Reloads, Taints};
+use crate::record::{Conversations, Recorder, Records, StoreError, StoreOptions};
 use crate::serve::listener::{Limits, bind, serve};
 use crate::serve::{data, operator};
 use crate::telemetry::Metrics;
@@ -113,7 +113,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let limits = limits(&config);
     let dispatcher = Dispatcher::new(engines(&config, |engine| Some(Engine::load(engine))), providers(&config)?);
     let (reloads, work) = Reloads::new();
-    let gateway = Arc::new(assemble(config, generation, dispatcher, recorder, reloads));
+    let gateway = Arc::new(assemble(config, generation, dispatcher, recorder, reloads)?);
     warn_of_the_unavailable(&gateway);
     let shutdown = CancellationToken::new();
     tokio::spawn(shutdown.clone().run_until_cancelled_owned(reload::serve(gateway.clone(), work)));
@@ -132,7 +132,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
 pub fn idle(config: Config) -> Result<Gateway, StartError> {
     let generation = first_generation(&config)?;
     let dispatcher = Dispatcher::new(engines(&config, |_| None), providers(&config)?);
-    Ok(assemble(config, generation, dispatcher, None, Reloads::never()))
+    assemble(config, generation, dispatcher, None, Reloads::never())
 }
 
 fn assemble(
@@ -141,10 +141,12 @@ fn assemble(
     dispatcher: Dispatcher,
     recorder: Option<Recorder>,
     reloads: Reloads,
-) -> Gateway {
+) -> Result<Gateway, StartError> {
+    let record = config.record.path.as_deref().map(Conversations::of).zip(recorder.clone());
+    let taints = Taints::new(conversation_secret(&config)?, record);
     let metrics = Metrics::default();
     metrics.policies_loaded(jiff::Timestamp::now());
-    Gateway {
+    Ok(Gateway {
         anonymous: Arc::new(anonymous(&config)),
         cache: (config.cache.memory > 0).then(|| Store::new(config.cache.memory, config.cache.ttl)),
         generation: ArcSwap::from_pointee(generation),
@@ -152,12 +154,13 @@ fn assemble(
         estimator: Estimator::embedded(),
         prices: PriceList::embedded(),
         flights: Flights::default(),
+        taints,
         dispatcher,
         recorder,
         metrics,
         started: jiff::Timestamp::now(),
         config,
-    }
+    })
 }
 
 // === the record

@@ -21,6 +21,8 @@ pub struct ChatRequest {
     pub sampling: Sampling,
     /// Whether and how to stream.
     pub streaming: Streaming,
+    /// The id of the answer that this request continues, where it names one.
+    pub continues: Option<Text>,
 }
 
 /// Shows the shape, never the content.

@@ -4,6 +4,7 @@ use super::detect::{
     Candidate, Cluster, Contexts, DEFAULT_WORDS, Hit, Labels, Nationals, Secrets, btc_address, card, cluster_at,
     email_around, eth_address, iban_at, ipv4_in, ipv6_around, mac_around, mac_at, phone, ssn,
 };
+use super::languages::{Foreign, Languages};
 use super::scan::{DetectorKind, DetectorSpec};
 use super::signals::Entity;
 use crate::classify::{PatternSet, Recognizer};
@@ -19,6 +20,7 @@ pub struct Detectors {
     secret: Vec<u16>,
     secrets: Option<Secrets>,
     labels: Vec<(u16, Labels)>,
+    languages: Languages,
     contexts: Contexts,
 }
 
@@ -54,6 +56,7 @@ impl Detectors {
             secret: Vec::new(),
             secrets: None,
             labels: Vec::new(),
+            languages: Languages::default(),
             contexts: Contexts::new(&[]),
         };
         let mut named = Vec::new();
@@ -82,6 +85,7 @@ impl Detectors {
             DetectorKind::Dictionary { words, as_written } => {
                 self.labels.push((index, Labels::dictionary(words, *as_written)));
             }
+            DetectorKind::Language { usual } => self.languages.add(index, usual),
             // These look by themselves, after the others.
             DetectorKind::Model(_) | DetectorKind::External { .. } => {}
         }
@@ -108,6 +112,11 @@ impl Detectors {
     pub fn are_ready(&self) -> bool {
         let secrets = self.secrets.as_ref().is_none_or(Secrets::is_ready);
         secrets && self.labels.iter().all(|(_, labels)| labels.is_ready()) && self.contexts.is_ready()
+    }
+
+    /// What of `text` is in another language than it should; of the text as it was sent, for folding drops accents.
+    pub fn foreign(&self, text: &str) -> Vec<Foreign> {
+        self.languages.look(text)
     }
 
     /// Calls `spoken` for every entity that `text` names.

@@ -31,7 +31,7 @@ impl Memo {
         let mut key = [0; 32];
         getrandom::fill(&mut key).ok()?;
         let weigh = |_: &[u8; 32], reading: &Arc<Reading>| {
-            let findings = reading.seen.len() + reading.in_context.len();
+            let findings = reading.seen.len() + reading.in_context.len() + reading.foreign.len();
             u32::try_from(ENTRY_BYTES + findings * size_of::<Seen>()).unwrap_or(u32::MAX)
         };
         Some(Self { key, readings: Cache::builder().max_capacity(MAX_BYTES).weigher(weigh).build() })

@@ -5,6 +5,7 @@ mod decode;
 mod detect;
 pub mod difficulty;
 mod joints;
+mod languages;
 mod look;
 mod mapped;
 mod memo;
@@ -17,6 +18,7 @@ pub mod signals;
 pub mod truth;
 
 pub use decode::Encoding;
+pub use languages::Language;
 pub use scan::{DetectorKind, DetectorSpec, ModelSpec, PatternSet, Recognizer, Scan, Scanner};
 pub use signals::{DetectorResult, Entity, Finding, Gain, Strength};
 pub use truth::Truth;

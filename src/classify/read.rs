@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::decode::{Encoding, decode, skeleton};
 use super::detect::{Candidate, Hit};
+use super::languages::Foreign;
 use super::look::{Detectors, Lens};
 use super::mapped::Mapped;
 use super::normalise::Normalised;
@@ -34,6 +35,8 @@ pub struct Reading {
     pub blind: bool,
     /// A long stretch says nothing that could be read.
     pub opaque: bool,
+    /// What is, or may be, in another language than it should.
+    pub foreign: Vec<Foreign>,
 }
 
 /// One finding in one text.
@@ -55,7 +58,7 @@ pub fn read(detectors: &Detectors, text: &str) -> Reading {
     let mut reader = Reader { detectors, budget, reading: Reading::default() };
     let form = Form { outermost: Encoding::Plain, last: Encoding::Plain, lens: Lens::Whole };
     reader.read(text, None, DEPTH, form);
-    reader.reading
+    Reading { foreign: detectors.foreign(text), ..reader.reading }
 }
 
 struct Reader<'d> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::decode::Encoding;
 pub use super::detect::{PatternSet, Recognizer};
 use super::joints::{Joint, joints};
+use super::languages::{Foreign, Language};
 use super::look::Detectors;
 use super::memo::Memo;
 use super::models::Models;
@@ -46,6 +47,11 @@ pub enum DetectorKind {
         /// Whether a name matches only in the case in which it is written here.
         as_written: bool,
     },
+    /// Prose in any other language than these.
+    Language {
+        /// The languages that people use here.
+        usual: Vec<Language>,
+    },
     /// What a model recognises.
     Model(ModelSpec),
     /// What another service recognises.
@@ -62,7 +68,7 @@ impl DetectorKind {
             Self::Checksum(_) | Self::Pattern(_) | Self::Label { .. } | Self::Dictionary { .. } => {
                 Strength::Deterministic
             }
-            Self::Model(_) | Self::External { .. } => Strength::Statistical,
+            Self::Language { .. } | Self::Model(_) | Self::External { .. } => Strength::Statistical,
         }
     }
 }
@@ -155,7 +161,11 @@ impl Scanner {
         for (index, part) in (0..=u32::MAX).zip(parts) {
             collector.uninspectable |= part.source == Source::Media;
             if !is_inline_media(part) {
-                collector.add_part(index, &self.reading(scope, &part.text));
+                let reading = self.reading(scope, &part.text);
+                collector.add_part(index, &reading);
+                if is_spoken(part.source) {
+                    collector.add_foreign(index, &reading.foreign);
+                }
             }
         }
         for joint in joints(parts) {
@@ -202,6 +212,11 @@ impl Scanner {
     }
 }
 
+/// Where people, documents and models speak. What programs say to each other is in English, or in nothing.
+fn is_spoken(source: Source) -> bool {
+    matches!(source, Source::System | Source::User | Source::Assistant | Source::ToolArguments | Source::ToolResult)
+}
+
 fn is_inline_media(part: &Part<'_>) -> bool {
     part.source == Source::Media && is_inline_data(&part.text)
 }
@@ -220,6 +235,8 @@ fn is_inline_data(text: &str) -> bool {
 /// Puts together what was found in all parts.
 struct Collector {
     found: Vec<bool>,
+    /// What could not be told of some text, by detector.
+    unsure: Vec<bool>,
     findings: Vec<Finding>,
     truncated: bool,
     /// Something could not be looked at.
@@ -233,6 +250,7 @@ impl Collector {
     fn new(detectors: usize) -> Self {
         Self {
             found: vec![false; detectors],
+            unsure: vec![false; detectors],
             findings: Vec::new(),
             truncated: false,
             blind: false,
@@ -255,6 +273,18 @@ impl Collector {
         // What is left out might have counted, had the request spoken of it.
         self.blind |= reading.in_context.len() > room;
         self.in_context.extend(reading.in_context.iter().take(room).map(|seen| finding(part, seen)));
+    }
+
+    fn add_foreign(&mut self, part: u32, foreign: &[Foreign]) {
+        for Foreign { detector, truth, code, span } in foreign {
+            if !truth.is_true() {
+                self.unsure[usize::from(*detector)] = true;
+                continue;
+            }
+            let seen = Seen { detector: *detector, entity: code, span: span.clone(), encoding: Encoding::Plain };
+            self.found[usize::from(*detector)] = true;
+            self.findings.push(Finding { strength: Strength::Statistical, ..finding(part, &seen) });
+        }
     }
 
     fn add(&mut self, part: u32, seen: &Seen) {
@@ -285,10 +315,13 @@ impl Collector {
 
     fn finish(mut self) -> Scan {
         self.tidy();
-        let unseen = if self.blind { Truth::Unknown } else { Truth::False };
-        let verdict = |found: bool| DetectorResult { truth: if found { Truth::True } else { unseen } };
+        let verdict = |(found, unsure): (bool, bool)| match (found, unsure || self.blind) {
+            (true, _) => DetectorResult { truth: Truth::True },
+            (false, true) => DetectorResult { truth: Truth::Unknown },
+            (false, false) => DetectorResult { truth: Truth::False },
+        };
         Scan {
-            results: self.found.into_iter().map(verdict).collect(),
+            results: self.found.into_iter().zip(self.unsure).map(verdict).collect(),
             findings: self.findings,
             truncated: self.truncated,
             uninspectable: self.uninspectable,
@@ -317,10 +350,36 @@ fn same(a: &Finding, b: &Finding) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine;
+    use base64::prelude::BASE64_STANDARD;
     use proptest::prelude::*;
 
     use super::super::normalise::MAX_BYTES;
     use super::*;
+
+    #[test]
+    fn prose_in_another_language_is_found_where_people_speak_and_not_in_schemas_or_names() {
+        let usual = Language::parse("en").into_iter().collect();
+        let kind = DetectorKind::Language { usual };
+        let scanner = Scanner::new(&[DetectorSpec { name: "foreign".to_owned(), kind }]);
+        let text = "Le comit\u{e9} a d\u{e9}cid\u{e9} que le vieux pont serait r\u{e9}par\u{e9} d'abord et que la route pouvait attendre.";
+        let scan = |source| scanner.scan(&[Part { source, text: text.into() }]);
+        for source in [Source::System, Source::User, Source::Assistant, Source::ToolResult] {
+            let scan = scan(source);
+            assert_eq!(scan.results[0].truth, Truth::True, "{source:?}");
+            let [found] = &scan.findings[..] else { panic!("{:?}", scan.findings) };
+            assert_eq!(
+                (found.entity, found.strength, found.span.clone()),
+                ("fr", Strength::Statistical, 0..text.len())
+            );
+        }
+        for source in [Source::ToolDefinition, Source::Name, Source::Metadata, Source::Unknown] {
+            assert_eq!(scan(source).results[0].truth, Truth::False, "{source:?}");
+        }
+        // Read across the joint of two parts, which tells nothing of a language.
+        let parts = ["The committee decided", text].map(|text| Part { source: Source::Metadata, text: text.into() });
+        assert_eq!(scanner.scan(&parts).results[0].truth, Truth::False);
+    }
 
     #[test]
     fn candidates_beyond_what_is_kept_are_unknown_and_not_absent() {
@@ -392,6 +451,12 @@ mod tests {
         let random: String =
             (0_u64..600).map(|n| char::from(b"Zq7wYx"[(n.wrapping_mul(n * 7 + 3) % 6) as usize])).collect();
         assert!(scanner().scan(&[user(&random)]).uninspectable);
+        let mut archive = vec![0; 6_000];
+        blake3::Hasher::new().finalize_xof().fill(&mut archive);
+        assert!(scanner().scan(&[user(&format!("an archive: {}", BASE64_STANDARD.encode(&archive)))]).uninspectable);
+        assert!(scanner().scan(&[user(&hex::encode(&archive))]).uninspectable);
+        let letter = BASE64_STANDARD.encode("The committee met on Tuesday. ".repeat(40));
+        assert!(!scanner().scan(&[user(&letter)]).uninspectable, "it can be read");
         assert!(!scanner().scan(&[user(&"The committee met on Tuesday. ".repeat(40))]).uninspectable);
         assert!(
             scanner().scan(&[Part { source: Source::Media, text: "https://example.com/x.png".into() }]).uninspectable

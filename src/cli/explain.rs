@@ -7,6 +7,7 @@ use anyhow::{Context, Result, anyhow};
 use http::HeaderMap;
 
 use super::ConfigArgs;
+use crate::policy::explain::Explanation;
 use crate::{app, pipeline};
 
 #[derive(clap::Args)]
@@ -33,9 +34,11 @@ pub(super) async fn run(args: Args) -> Result<ExitCode> {
         None => gateway.anonymous.clone(),
         Some(name) => generation.keys.named(name).cloned().with_context(|| format!("no key is named `{name}`"))?,
     };
-    let explained = pipeline::explain(&gateway, &generation, &subject, &HeaderMap::new(), &body, |explanation| {
-        if args.json { serde_json::to_string_pretty(explanation).map(|j| j + "\n") } else { Ok(explanation.to_text()) }
-    });
+    let show = |explanation: &Explanation<'_>| match args.json {
+        true => serde_json::to_string_pretty(explanation).map(|json| json + "\n"),
+        false => Ok(explanation.to_text()),
+    };
+    let explained = pipeline::explain(&gateway, &generation, &subject, &HeaderMap::new(), &body, show).await;
     let shown = explained.map_err(|error| anyhow!("the request would be refused: {}", error.message))??;
     print!("{shown}");
     Ok(ExitCode::SUCCESS)

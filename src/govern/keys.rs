@@ -220,6 +220,11 @@ impl Pepper {
         format!("{HASH_PREFIX}{}", hex::encode(self.digest(key)))
     }
 
+    /// A secret of its own for `purpose`, the same as long as the pepper is.
+    pub fn derive(&self, purpose: &str) -> [u8; 32] {
+        blake3::derive_key(purpose, self.0.expose_secret())
+    }
+
     fn digest(&self, key: &str) -> Digest {
         // HMAC takes a key of any length.
         let mut mac = Hmac::<Sha256>::new_from_slice(self.0.expose_secret()).expect("any length is a valid HMAC key");

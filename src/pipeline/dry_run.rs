@@ -74,8 +74,10 @@ async fn explain(
     let json = Json::parse(&body)?;
     let decoded = decode(&body, &json)?;
     entry.asks(&decoded.request, read.elapsed());
-    let view = View { gateway, generation, side: Side::InForce, subject, headers: &head.headers };
-    let mut considered = consider(view, &decoded)?;
+    let headers = &head.headers;
+    let recalled = gateway.taints.recall(&generation.policy.set, &subject.tenant, headers, &decoded.request).await;
+    let view = View { gateway, generation, side: Side::InForce, subject, headers, past: &recalled.past };
+    let mut considered = consider(view, &decoded, entry.row.id)?;
     let explanation = serde_json::to_string_pretty(&considered.explain(&decoded)).unwrap_or_default() + "\n";
     note(entry, considered.view.policy(), &considered.weighed, considered.tried.take());
     Ok(explanation)

@@ -9,10 +9,12 @@ use ulid::Ulid;
 
 use super::Gateway;
 use super::respond::Head;
+use super::taint::Risen;
 use crate::chat::{ChatRequest, MicroUsd, RequestId, Usage};
 use crate::govern::{Explain, Subject};
 use crate::record::{Cache, Label, Outcome, Row};
 use crate::serve::openai::error::ApiError;
+use crate::serve::openai::read::answer_id;
 
 /// nginx's status for a client that left before its answer.
 const CLIENT_CLOSED: u16 = 499;
@@ -30,6 +32,8 @@ pub(crate) struct Entry {
     gateway: Arc<Gateway>,
     /// What attempts that brought no answer may have cost.
     wasted: MicroUsd,
+    /// What those who continue the answer inherit, until its id is seen.
+    risen: Option<Risen>,
     /// What a set that is tried would say of it, for the client.
     pub(crate) warning: Option<Label>,
 }
@@ -62,6 +66,7 @@ impl Entry {
             started: Instant::now(),
             gateway: gateway.clone(),
             wasted: MicroUsd::ZERO,
+            risen: None,
             warning: None,
         }
     }
@@ -154,8 +159,18 @@ impl Entry {
         self.row.usage_estimated = estimated;
     }
 
-    /// Keeps the answer's text where the policy keeps it.
+    /// Whoever continues the answer to come inherits this.
+    pub(super) fn rose(&mut self, risen: Risen) {
+        self.risen = Some(risen).filter(Risen::lasts_by_answer);
+    }
+
+    /// Keeps of the answer what is kept: whose continuation inherits a class, and the text where the policy keeps it.
     pub(crate) fn keep_answer(&mut self, bytes: &Bytes) {
+        if let Some(id) = self.risen.as_ref().and_then(|_| answer_id(bytes))
+            && let Some(risen) = self.risen.take()
+        {
+            self.gateway.taints.keep_answer(&self.subject.tenant, &id, &risen);
+        }
         if let Some(text) = &mut self.row.text
             && text.answer.len() + bytes.len() <= MAX_KEPT
             && let Ok(more) = std::str::from_utf8(bytes)

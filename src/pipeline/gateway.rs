@@ -9,7 +9,7 @@ use http::header::{AUTHORIZATION, ORIGIN};
 use http::request::Parts;
 
 use super::respond::Head;
-use super::{Generation, Reloads};
+use super::{Generation, Reloads, Taints};
 use crate::cache::{Flights, Store};
 use crate::classify::difficulty::Estimator;
 use crate::config::Config;
@@ -38,6 +38,8 @@ pub struct Gateway {
     pub cache: Option<Store>,
     /// Identical requests under way.
     pub flights: Flights<Result<Head, ApiError>>,
+    /// What conversations rose to.
+    pub taints: Taints,
     /// Everybody who answers.
     pub dispatcher: Dispatcher,
     /// The record, where one is kept.

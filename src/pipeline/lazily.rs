@@ -65,7 +65,16 @@ mod tests {
             let request = RequestFacts { findings: verdicts, ..RequestFacts::default() };
             let facts = facts(set, &request, &BTreeMap::new());
             let states = vec![DestinationState::default(); set.destinations.len()];
-            decide(set, &Inputs { facts: &facts, states: &states, preference: None, able: TransformSet::default() })
+            decide(
+                set,
+                &Inputs {
+                    facts: &facts,
+                    states: &states,
+                    floor: None,
+                    preference: None,
+                    able: TransformSet::default(),
+                },
+            )
         })
     }
 

@@ -16,6 +16,7 @@ mod lookup;
 mod meter;
 mod reload;
 mod respond;
+mod taint;
 mod trial;
 mod understand;
 mod view;
@@ -32,6 +33,7 @@ pub use self::gateway::Gateway;
 pub use self::generation::{Generation, Policy, Trial};
 use self::lookup::{Lookup, fill, look_up};
 pub use self::reload::{Answer, Reload, Reloads};
+pub use self::taint::Taints;
 pub use self::understand::explain;
 use self::understand::understand;
 

@@ -7,14 +7,16 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
+use ulid::Ulid;
 
 use super::entry::{Entry, millis};
+use super::taint::Risen;
 use super::trial::{Tried, try_out};
 use super::view::{View, Weighed, usual_max_output};
 use super::{Gateway, Generation, Policy};
 use crate::cache::CacheControl;
 use crate::cache::key::CacheKey;
-use crate::chat::{ChatRequest, Json, Text};
+use crate::chat::{ChatRequest, Json, RequestId, Text};
 use crate::govern::Subject;
 use crate::policy::decision::{Decision, Outcome, Refusal, RefusalKind};
 use crate::policy::explain::Explanation;
@@ -77,11 +79,18 @@ pub(crate) async fn understand(
     let decoded = decode(&body, &json)?;
     entry.asks(&decoded.request, read.elapsed());
 
-    let view = View { gateway, generation: &generation, side: Side::InForce, subject, headers: &head.headers };
-    let Considered { view, weighed, tried } = consider(view, &decoded)?;
+    let headers = &head.headers;
+    let recalled = gateway.taints.recall(&generation.policy.set, &subject.tenant, headers, &decoded.request).await;
+    let view = View { gateway, generation: &generation, side: Side::InForce, subject, headers, past: &recalled.past };
+    let Considered { view, weighed, risen, tried } = consider(view, &decoded, entry.row.id)?;
     let policy = view.policy().clone();
     note(entry, &policy, &weighed, tried);
     gateway.metrics.classified(&policy.set, &weighed.verdicts);
+    // Before anything is sent, and also where nothing will be.
+    if let Some(risen) = risen {
+        gateway.taints.keep(&recalled, &risen).await;
+        entry.rose(risen);
+    }
     if let Outcome::Refuse(refusal) = &weighed.decision.outcome {
         return Err(refused(refusal, &weighed.decision));
     }
@@ -125,6 +134,8 @@ pub(super) struct Considered<'a> {
     /// From where: the set that decided.
     pub(super) view: View<'a>,
     pub(super) weighed: Weighed,
+    /// What the set in force leaves to the conversation.
+    pub(super) risen: Option<Risen>,
     /// What a set that is tried says.
     pub(super) tried: Option<Tried>,
 }
@@ -141,13 +152,14 @@ impl Considered<'_> {
 ///
 /// # Errors
 /// A model name that nothing knows, where the configuration rejects those.
-pub(super) fn consider<'a>(view: View<'a>, decoded: &Decoded<'_>) -> Result<Considered<'a>, ApiError> {
+pub(super) fn consider<'a>(view: View<'a>, decoded: &Decoded<'_>, id: RequestId) -> Result<Considered<'a>, ApiError> {
     let preference = preference(view.gateway, view.policy(), &decoded.request.model)?;
     let weighed = view.weigh(decoded, preference);
+    let risen = Risen::of(view.policy(), &weighed, view.past, id);
     let mut tried = try_out(&view, decoded, &weighed);
     match tried.as_mut().and_then(|tried| tried.decided.take()) {
-        Some(decided) => Ok(Considered { view: View { side: Side::OnTrial, ..view }, weighed: *decided, tried }),
-        None => Ok(Considered { view, weighed, tried }),
+        Some(decided) => Ok(Considered { view: View { side: Side::OnTrial, ..view }, weighed: *decided, risen, tried }),
+        None => Ok(Considered { view, weighed, risen, tried }),
     }
 }
 
@@ -179,7 +191,7 @@ pub(super) fn note(entry: &mut Entry, policy: &Policy, weighed: &Weighed, tried:
 ///
 /// # Errors
 /// As for a real request with this body.
-pub fn explain<T>(
+pub async fn explain<T>(
     gateway: &Gateway,
     generation: &Generation,
     subject: &Subject,
@@ -189,7 +201,9 @@ pub fn explain<T>(
 ) -> Result<T, ApiError> {
     let json = Json::parse(body)?;
     let decoded = decode(body, &json)?;
-    let considered = consider(View { gateway, generation, side: Side::InForce, subject, headers }, &decoded)?;
+    let recalled = gateway.taints.recall(&generation.policy.set, &subject.tenant, headers, &decoded.request).await;
+    let view = View { gateway, generation, side: Side::InForce, subject, headers, past: &recalled.past };
+    let considered = consider(view, &decoded, RequestId(Ulid::nil()))?;
     Ok(show(&considered.explain(&decoded)))
 }
 

@@ -8,6 +8,7 @@ use http::HeaderMap;
 
 use super::generation::books;
 use super::lazily::models_matter;
+use super::taint::Past;
 use super::{Gateway, Generation, Policy};
 use crate::cache::CacheControl;
 use crate::cache::key::{CacheKey, Scope};
@@ -15,8 +16,8 @@ use crate::chat::{ChatRequest, Json, MicroUsd, Part, Role, Source};
 use crate::classify::{Gain, Scan, Truth};
 use crate::govern::{Price, Spender, Standing, Subject};
 use crate::policy::decision::Decision;
-use crate::policy::explain::{self, Circumstances, Explanation, Seen, Summary};
-use crate::policy::facts::{RequestFacts, facts};
+use crate::policy::explain::{self, Before, Circumstances, Explanation, Seen, Summary};
+use crate::policy::facts::{RequestFacts, UNINSPECTABLE, facts};
 use crate::policy::rollout::{Bounds, Side};
 use crate::policy::set::Budget;
 use crate::policy::{
@@ -36,6 +37,8 @@ pub(super) struct View<'a> {
     pub(super) side: Side,
     pub(super) subject: &'a Subject,
     pub(super) headers: &'a HeaderMap,
+    /// What the request's conversation was before.
+    pub(super) past: &'a Past,
 }
 
 /// What the detectors saw.
@@ -53,6 +56,7 @@ pub(super) struct Weighed {
     pub(super) gain: Option<Gain>,
     facts: Facts,
     states: Vec<DestinationState>,
+    before: Option<Before>,
     preference: Option<DestinationId>,
     /// Whom the set in force keeps out where this one is only tried.
     outside: DestinationSet,
@@ -80,12 +84,14 @@ impl Weighed {
         explain::explain(&view.policy().set, &self.inputs(), &self.decision, self.seen(), circumstances)
     }
 
-    fn inputs(&self) -> Inputs<'_> {
-        Inputs { facts: &self.facts, states: &self.states, preference: self.preference, able: able() }
+    pub(super) fn inputs(&self) -> Inputs<'_> {
+        let floor = self.before.map(|before| before.floor);
+        Inputs { facts: &self.facts, states: &self.states, floor, preference: self.preference, able: able() }
     }
 
     fn seen(&self) -> Seen<'_> {
-        Seen { verdicts: &self.verdicts, findings: &self.looked.scan.findings, gain: self.gain }
+        let findings = &self.looked.scan.findings;
+        Seen { verdicts: &self.verdicts, findings, gain: self.gain, before: self.before }
     }
 }
 
@@ -143,7 +149,9 @@ impl<'a> View<'a> {
         let (set, scanner, able) = (&self.policy().set, &self.policy().scanner, able());
         let uses = used(decoded.uses, &looked.scan);
         let facts = |verdicts: &[Truth]| self.facts(decoded, &uses, verdicts, gain, tokens_input);
-        let decide = |facts: &Facts| decide(set, &Inputs { facts, states: &states, preference, able });
+        let before = self.past.before(set);
+        let floor = before.map(|before| before.floor);
+        let decide = |facts: &Facts| decide(set, &Inputs { facts, states: &states, floor, preference, able });
         let waiting: Vec<u16> = scanner.models().filter(|_| !looked.by_models).collect();
         if models_matter(set, &self.verdicts(&looked.scan), &waiting, |verdicts| decide(&facts(verdicts))) {
             self.recognise(&decoded.parts, Arc::make_mut(&mut looked));
@@ -161,6 +169,7 @@ impl<'a> View<'a> {
             gain,
             facts,
             states,
+            before,
             preference,
             outside: DestinationSet::EMPTY,
             decision,
@@ -340,7 +349,7 @@ fn asked(request: &ChatRequest) -> String {
 
 /// What the request uses, and whether it holds what no detector can look into.
 fn used(uses: Uses, scan: &Scan) -> Vec<&'static str> {
-    uses.iter().map(Feature::name).chain(scan.uninspectable.then_some("uninspectable")).collect()
+    uses.iter().map(Feature::name).chain(scan.uninspectable.then_some(UNINSPECTABLE)).collect()
 }
 
 /// Prompt tokens from above: a token is hardly ever shorter than three bytes of text, and each part adds a few of its

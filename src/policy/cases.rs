@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::decision::{Decision, Outcome};
 use super::facts::{RequestFacts, USES, facts};
-use super::set::{Boundary, Class, DestinationId, PolicySet, TransformSet};
+use super::set::{Boundary, Class, DestinationId, Floor, PolicySet, TransformSet};
 use super::{DestinationState, Inputs, decide};
 use crate::chat::MicroUsd;
 use crate::classify::Truth;
@@ -33,6 +33,8 @@ pub struct Given {
     pub findings: BTreeMap<usize, Truth>,
     /// What the request uses.
     pub uses: Vec<&'static str>,
+    /// The class that its conversation rose to before.
+    pub conversation: Option<Class>,
     /// Attributes of key and client.
     pub attributes: BTreeMap<String, String>,
     /// Used shares of budgets, by index; `None` is unknown.
@@ -120,7 +122,8 @@ pub fn outcome(set: &PolicySet, given: &Given) -> Decision {
         })
         .collect();
     let able = TransformSet(u8::MAX);
-    decide(set, &Inputs { facts: &facts, states: &states, preference: given.preference, able })
+    let floor = given.conversation.filter(|_| set.conversations.are_kept()).map(Floor::of);
+    decide(set, &Inputs { facts: &facts, states: &states, floor, preference: given.preference, able })
 }
 
 /// What comes out otherwise than the test expects.

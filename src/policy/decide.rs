@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use super::decision::{Barrier, Candidate, Choice, Decision, Outcome, Plan, Refusal, RefusalKind, RefusedBy, RuleSet};
 use super::expr::DestinationCondition;
+use super::facts::UNINSPECTABLE;
 use super::quality::Cascade;
 use super::rollout::Bounds;
 use super::set::{
-    Basis, Boundary, Class, DestinationId, DestinationSet, Goal, IfUnknown, Objective, PolicySet, Route, Scope, Step,
-    Transform, TransformSet,
+    Basis, Boundary, Class, DestinationId, DestinationSet, Floor, Goal, IfUnknown, Objective, PolicySet, Route, Scope,
+    Step, Transform, TransformSet,
 };
 use super::vocabulary::{Fact, Facts};
 use crate::chat::MicroUsd;
@@ -52,6 +53,8 @@ pub struct Inputs<'a> {
     pub facts: &'a Facts,
     /// One per destination, in the set's order.
     pub states: &'a [DestinationState],
+    /// The class that the request's conversation has already, if any.
+    pub floor: Option<Floor>,
     /// The destination that the client named.
     pub preference: Option<DestinationId>,
     /// The transforms this installation can do.
@@ -96,6 +99,7 @@ impl<'a> Decider<'a> {
             barriers: [Barrier::None; DestinationSet::MAX],
             transforms: [TransformSet::default(); DestinationSet::MAX],
             route: None,
+            uninspectable: is_uninspectable(set, inputs.facts),
             max_output: None,
             max_cost: None,
             outcome: Outcome::Go(Choice::Listed),
@@ -143,6 +147,10 @@ impl<'a> Decider<'a> {
         self.decision.class = class;
         if class > start {
             self.decision.basis = self.basis(class);
+        }
+        // What the conversation rose to stays, whatever this request says by itself.
+        if let Some(floor) = self.inputs.floor.filter(|floor| floor.class > class) {
+            (self.decision.class, self.decision.basis) = (floor.class, floor.basis);
         }
     }
 
@@ -481,6 +489,11 @@ impl<'a> Decider<'a> {
             RefusalKind::Policy
         }
     }
+}
+
+fn is_uninspectable(set: &PolicySet, facts: &Facts) -> bool {
+    let slot = set.slots.uses.iter().find(|(name, _)| *name == UNINSPECTABLE);
+    slot.is_some_and(|(_, slot)| facts.get(*slot) == Fact::Bool(true))
 }
 
 fn meets(objective: &Objective, candidate: &Candidate) -> bool {

@@ -1,5 +1,6 @@
 //! What was decided about one request, and why. Fixed size: deciding allocates nothing.
 
+use super::facts::UNINSPECTABLE;
 use super::set::{Basis, Class, DestinationId, DestinationSet, TransformSet};
 use super::{Grant, PolicySet};
 use crate::chat::MicroUsd;
@@ -194,6 +195,8 @@ pub struct Decision {
     pub transforms: [TransformSet; DestinationSet::MAX],
     /// Index of the route taken.
     pub route: Option<u16>,
+    /// Whether the request holds what no detector can look into.
+    pub uninspectable: bool,
     /// The lowest output cap of the guards that applied.
     pub max_output: Option<u32>,
     /// The lowest cost cap of the guards that applied.
@@ -209,6 +212,11 @@ impl Decision {
         self.plan.as_slice()
     }
 
+    /// The class that the request started in; `set` is the one that decided.
+    pub fn start(&self, set: &PolicySet) -> Class {
+        self.baseline.map_or(set.default_class, |i| set.baselines[usize::from(i)].class)
+    }
+
     /// Whether the other decision is the same in all that acts on the request; which rules led to it may differ.
     pub fn acts_as(&self, other: &Self) -> bool {
         let limits = |decision: &Self| (decision.max_output, decision.max_cost);
@@ -219,10 +227,11 @@ impl Decision {
             && self.plan() == other.plan()
     }
 
-    /// What operators should know about the choice: `below_quality_target`.
+    /// What operators should know: `below_quality_target` of the choice, `uninspectable` of the request.
     pub fn flags(&self) -> impl Iterator<Item = &'static str> {
         let below = self.outcome == Outcome::Go(Choice::BestAvailable);
-        below.then_some(Choice::BestAvailable.code()).into_iter()
+        let flags = [below.then_some(Choice::BestAvailable.code()), self.uninspectable.then_some(UNINSPECTABLE)];
+        flags.into_iter().flatten()
     }
 
     /// The right to build a body for `id`; only for destinations that are permitted, whatever the plan says.

@@ -25,9 +25,10 @@ pub struct RequestFacts<'a> {
     pub local: &'a [(&'static str, f64)],
 }
 
+/// The word of [`USES`] for content that no detector can look into: media, or a long stretch that says nothing readable.
+pub const UNINSPECTABLE: &str = "uninspectable";
+
 /// The words that may follow `uses.`.
-///
-/// `uninspectable` is content that no detector can look into: media, or a long stretch that says nothing readable.
 pub const USES: [&str; 10] = [
     "image",
     "audio",
@@ -38,7 +39,7 @@ pub const USES: [&str; 10] = [
     "logprobs",
     "several_choices",
     "stream",
-    "uninspectable",
+    UNINSPECTABLE,
 ];
 
 /// The numbers that may follow `local.`.

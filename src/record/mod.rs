@@ -4,6 +4,7 @@
 //! [`Records`] reads, exports and deletes. The schema is documented in `docs/record.md`.
 
 mod columns;
+pub mod conversations;
 mod error;
 mod export;
 mod open;
@@ -17,6 +18,7 @@ mod tests;
 mod trials;
 mod writer;
 
+pub use conversations::{ConversationId, Conversations, Kept};
 pub use error::StoreError;
 pub use query::{Entry, Gap, Records};
 pub use row::{Cache, Label, Outcome, Row, StoredText, Timing, WouldHave};

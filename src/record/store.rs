@@ -9,6 +9,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::StoreError;
+use super::conversations::{ConversationId, Kept};
 use super::open::{Existing, open};
 use super::row::Row;
 use super::writer::Writer;
@@ -52,6 +53,8 @@ pub struct Recorder {
 /// What goes through the queue.
 pub(super) enum Message {
     Row(Box<Row>),
+    /// What a conversation rose to.
+    Keep(ConversationId, Kept),
     /// Answered when everything before it is on disk.
     Flush(oneshot::Sender<()>),
 }
@@ -83,6 +86,11 @@ impl Recorder {
         if self.queue.try_send(Message::Row(Box::new(row))).is_err() {
             self.shared.lost.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Keeps what a conversation rose to, in place of what it was before. Never waits: `false` where the queue is full.
+    pub fn keep(&self, id: ConversationId, kept: Kept) -> bool {
+        self.queue.try_send(Message::Keep(id, kept)).is_ok()
     }
 
     /// Returns when everything recorded before is on disk, or when it cannot be any more.

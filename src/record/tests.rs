@@ -444,3 +444,35 @@ fn write_until_killed(path: &Path) {
         std::thread::sleep(Duration::from_millis(1));
     }
 }
+
+// === conversations
+
+fn kept(class: &str, until: Timestamp) -> Kept {
+    Kept { class: class.into(), since: row(1).id, until: until.round(jiff::Unit::Millisecond).unwrap() }
+}
+
+#[tokio::test]
+async fn what_a_conversation_rose_to_is_found_until_its_time_is_over_and_then_deleted() {
+    let store = Store::new();
+    let recorder = store.recorder().await;
+    let now = Timestamp::now();
+    let later = kept("restricted", now + SignedDuration::from_hours(1));
+    assert!(recorder.keep([1; 32], kept("internal", later.until)) && recorder.keep([1; 32], later.clone()));
+    assert!(recorder.keep([2; 32], kept("restricted", now - SignedDuration::from_secs(1))));
+    recorder.flush().await;
+    let conversations = Conversations::of(&store.path());
+    assert_eq!(conversations.find(&[1; 32]).await.unwrap(), Some(later));
+    assert_eq!(conversations.find(&[2; 32]).await.unwrap(), None, "its time is over");
+    assert_eq!(conversations.find(&[3; 32]).await.unwrap(), None);
+    let mut conn = open::reopen(&store.path(), Duration::from_secs(1)).await.unwrap();
+    assert_eq!(conversations::forget(&mut conn, now).await.unwrap(), 1);
+    let left: i64 = query_scalar("SELECT count(*) FROM conversation").fetch_one(&mut conn).await.unwrap();
+    assert_eq!(left, 1);
+    recorder.close().await;
+}
+
+#[tokio::test]
+async fn a_store_that_is_not_there_is_an_error_and_not_an_empty_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(Conversations::of(&folder.path().join("no.db")).find(&[1; 32]).await.is_err());
+}

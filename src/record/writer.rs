@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::columns::{insert, timestamp};
+use super::conversations::{ConversationId, Kept, forget, keep};
 use super::open::reopen;
 use super::remove;
 use super::row::Row;
@@ -35,6 +36,7 @@ pub(super) struct Writer {
     queue: mpsc::Receiver<Message>,
     shared: Arc<Shared>,
     batch: Vec<Row>,
+    kept: Vec<(ConversationId, Kept)>,
     flushes: Vec<oneshot::Sender<()>>,
     /// Of the lost rows, those that are written down as gaps.
     gaps_written: u64,
@@ -61,6 +63,7 @@ impl Writer {
             queue,
             shared,
             batch: Vec::new(),
+            kept: Vec::new(),
             flushes: Vec::new(),
             gaps_written: 0,
             retention_due: Instant::now(),
@@ -120,7 +123,7 @@ impl Writer {
     }
 
     fn drain(&mut self) -> Next {
-        while self.batch.len() < MAX_BATCH {
+        while self.batch.len() + self.kept.len() < MAX_BATCH {
             match self.queue.try_recv() {
                 Ok(message) => drop(self.take(message)),
                 Err(mpsc::error::TryRecvError::Empty) => return Next::Continue,
@@ -134,6 +137,7 @@ impl Writer {
     fn take(&mut self, message: Message) -> bool {
         match message {
             Message::Row(row) => self.batch.push(*row),
+            Message::Keep(id, kept) => self.kept.push((id, kept)),
             Message::Flush(done) => self.flushes.push(done),
         }
         !self.flushes.is_empty()
@@ -156,6 +160,7 @@ impl Writer {
             wait = (wait * 2).min(RETRY_LAST);
         }
         self.batch.clear();
+        self.kept.clear();
         for done in self.flushes.drain(..) {
             // Whoever asked may be gone.
             let _ = done.send(());
@@ -165,7 +170,7 @@ impl Writer {
     async fn try_write(&mut self) -> Result<(), sqlx::Error> {
         let lost = self.shared.lost.load(Ordering::Relaxed);
         let gap = lost - self.gaps_written;
-        if self.batch.is_empty() && gap == 0 {
+        if self.batch.is_empty() && self.kept.is_empty() && gap == 0 {
             return Ok(());
         }
         let conn = match &mut self.conn {
@@ -177,6 +182,7 @@ impl Writer {
         let last: Option<i64> =
             query_scalar("SELECT seq FROM sqlite_sequence WHERE name = 'request'").fetch_optional(&mut *tx).await?;
         insert(&mut tx, &self.batch, last.unwrap_or(0) + 1).await?;
+        keep(&mut tx, &self.kept).await?;
         if gap > 0 {
             let insert_gap = query("INSERT INTO gap (at, lost) VALUES (?, ?)").bind(timestamp(Timestamp::now()));
             insert_gap.bind(i64::try_from(gap).unwrap_or(i64::MAX)).execute(&mut *tx).await?;
@@ -208,8 +214,8 @@ impl Writer {
         if self.retention_due > Instant::now() {
             return;
         }
-        let more = match remove::older_than(conn, keep, Timestamp::now()).await {
-            Ok(removed) => removed == remove::BATCH,
+        let more = match clean(conn, keep, Timestamp::now()).await {
+            Ok(more) => more,
             Err(error) => {
                 tracing::warn!(%error, "Old records could not be deleted; it is tried again.");
                 false
@@ -221,4 +227,10 @@ impl Writer {
     fn is_closing(&self) -> bool {
         self.shared.closing.load(Ordering::Acquire)
     }
+}
+
+/// Deletes one batch each of old rows and of conversations whose time is over, and says whether there is more.
+async fn clean(conn: &mut SqliteConnection, keep: Duration, now: Timestamp) -> Result<bool, sqlx::Error> {
+    let (rows, conversations) = (remove::older_than(conn, keep, now).await?, forget(conn, now).await?);
+    Ok(rows == remove::BATCH || conversations == remove::BATCH)
 }

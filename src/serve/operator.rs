@@ -126,7 +126,7 @@ async fn explain(State(gateway): State<Arc<Gateway>>, request: Request<Body>) ->
             ApiError::new(StatusCode::NOT_FOUND, "no key has the name in `x-ajar-key`").code("key_not_found")
         })?,
     };
-    pipeline::explain(&gateway, &generation, &subject, &head.headers, &body, |explanation| json(explanation))
+    pipeline::explain(&gateway, &generation, &subject, &head.headers, &body, |explanation| json(explanation)).await
 }
 
 /// Reads policies and keys again. 200 when they are in force, 422 with every error when those before stay.

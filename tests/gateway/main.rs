@@ -9,6 +9,7 @@ mod binary;
 mod budget;
 mod cache;
 mod cli;
+mod conversations;
 mod crash;
 mod dispatching;
 mod dry_run;

@@ -4,13 +4,23 @@ use std::path::Path;
 
 use ajar::app;
 use ajar::config::Config;
+use ajar::record::Records;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD as STANDARD;
+use serde_json::{Value, json};
 
 use crate::harness::{Reply, Setup, client, user};
 use crate::sim::{Script, Sim};
 
 /// Each shipped configuration, and who answers an ordinary question where there is no local model.
-const SHIPPED: [(&str, &str); 4] =
-    [("ajar", "gpt"), ("privacy-gateway", "mistral"), ("cost-control", "mini"), ("coding-assistant", "devstral")];
+const SHIPPED: [(&str, &str); 6] = [
+    ("ajar", "gpt"),
+    ("privacy-gateway", "mistral"),
+    ("cost-control", "mini"),
+    ("coding-assistant", "devstral"),
+    ("strict", "gpt"),
+    ("balanced", "gpt"),
+];
 
 const SECRET: &str = "aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYzKq3pL9sTv";
 
@@ -38,8 +48,12 @@ fn localised(name: &str, folder: &Path, sim: &Sim) -> Config {
 }
 
 async fn ask(running: &app::Running, text: &str) -> Reply {
+    send(running, &user(text)).await
+}
+
+async fn send(running: &app::Running, body: &Value) -> Reply {
     let url = format!("http://{}/v1/chat/completions", running.data);
-    let request = client().post(url).header("content-type", "application/json").body(user(text).to_string());
+    let request = client().post(url).header("content-type", "application/json").body(body.to_string());
     Reply::read(request.send().await.expect("the gateway answers")).await
 }
 
@@ -56,6 +70,50 @@ async fn every_shipped_set_serves_and_lets_no_secret_out() {
         assert_eq!(reply.status, 503, "{name}: {}", reply.text());
         assert!(sim.saw("harbour ferry") && !sim.saw("wJalrXUtnFEMI"), "{name}");
         running.stop().await;
+    }
+}
+
+/// Requests that hold what nobody can look into, with a word to look for at the provider.
+fn uninspectable() -> Vec<(&'static str, Value)> {
+    let part = |part: Value| json!({ "model": "auto", "messages": [{ "role": "user", "content": [part] }] });
+    let mut bytes = vec![0; 6_000];
+    blake3::Hasher::new().finalize_xof().fill(&mut bytes);
+    let data = STANDARD.encode(&bytes);
+    let file = json!({ "filename": "canaryfile.zip", "file_data": format!("data:application/zip;base64,{data}") });
+    vec![
+        (
+            "canarypicture",
+            part(json!({ "type": "image_url", "image_url": { "url": "https://example.com/canarypicture.png" } })),
+        ),
+        (
+            "image/png",
+            part(json!({ "type": "image_url", "image_url": { "url": format!("data:image/png;base64,{data}") } })),
+        ),
+        ("input_audio", part(json!({ "type": "input_audio", "input_audio": { "data": data, "format": "wav" } }))),
+        ("canaryfile", part(json!({ "type": "file", "file": file }))),
+        ("canaryarchive", user(&format!("What is in this canaryarchive? {data}"))),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_can_look_into_stays_home_under_strict_and_is_recorded_under_balanced() {
+    for (name, leaves) in [("strict", false), ("balanced", true)] {
+        let folder = tempfile::tempdir().unwrap();
+        let sim = Sim::start(Script::text("an answer"));
+        let running = app::start(localised(name, folder.path(), &sim)).await.unwrap_or_else(|error| panic!("{error}"));
+        for (word, body) in uninspectable() {
+            let reply = send(&running, &body).await;
+            assert_eq!((reply.status == 200, sim.saw(word)), (leaves, leaves), "{name}: {word}: {}", reply.text());
+        }
+        let harmless = "Is 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 the SHA-256 of `test`? My UUID \
+            is 123e4567-e89b-42d3-a456-426614174000. \u{2207}\u{00b7}E = \u{03c1}/\u{03b5}\u{2080}. Was heißt das?";
+        assert_eq!(ask(&running, harmless).await.status, 200, "{name}");
+        running.stop().await;
+        let mut records = Records::open(&folder.path().join("ajar.db")).await.unwrap();
+        let rows = records.tail(10).await.unwrap();
+        let flags = |decision: &str| serde_json::from_str::<Value>(decision).unwrap()["flags"].clone();
+        let flags: Vec<Value> = rows.iter().map(|entry| flags(&entry.row.decision)).collect();
+        assert!(flags[..5].iter().all(|flags| *flags == json!(["uninspectable"])) && flags[5].is_null(), "{flags:?}");
     }
 }
 
@@ -97,7 +155,7 @@ async fn an_assumed_chance_decides_while_serving_and_the_record_calls_it_that() 
     let gateway = setup.start().await;
     let reply = gateway.ask(&user("hello")).await;
     assert_eq!((reply.header("x-ajar-served-by"), reply.header("x-ajar-reason")), ("far", "meets_objective"));
-    let decision: serde_json::Value = serde_json::from_str(&gateway.rows(1).await[0].decision).unwrap();
+    let decision: Value = serde_json::from_str(&gateway.rows(1).await[0].decision).unwrap();
     let basis: Vec<_> = decision["destinations"].as_array().unwrap().iter().map(|d| &d["p_ok_basis"]).collect();
     assert_eq!(basis, ["assumed", "assumed"]);
 }

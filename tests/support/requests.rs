@@ -6,7 +6,9 @@ use std::time::Duration;
 use ajar::classify::Truth;
 use ajar::policy::facts::{LOCAL, RequestFacts, USES, facts};
 use ajar::policy::vocabulary::{Fact, Type};
-use ajar::policy::{Decision, DestinationId, DestinationState, Facts, Inputs, PolicySet, TransformSet, decide};
+use ajar::policy::{
+    Class, Decision, DestinationId, DestinationState, Facts, Floor, Inputs, PolicySet, TransformSet, decide,
+};
 
 use super::Random;
 
@@ -17,6 +19,8 @@ pub struct Request {
     pub facts: Facts,
     /// One per destination.
     pub states: Vec<DestinationState>,
+    /// What its conversation rose to.
+    pub floor: Option<Floor>,
     /// The destination that the client named.
     pub preference: Option<DestinationId>,
     /// What can be done to its body.
@@ -29,6 +33,7 @@ impl Request {
         Self {
             facts: random_facts(set, random),
             states: set.destinations.iter().map(|_| random_state(random)).collect(),
+            floor: random.one_in(4).then(|| Floor::of(Class(random.below(set.classes.len()) as u8))),
             preference: (random.one_in(4) && !set.destinations.is_empty())
                 .then(|| DestinationId(random.below(set.destinations.len()) as u8)),
             able: if random.one_in(4) { TransformSet::default() } else { TransformSet(u8::MAX) },
@@ -37,8 +42,8 @@ impl Request {
 
     /// What `set` decides.
     pub fn decide(&self, set: &PolicySet) -> Decision {
-        let Self { facts, states, preference, able } = self;
-        decide(set, &Inputs { facts, states, preference: *preference, able: *able })
+        let Self { facts, states, floor, preference, able } = self;
+        decide(set, &Inputs { facts, states, floor: *floor, preference: *preference, able: *able })
     }
 }
 

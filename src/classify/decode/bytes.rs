@@ -20,14 +20,17 @@ pub fn push(made: &mut Mapped, decoded: &[u8], source: std::ops::Range<usize>) {
     made.replace(text.chars(), source.start, source.len());
 }
 
-/// What `decoded` spells, added to `text`: runs of characters too long to be chance.
-pub fn readable(decoded: &[u8], text: &mut String) {
+/// What `decoded` spells, added to `text`: runs of characters too long to be chance. Returns how many bytes they have.
+pub fn readable(decoded: &[u8], text: &mut String) -> usize {
+    let mut readable = 0;
     each_run(decoded, |run| {
         if run.chars().count() >= FEWEST {
             text.push_str(run);
             text.push_str(APART);
+            readable += run.len();
         }
     });
+    readable
 }
 
 /// Whether some run is too long to be chance.

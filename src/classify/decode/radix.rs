@@ -105,9 +105,10 @@ fn view(
 ) -> Option<View> {
     let mut windows = None;
     for (run, readable) in runs.iter().zip(readable) {
-        let spelled = radix.read(clean(&text.as_bytes()[run.clone()]));
+        let (spelled, longest) = radix.read(clean(&text.as_bytes()[run.clone()]));
         if !spelled.is_empty() {
-            *readable |= spelled.len() >= run.len() / 8;
+            // One way must read: chance spells something in each of sixteen.
+            *readable |= longest >= run.len() / 8;
             let windows = windows.get_or_insert_with(|| Windows::new(text));
             let text = APART.chars().chain(spelled.chars());
             windows.replace(run.clone(), |made| made.replace(text, run.start, run.len()));
@@ -136,21 +137,22 @@ pub fn begins_readable(word: &[u8]) -> bool {
 }
 
 impl Radix {
-    /// Everything readable that the run spells, at any alignment, either way round, with or without ROT13.
-    fn read(&self, plain: Vec<u8>) -> String {
-        let mut text = String::new();
+    /// Everything readable that the run spells, at any alignment, either way round, with or without ROT13, and how much the
+    /// way gives that gives most.
+    fn read(&self, plain: Vec<u8>) -> (String, usize) {
+        let (mut text, mut longest) = (String::new(), 0);
         if plain.len() * self.bits as usize / 8 < 4 || !self.may_be(&plain) {
-            return text;
+            return (text, longest);
         }
         let shifted: Vec<u8> = plain.iter().map(|b| super::flip::rot13(*b)).collect();
         for run in [plain, shifted] {
             if run.iter().all(|b| self.values[usize::from(*b)] != NONE) {
-                self.read_forward(&run, &mut text);
+                longest = longest.max(self.read_forward(&run, &mut text));
                 let reversed: Vec<u8> = run.iter().rev().copied().collect();
-                self.read_forward(&reversed, &mut text);
+                longest = longest.max(self.read_forward(&reversed, &mut text));
             }
         }
-        text
+        (text, longest)
     }
 
     /// Base32 is written in one case, and text in base32 or base64 is never all figures.
@@ -161,7 +163,9 @@ impl Radix {
         self.bits != 5 || !(run.iter().any(u8::is_ascii_lowercase) && run.iter().any(u8::is_ascii_uppercase))
     }
 
-    fn read_forward(&self, run: &[u8], text: &mut String) {
+    /// Returns how much the alignment gives that gives most.
+    fn read_forward(&self, run: &[u8], text: &mut String) -> usize {
+        let mut longest = 0;
         let mut decoded = Vec::with_capacity(run.len());
         for alignment in 0..self.alignments.min(run.len()) {
             decoded.clear();
@@ -172,8 +176,9 @@ impl Radix {
             }
             decoded.clear();
             self.decode(run[alignment..].iter().copied(), &mut |_, byte| decoded.push(byte));
-            bytes::readable(&decoded, text);
+            longest = longest.max(bytes::readable(&decoded, text));
         }
+        longest
     }
 
     fn decode(&self, run: impl Iterator<Item = u8>, put: &mut impl FnMut(usize, u8)) {
@@ -197,7 +202,7 @@ mod tests {
     use super::*;
 
     fn reads(encoding: Encoding, run: &str) -> String {
-        RADIXES.iter().find(|r| r.encoding == encoding).unwrap().read(run.as_bytes().to_vec())
+        RADIXES.iter().find(|r| r.encoding == encoding).unwrap().read(run.as_bytes().to_vec()).0
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! What two sets mean by the same name.
 
+use humantime::format_duration;
+
 use super::diff::Change;
 use crate::classify::DetectorKind;
 use crate::govern::Price;
 use crate::policy::PolicySet;
 use crate::policy::cases::DEFAULT_TOKENS;
-use crate::policy::set::{Boundary, Budget, Destination};
+use crate::policy::set::{Boundary, Budget, Conversations, Destination, KnownBy};
 
 /// Definitions that differ in ways that no request shows.
 pub(super) fn compare(old: &PolicySet, new: &PolicySet) -> Vec<Change> {
@@ -24,6 +26,7 @@ pub(super) fn compare(old: &PolicySet, new: &PolicySet) -> Vec<Change> {
         changes.extend(reestimated(&destination.name, old, new));
         changes.extend(repriced(&destination.name, old, new));
     }
+    changes.extend(forgotten(&old.conversations, &new.conversations));
     for budget in &new.budgets {
         let known = old.budgets.iter().find(|known| known.id == budget.id);
         changes.extend(known.and_then(|known| rebudgeted(known, budget)));
@@ -63,6 +66,10 @@ fn redefined(name: &str, old: &DetectorKind, new: &DetectorKind) -> Option<Chang
             DetectorKind::Dictionary { words: old, as_written: old_case },
             DetectorKind::Dictionary { words: new, as_written: new_case },
         ) => (old_case == new_case || !new_case) && old.iter().all(|known| new.contains(known)),
+        // Fewer languages that pass are more that are found.
+        (DetectorKind::Language { usual: old }, DetectorKind::Language { usual: new }) => {
+            new.iter().all(|usual| old.contains(usual))
+        }
         _ => false,
     };
     let message = match grows {
@@ -104,6 +111,31 @@ fn repriced(name: &str, old: &PolicySet, new: &PolicySet) -> Option<Change> {
 
 fn usual(price: Price) -> String {
     format!("${} for {DEFAULT_TOKENS} tokens in and out", price.worst_case(DEFAULT_TOKENS, DEFAULT_TOKENS))
+}
+
+/// A conversation that is known by less, or for a shorter time, loses a class that it rose to.
+fn forgotten(old: &Conversations, new: &Conversations) -> Vec<Change> {
+    let change = |id: &str, widens: bool, message: String| Change { id: id.to_owned(), widens, message, request: None };
+    let mut changes = Vec::new();
+    for (word, by) in KnownBy::ALL {
+        match (old.by.contains(&by), new.by.contains(&by)) {
+            (true, false) => {
+                let message = format!("conversations are no longer known by `{word}`");
+                changes.push(change(&format!("forgets/{word}"), true, message));
+            }
+            (false, true) => {
+                let message = format!("conversations are also known by `{word}`");
+                changes.push(change(&format!("remembers/{word}"), false, message));
+            }
+            (true, true) | (false, false) => {}
+        }
+    }
+    if old.ttl != new.ttl && old.are_kept() && new.are_kept() {
+        let (before, after) = (format_duration(old.ttl), format_duration(new.ttl));
+        let message = format!("what conversations rose to is kept for {after} instead of {before}");
+        changes.push(change("remembers/ttl", new.ttl < old.ttl, message));
+    }
+    changes
 }
 
 fn rebudgeted(old: &Budget, new: &Budget) -> Option<Change> {

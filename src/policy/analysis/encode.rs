@@ -1,10 +1,11 @@
 //! A policy set as formulas: what `decide` computes for one request, for all requests at once.
 //!
-//! The transforms that a way down asks for count as done, and what is not free can cost anything: what is proved holds
-//! for every installation and every price.
+//! What the request's conversation rose to before can be any class. The transforms that a way down asks for count as done,
+//! and what is not free can cost anything: what is proved holds for every installation and every price.
 
 use super::formula::{Formula, Formulas};
 use super::space::{Cell, Input, Space, answer, exceeds, reached};
+use super::witness::Value;
 use crate::chat::MicroUsd;
 use crate::classify::Truth;
 use crate::policy::expr::{Condition, DestinationCondition, Op, Relation};
@@ -183,10 +184,22 @@ impl<'a> Encoder<'a> {
                 lowered.map(|(_, when)| !when.certain).chain([self.formulas.constant(set.default_class >= class)]);
             let start = self.formulas.all(kept.collect::<Vec<_>>());
             let raised = set.classify.iter().zip(classify).filter(|(rule, _)| rule.raise >= class);
-            let reached = raised.map(|(_, when)| when.possible).chain([start]);
+            let reached = raised.map(|(_, when)| when.possible).chain([start, self.conversation(class)]);
             at_least.push(self.formulas.any(reached.collect::<Vec<_>>()));
         }
         at_least
+    }
+
+    /// Whether the request's conversation rose to `class` before. A class that the set does not have counts as the top.
+    fn conversation(&mut self, class: Class) -> Formula {
+        let set = self.set;
+        let cells = self.space.conversation().filter(|_| set.conversations.are_kept()).map(|input| &input.cells);
+        let rose = |cell: &&Cell| match &cell.value {
+            Value::Word(name) => set.class_named(name).unwrap_or(set.top_class()) >= class,
+            _ => false,
+        };
+        let cells: Vec<Formula> = cells.into_iter().flatten().filter(rose).map(|cell| cell.is).collect();
+        self.formulas.any(cells)
     }
 
     // === permission

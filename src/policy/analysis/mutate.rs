@@ -64,6 +64,7 @@ impl<'a> Mutants<'a> {
     fn of(set: &'a PolicySet) -> Vec<Mutant> {
         let mut mutants = Self { set, mutants: Vec::new() };
         mutants.classification();
+        mutants.conversations();
         mutants.destinations();
         mutants.ways_down();
         mutants.guards();
@@ -86,6 +87,13 @@ impl<'a> Mutants<'a> {
                     format!("let classify rule `{}` raise to `{}` only", rule.id, self.set.class_name(Class(lower)));
                 self.add(what, &rule.place, |set| set.classify[i].raise = Class(lower));
             }
+        }
+    }
+
+    fn conversations(&mut self) {
+        if self.set.conversations.are_kept() {
+            let what = "forget what conversations rose to".to_owned();
+            self.add(what, &Place::whole("conversations"), |set| set.conversations.by.clear());
         }
     }
 

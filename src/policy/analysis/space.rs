@@ -44,7 +44,10 @@ impl Space {
         for (index, set) in sets.iter().enumerate() {
             collect(index, set, &mut questions);
         }
-        let inputs = questions.into_iter().map(|(name, asked)| Input::new(name, &asked, sets, formulas)).collect();
+        let inputs = questions.into_iter().map(|(name, asked)| Input::new(name, &asked, sets, formulas));
+        let mut inputs: Vec<Input> = inputs.collect();
+        inputs.extend(Input::conversation(sets, formulas));
+        inputs.sort_by(|a, b| a.name.cmp(&b.name));
         Self { inputs }
     }
 
@@ -56,6 +59,11 @@ impl Space {
     /// What a request can cost at most at this destination.
     pub(super) fn cost(&self, set: &PolicySet, id: DestinationId) -> &Input {
         self.named(&cost_name(set, id))
+    }
+
+    /// What the request's conversation rose to before; `None` where no set keeps that.
+    pub(super) fn conversation(&self) -> Option<&Input> {
+        self.inputs.iter().find(|input| input.name == CONVERSATION)
     }
 
     fn named(&self, name: &str) -> &Input {
@@ -106,6 +114,9 @@ fn source(name: &str) -> String {
 fn cost_name(set: &PolicySet, id: DestinationId) -> String {
     format!("cost.{}", set.destination(id).name)
 }
+
+/// The fact that a request's conversation rose to a class before; no condition can name it.
+pub(super) const CONVERSATION: &str = "conversation";
 
 /// The slot does not matter for a cost: it is no fact of the vocabulary.
 const COST: Slot = Slot(u16::MAX);
@@ -163,6 +174,25 @@ impl Input {
         };
         let unknown_by_default = questions.iter().any(is_unknown);
         Self { name, cells, unknown_by_default }
+    }
+
+    /// What conversations can have risen to: nothing, or any class of a set that keeps them.
+    fn conversation(sets: &[&PolicySet], formulas: &mut Formulas) -> Option<Self> {
+        let mut values = vec![Value::Missing];
+        for set in sets.iter().filter(|set| set.conversations.are_kept()) {
+            for class in set.classes.iter().cloned().map(Value::Word) {
+                if !values.contains(&class) {
+                    values.push(class);
+                }
+            }
+        }
+        if values.len() == 1 {
+            return None;
+        }
+        let flags: Vec<Formula> = values.iter().map(|_| formulas.fresh()).collect();
+        formulas.exactly_one(&flags);
+        let cells = values.into_iter().zip(flags).map(|(value, is)| Cell { value, is }).collect();
+        Some(Self { name: CONVERSATION.to_owned(), cells, unknown_by_default: false })
     }
 
     /// Whether its value is another than the harmless one.

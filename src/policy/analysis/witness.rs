@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::formula::{Answer, Formula, Formulas};
-use super::space::{Input, Space};
+use super::space::{CONVERSATION, Input, Space};
 use crate::chat::MicroUsd;
 use crate::classify::Truth;
 use crate::policy::PolicySet;
@@ -138,6 +138,9 @@ impl Witness {
 }
 
 fn give(set: &PolicySet, given: &mut Given, name: &str, value: &Value) {
+    if let (CONVERSATION, Value::Word(class)) = (name, value) {
+        given.conversation = Some(set.class_named(class).unwrap_or(set.top_class()));
+    }
     let Some((group, rest)) = name.split_once('.') else { return };
     let number = match value {
         Value::Number(number) => Some(*number),

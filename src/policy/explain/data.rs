@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::reasons::{Judge, cascade, objective, percent};
-use super::summary::{GainExplanation, PolicyName};
-use super::{Circumstances, Seen};
+use super::summary::{ConversationSummary, GainExplanation, PolicyName};
+use super::{Before, Circumstances, Seen};
 use crate::classify::{Encoding, Truth};
 use crate::policy::decision::{Decision, Outcome};
 use crate::policy::set::{Budget, DestinationId, DestinationSet, Guard, PolicySet, Route, Scope, Window};
@@ -97,12 +97,15 @@ pub struct FindingExplanation {
 pub struct ClassExplanation<'a> {
     /// Its name.
     pub value: &'a str,
-    /// `declared`, `deterministic`, `statistical` or `unknown`.
+    /// `declared`, `deterministic`, `statistical`, `conversation` or `unknown`.
     pub basis: &'static str,
     /// Where it starts.
     pub start: &'a str,
     /// Baselines and classify rules.
     pub rules: Vec<RuleExplanation<'a>>,
+    /// What the conversation was before, where it had risen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conversation: Option<ConversationSummary<'a>>,
 }
 
 /// One rule about the class.
@@ -250,7 +253,7 @@ pub fn explain<'a>(
         policy: PolicyName { name: &set.name, digest: &set.digest },
         rollout: None,
         detectors: detectors(set, seen, circumstances),
-        class: class(&judge),
+        class: class(&judge, seen.before),
         guards: set.guards.iter().enumerate().map(|(i, guard)| judge.guard(i, guard)).collect(),
         budgets: (set.budgets.iter().enumerate())
             .map(|(i, budget)| judge.budget(budget, circumstances.budgets.get(i).copied().flatten()))
@@ -296,7 +299,7 @@ fn detectors<'a>(set: &'a PolicySet, seen: Seen<'_>, circumstances: Circumstance
     all
 }
 
-fn class<'a>(judge: &Judge<'a, '_>) -> ClassExplanation<'a> {
+fn class<'a>(judge: &Judge<'a, '_>, before: Option<Before>) -> ClassExplanation<'a> {
     let Judge { set, inputs, decision, .. } = judge;
     let mut rules = Vec::with_capacity(set.baselines.len() + set.classify.len());
     for (i, rule) in set.baselines.iter().enumerate() {
@@ -311,12 +314,12 @@ fn class<'a>(judge: &Judge<'a, '_>) -> ClassExplanation<'a> {
         let class = set.class_name(rule.raise);
         rules.push(RuleExplanation { section: "classify", id: &rule.id, class, value: value.name(), applies });
     }
-    let start = decision.baseline.map_or(set.default_class, |i| set.baselines[usize::from(i)].class);
     ClassExplanation {
         value: set.class_name(decision.class),
         basis: decision.basis.name(),
-        start: set.class_name(start),
+        start: set.class_name(decision.start(set)),
         rules,
+        conversation: before.map(|before| ConversationSummary::new(set, before)),
     }
 }
 

@@ -15,11 +15,12 @@ pub use data::{
 };
 pub(in crate::policy) use reasons::choice;
 pub use summary::{
-    ClassSummary, DestinationSummary, DetectorVerdict, GainExplanation, PolicyName, Summary, barrier, summarize,
+    ClassSummary, ConversationSummary, DestinationSummary, DetectorVerdict, GainExplanation, PolicyName, Summary,
+    barrier, summarize,
 };
 
-use super::set::DestinationSet;
-use crate::chat::Source;
+use super::set::{DestinationSet, Floor};
+use crate::chat::{RequestId, Source};
 use crate::classify::{Finding, Gain, Truth};
 use crate::govern::Standing;
 
@@ -32,6 +33,17 @@ pub struct Seen<'a> {
     pub findings: &'a [Finding],
     /// The estimated gain.
     pub gain: Option<Gain>,
+    /// What the request's conversation was before.
+    pub before: Option<Before>,
+}
+
+/// What a request's conversation was before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Before {
+    /// What counts for it.
+    pub floor: Floor,
+    /// The request with which it rose so high; `None` where nobody can say what it was.
+    pub since: Option<RequestId>,
 }
 
 /// What only a full explanation needs to know.

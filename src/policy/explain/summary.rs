@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Seen;
+use super::{Before, Seen};
 use crate::classify::{Encoding, Gain};
 use crate::policy::decision::{Barrier, Decision, Outcome, RuleSet};
 use crate::policy::set::{DestinationId, PolicySet};
@@ -64,10 +64,29 @@ pub struct DetectorVerdict<'a> {
 pub struct ClassSummary<'a> {
     /// Its name.
     pub value: &'a str,
-    /// `declared`, `deterministic`, `statistical` or `unknown`.
+    /// `declared`, `deterministic`, `statistical`, `conversation` or `unknown`.
     pub basis: &'static str,
-    /// Ids of the rules that applied.
+    /// Ids of the rules that applied; `conversation` where it is the conversation's class.
     pub by: Vec<String>,
+    /// What the conversation was before, where it had risen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conversation: Option<ConversationSummary<'a>>,
+}
+
+/// What a conversation was before this request.
+#[derive(Debug, Serialize)]
+pub struct ConversationSummary<'a> {
+    /// The class that counts for it.
+    pub class: &'a str,
+    /// Id of the request with which it rose so high; absent where nobody can say what it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+}
+
+impl<'a> ConversationSummary<'a> {
+    pub(super) fn new(set: &'a PolicySet, before: Before) -> Self {
+        Self { class: set.class_name(before.floor.class), since: before.since.map(|id| id.to_string()) }
+    }
 }
 
 /// One destination's standing.
@@ -114,7 +133,7 @@ pub fn summarize<'a>(set: &'a PolicySet, inputs: &Inputs<'_>, decision: &'a Deci
     Summary {
         policy: PolicyName { name: &set.name, digest: &set.digest },
         detectors: detectors(set, seen),
-        class: class(set, decision),
+        class: class(set, decision, seen.before),
         guards: ids(&decision.guards, set.guards.iter().map(|g| g.id.as_str())),
         destinations: destinations(set, inputs.states, decision),
         gain: seen.gain.map(GainExplanation::from),
@@ -149,17 +168,21 @@ fn detectors<'a>(set: &'a PolicySet, seen: Seen<'_>) -> Vec<DetectorVerdict<'a>>
     verdicts
 }
 
-fn class<'a>(set: &'a PolicySet, decision: &Decision) -> ClassSummary<'a> {
+fn class<'a>(set: &'a PolicySet, decision: &Decision, before: Option<Before>) -> ClassSummary<'a> {
     let mut by: Vec<String> = Vec::new();
     if let Some(baseline) = decision.baseline {
         by.push(format!("baseline/{}", set.baselines[usize::from(baseline)].id));
     }
     let applied = ids(&decision.classified_by, set.classify.iter().map(|r| r.id.as_str()));
     by.extend(applied.iter().map(|id| format!("classify/{id}")));
+    if before.is_some_and(|before| (before.floor.class, before.floor.basis) == (decision.class, decision.basis)) {
+        by.push("conversation".to_owned());
+    }
     if by.is_empty() {
         by.push("default_class".to_owned());
     }
-    ClassSummary { value: set.class_name(decision.class), basis: decision.basis.name(), by }
+    let conversation = before.map(|before| ConversationSummary::new(set, before));
+    ClassSummary { value: set.class_name(decision.class), basis: decision.basis.name(), by, conversation }
 }
 
 fn ids<'a>(rules: &RuleSet, ids: impl Iterator<Item = &'a str>) -> Vec<&'a str> {

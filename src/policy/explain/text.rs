@@ -63,6 +63,10 @@ impl Explanation<'_> {
             let unsure = if rule.value == "unknown" { " (unknown whether it applies, so it does)" } else { "" };
             lines.push(format!("{:<width$}  {effect} {}{unsure}", rule.id, rule.class));
         }
+        lines.extend(self.class.conversation.as_ref().map(|before| match &before.since {
+            Some(id) => format!("its conversation rose to {} with the request {id}", before.class),
+            None => format!("nobody knows what its conversation rose to, so it counts as {}", before.class),
+        }));
         let idle = self.class.rules.iter().filter(|rule| !rule.applies).map(|rule| rule.id);
         lines.extend(Some(rest(idle, "do not apply: ")).filter(|line| !line.is_empty()));
         lines

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Source;
 use super::header::{Header, NAMES};
-use crate::classify::{DetectorKind, DetectorSpec, ModelSpec, PatternSet, Recognizer};
+use crate::classify::{DetectorKind, DetectorSpec, Language, ModelSpec, PatternSet, Recognizer};
 use crate::policy::expr::is_segment;
 use crate::policy::label::Label;
 use crate::yaml::{Fields, Node, Place, Problems, did_you_mean};
@@ -22,15 +22,17 @@ enum Kind {
     Pattern,
     Dictionary,
     Label,
+    Language,
     Model,
     External,
 }
 
-const KINDS: [(&str, Kind); 6] = [
+const KINDS: [(&str, Kind); 7] = [
     ("checksum", Kind::Checksum),
     ("pattern", Kind::Pattern),
     ("dictionary", Kind::Dictionary),
     ("label", Kind::Label),
+    ("language", Kind::Language),
     ("model", Kind::Model),
     ("external", Kind::External),
 ];
@@ -66,6 +68,7 @@ impl Header {
             Some(Kind::Pattern) => pattern(&mut fields, problems),
             Some(Kind::Dictionary) => dictionary(&mut fields, node, lists, problems),
             Some(Kind::Label) => self.label(&mut fields, problems),
+            Some(Kind::Language) => language(&mut fields, problems),
             Some(Kind::Model) => self.model(name, &mut fields, problems),
             Some(Kind::External) => self.external(name, &mut fields, problems),
         };
@@ -137,6 +140,25 @@ fn checksum(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Detector
         }
     }
     Some(DetectorKind::Checksum(recognizers))
+}
+
+fn language(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<DetectorKind> {
+    let node = fields.required("languages", problems)?;
+    let mut usual = Vec::new();
+    for item in node.list(problems)? {
+        let code = item.text(problems)?;
+        match Language::parse(code) {
+            Some(language) => usual.push(language),
+            None => {
+                let hint = "; languages go by two letters of ISO 639-1, such as `en`, `de`, `zh`";
+                problems.add_coded(&item.place, "E001", format!("unknown language `{code}`{hint}"));
+            }
+        }
+    }
+    if usual.is_empty() {
+        problems.add(&node.place, "a language detector has the languages that people use here, as in `[en, de]`");
+    }
+    Some(DetectorKind::Language { usual })
 }
 
 /// Names from the policy, from a word list beside it, or both.

@@ -1,6 +1,7 @@
 //! Files to a checked [`PolicySet`]: every mistake at once, each with its place, a code and the way out.
 
 mod budgets;
+mod conversations;
 mod destinations;
 mod detectors;
 mod expressions;
@@ -23,7 +24,7 @@ pub use self::prices::{PriceFile, price_file};
 use self::sections::Sections;
 use super::analysis::prove;
 use super::cases;
-use super::set::PolicySet;
+use super::set::{Conversations, PolicySet};
 use super::vocabulary::Vocabulary;
 use crate::govern::Price;
 use crate::yaml::{Place, Problems, parse};
@@ -131,6 +132,7 @@ impl<'p> Loader<'p> {
             detectors: header.detectors,
             baselines: Vec::new(),
             classify: Vec::new(),
+            conversations: Conversations::default(),
             destinations: Vec::new(),
             declassify: Vec::new(),
             guards: Vec::new(),
@@ -152,6 +154,7 @@ impl<'p> Loader<'p> {
         self.prices(sections);
         self.budgets(sections);
         self.rules(sections);
+        self.conversations(sections);
         self.estimators(sections);
         self.routes(sections);
         self.affinity(sections);

@@ -20,6 +20,7 @@ pub(super) struct Sections<'a> {
     pub detectors: Vec<&'a Node>,
     pub baseline: Vec<&'a Node>,
     pub classify: Vec<&'a Node>,
+    pub conversations: Option<&'a Node>,
     pub destinations: Vec<&'a Node>,
     pub declassify: Vec<&'a Node>,
     pub guards: Vec<&'a Node>,
@@ -68,6 +69,7 @@ impl<'a> Sections<'a> {
         once(&mut self.classes, "classes", base_only("classes", problems), problems);
         once(&mut self.sealed, "sealed", base_only("sealed", problems), problems);
         once(&mut self.default_class, "default_class", base_only("default_class", problems), problems);
+        once(&mut self.conversations, "conversations", base_only("conversations", problems), problems);
         once(&mut self.prices, "prices", base_only("prices", problems), problems);
         once(&mut self.rollout, "rollout", base_only("rollout", problems), problems);
         self.baseline.extend(base_only("baseline", problems));

@@ -44,7 +44,7 @@ impl Loader<'_> {
     }
 
     fn is_given_name(&self, name: &str) -> bool {
-        name == "client.model"
+        ["client.model", "conversation"].contains(&name)
             || ["p_ok.", "cost."]
                 .iter()
                 .any(|group| name.strip_prefix(group).is_some_and(|d| self.set.destination_named(d).is_some()))
@@ -54,6 +54,15 @@ impl Loader<'_> {
     fn give(&mut self, given: &mut Given, name: &str, value: &Node) -> Option<()> {
         if name == "client.model" {
             given.preference = Some(self.destination_in(value)?);
+            return Some(());
+        }
+        if name == "conversation" {
+            if !self.set.conversations.are_kept() {
+                let message =
+                    "this set keeps no class of conversations; name what they are known by in `conversations`";
+                self.problems.add(&value.place, message);
+            }
+            given.conversation = Some(class(&self.set.classes, value, self.problems)?);
             return Some(());
         }
         let (group, rest) = name.split_once('.')?;

@@ -319,7 +319,8 @@ pub struct Test {
     /// What it shows.
     pub name: String,
     /// Names of the vocabulary with their values, `p_ok.<destination>`, `cost.<destination>` (the most it can cost
-    /// there, in US dollars), and `client.model`, the destination that the client names. `unknown` where nobody knows.
+    /// there, in US dollars), `client.model`, the destination that the client names, and `conversation`, the class that
+    /// its conversation rose to before. `unknown` where nobody knows.
     pub given: Option<BTreeMap<String, Scalar>>,
     /// What must come out.
     pub expect: Expect,

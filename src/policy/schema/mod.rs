@@ -41,6 +41,8 @@ pub struct PolicyFile {
     pub baseline: Option<Vec<Baseline>>,
     /// What raises the class: every rule that is not certainly false applies, the highest class wins.
     pub classify: Option<Vec<ClassRule>>,
+    /// What conversations keep of the class that they rose to. Base files only, once in a set.
+    pub conversations: Option<Conversations>,
     /// Who receives content, by name, models and sinks alike; at most 64. Base files only.
     pub destinations: Option<BTreeMap<String, Destination>>,
     /// The only ways down. Base files only.

@@ -10,7 +10,7 @@ use crate::policy::expr::TextTest;
 use crate::policy::facts::{LOCAL, USES};
 
 /// The sections in the order in which a reader meets them.
-pub const SECTIONS: [&str; 21] = [
+pub const SECTIONS: [&str; 22] = [
     "ajar",
     "name",
     "authority",
@@ -21,6 +21,7 @@ pub const SECTIONS: [&str; 21] = [
     "detectors",
     "baseline",
     "classify",
+    "conversations",
     "destinations",
     "prices",
     "declassify",

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 
 use super::{Condition, Dollars, Span};
-use crate::classify::{PatternSet, Recognizer};
-use crate::policy::set::Transform;
+use crate::classify::{Language, PatternSet, Recognizer};
+use crate::policy::set::{KnownBy, Transform};
 
 /// An attribute: `one_of` for a word, `cells` for a number. Without a default, one that is absent is unknown.
 #[derive(JsonSchema)]
@@ -83,6 +83,12 @@ pub enum Detector {
         /// An attribute of the key, without `key.`: found where it is not `none`.
         key: Option<String>,
     },
+    /// Prose in another language than people use here: a statistical finding, and unknown where a long text is in none.
+    Language {
+        /// The usual languages, two letters each.
+        #[schemars(extend("items" = { "type": "string", "enum": Language::NAMES.as_slice() }))]
+        languages: Vec<String>,
+    },
     /// What a model recognises: a statistical finding. Loads only in a build that can run the model.
     Model {
         /// Its name and version.
@@ -135,6 +141,20 @@ pub struct ClassRule {
     pub raise: String,
     /// Applies unless certainly false.
     pub when: Condition,
+}
+
+/// A conversation keeps the class that a request of it rose to, above where that started: later ones can only be higher.
+/// Without this section it is known by `header` and `response`, for `24h`.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Conversations {
+    /// What it is known by, within a tenant. `header`: its name in `x-ajar-session`, `x-session-id` or `session_id`.
+    /// `response`: the answer that `previous_response_id` names. `opening`: its words up to the first of the user, which
+    /// several conversations may share. An empty list keeps nothing.
+    #[schemars(extend("items" = { "type": "string", "enum": KnownBy::ALL.map(|(name, _)| name) }))]
+    pub by: Option<Vec<String>>,
+    /// How long after its last request, at least; and at most half as long again.
+    pub ttl: Option<Span>,
 }
 
 /// Whoever receives content.

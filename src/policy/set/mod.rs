@@ -1,12 +1,14 @@
 //! A checked policy set.
 
 mod budget;
+mod conversations;
 mod destination;
 mod route;
 mod rules;
 mod transform;
 
 pub use self::budget::{Budget, Scope, Step, Window};
+pub use self::conversations::{Conversations, Floor, KnownBy};
 pub use self::destination::{Boundary, Destination, DestinationId, DestinationSet, Store};
 pub use self::route::{Goal, IfUnknown, Objective, Route};
 pub use self::rules::{Baseline, Basis, ClassRule, Declassify, Guard, Invariant};
@@ -41,6 +43,8 @@ pub struct PolicySet {
     pub baselines: Vec<Baseline>,
     /// What raises the class.
     pub classify: Vec<ClassRule>,
+    /// What conversations keep of the class that they rose to.
+    pub conversations: Conversations,
     /// Who may receive content, models and sinks alike.
     pub destinations: Vec<Destination>,
     /// The only way down.
@@ -81,6 +85,16 @@ impl PolicySet {
     /// The destination with this id.
     pub fn destination(&self, id: DestinationId) -> &Destination {
         &self.destinations[usize::from(id.0)]
+    }
+
+    /// The class named `name`.
+    pub fn class_named(&self, name: &str) -> Option<Class> {
+        self.classes.iter().position(|class| class == name).map(|i| Class(i as u8))
+    }
+
+    /// The most sensitive class: what counts where a class is not known.
+    pub fn top_class(&self) -> Class {
+        Class(self.classes.len().saturating_sub(1) as u8)
     }
 
     /// The class's name.

@@ -42,6 +42,8 @@ pub enum Basis {
     Deterministic,
     /// A model's opinion: as good as the model.
     Statistical,
+    /// An earlier request of the same conversation, whatever that relied on.
+    Conversation,
     /// Something could not be looked at.
     Unknown,
 }
@@ -53,6 +55,7 @@ impl Basis {
             Self::Declared => "declared",
             Self::Deterministic => "deterministic",
             Self::Statistical => "statistical",
+            Self::Conversation => "conversation",
             Self::Unknown => "unknown",
         }
     }

@@ -12,6 +12,9 @@ use super::uses::{Feature, Uses};
 use super::walk::Parts;
 use crate::chat::{ChatRequest, Json, Part, Source, Streaming, Text};
 
+/// Where the responses API names the answer that a request continues. Servers that know it take it here as well.
+const CONTINUES: &str = "previous_response_id";
+
 /// A request understood.
 #[derive(Clone, Debug)]
 pub struct Decoded<'a> {
@@ -150,6 +153,9 @@ impl<'a> Decoder<'a> {
 
     /// A field that the dialect does not know.
     fn unknown(&mut self, key: &'a str, value: &'a Json<'a>) {
+        if key == CONTINUES {
+            self.request.continues = value.as_str().map(Text::new);
+        }
         self.parts.text(key, Source::Unknown);
         self.parts.tree(value, Source::Unknown);
         if says_something(value) {

@@ -75,6 +75,20 @@ pub fn observe_reply(body: &[u8]) -> Option<Observed> {
     })
 }
 
+/// The id by which the client will know the answer that `bytes` begin: a whole reply, or frames of a stream.
+pub fn answer_id(bytes: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Answer {
+        id: String,
+    }
+    let id = |json: &[u8]| serde_json::from_slice(json).ok().map(|answer: Answer| answer.id);
+    if bytes.trim_ascii_start().starts_with(b"{") {
+        return id(bytes);
+    }
+    let lines = bytes.split(|byte| matches!(byte, b'\n' | b'\r'));
+    lines.filter_map(|line| line.strip_prefix(b"data:")).find_map(id)
+}
+
 /// Reads one frame as [`super::sse::SseFramer`] cuts them.
 pub fn observe(frame: &[u8]) -> Frame {
     let Some(data) = data(frame) else { return Frame::Comment };
@@ -402,5 +416,14 @@ mod tests {
         let usage = Some(Usage { input: 3, output: 1, cached_input: 2 });
         assert_eq!(seen, Some(Observed { usage, finish: Some(FinishReason::Stop), output_chars: 5 }));
         assert_eq!(observe_reply(b"<html>"), None);
+    }
+
+    #[test]
+    fn the_answers_id_is_read_from_a_whole_reply_and_from_the_first_event_that_has_one() {
+        let of = |bytes: &str| answer_id(bytes.as_bytes());
+        assert_eq!(of(r#" {"choices":[],"id":"chatcmpl-1"}"#).as_deref(), Some("chatcmpl-1"));
+        let frames = ": hello\n\nevent: x\r\ndata: {}\r\n\r\ndata: {\"id\":\"a\\u0062\"}\n\ndata: {\"id\":\"c\"}\n\n";
+        assert_eq!(of(frames).as_deref(), Some("ab"));
+        assert_eq!([of("data: [DONE]\n\n"), of(r#"{"id":1}"#), of("")], [None, None, None]);
     }
 }
