@@ -31,6 +31,7 @@ use crate::record::{Recorder, Records, StoreError, StoreOptions};
 use crate::serve::listener::{Limits, bind, serve};
 use crate::serve::{data, operator};
 use crate::telemetry::Metrics;
+use crate::transform::Vaults;
 use crate::yaml::{Place, Problems};
 
 /// How many requests may wait to be recorded.
@@ -152,6 +153,7 @@ fn assemble(
         estimator: Estimator::embedded(),
         prices: PriceList::embedded(),
         flights: Flights::default(),
+        vaults: Vaults::new(config.pseudonyms.ttl),
         dispatcher,
         recorder,
         metrics,

@@ -13,6 +13,7 @@ use crate::chat::{ChatRequest, MicroUsd, RequestId, Usage};
 use crate::govern::{Explain, Subject};
 use crate::record::{Cache, Label, Outcome, Row};
 use crate::serve::openai::error::ApiError;
+use crate::transform::Tally;
 
 /// nginx's status for a client that left before its answer.
 const CLIENT_CLOSED: u16 = 499;
@@ -152,6 +153,14 @@ impl Entry {
         self.row.cached_tokens = (!estimated).then_some(usage.cached_input);
         self.row.cost = Some(self.total_cost(cost));
         self.row.usage_estimated = estimated;
+    }
+
+    /// What became of pseudonyms in the answer of the last attempt.
+    pub(crate) fn restored(&mut self, tally: Tally) {
+        if let Some(last) = self.row.transforms.last_mut() {
+            last.restored += tally.restored;
+            last.unrestored += tally.unrestored;
+        }
     }
 
     /// Keeps the answer's text where the policy keeps it.

@@ -9,6 +9,7 @@ use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 
 use super::entry::{Entry, millis};
+use super::pseudonyms::Pseudonyms;
 use super::trial::{Tried, try_out};
 use super::view::{View, Weighed, usual_max_output};
 use super::{Gateway, Generation, Policy};
@@ -43,6 +44,8 @@ pub(crate) struct Call {
     /// Where its answer is kept, if it may be kept at all.
     pub(crate) cache_key: Option<CacheKey>,
     pub(crate) cache_control: CacheControl,
+    /// What it takes to transform its body, where somebody in the plan may have it only so.
+    pub(crate) pseudonyms: Option<Box<Pseudonyms>>,
 }
 
 impl Call {
@@ -78,7 +81,9 @@ pub(crate) async fn understand(
     entry.asks(&decoded.request, read.elapsed());
 
     let view = View { gateway, generation: &generation, side: Side::InForce, subject, headers: &head.headers };
-    let Considered { view, weighed, tried } = consider(view, &decoded)?;
+    let considered = consider(view, &decoded)?;
+    let pseudonyms = Pseudonyms::of(&considered, &decoded).map(Box::new);
+    let Considered { view, weighed, tried, .. } = considered;
     let policy = view.policy().clone();
     note(entry, &policy, &weighed, tried);
     gateway.metrics.classified(&policy.set, &weighed.verdicts);
@@ -103,6 +108,7 @@ pub(crate) async fn understand(
         deadline: entry.started() + gateway.config.server.deadline,
         cache_key,
         cache_control,
+        pseudonyms,
         body: body.clone(),
         generation,
         side,
@@ -127,6 +133,8 @@ pub(super) struct Considered<'a> {
     pub(super) weighed: Weighed,
     /// What a set that is tried says.
     pub(super) tried: Option<Tried>,
+    /// What the set in force decided, where it did not have the last word.
+    pub(super) in_force: Option<Weighed>,
 }
 
 impl Considered<'_> {
@@ -146,8 +154,11 @@ pub(super) fn consider<'a>(view: View<'a>, decoded: &Decoded<'_>) -> Result<Cons
     let weighed = view.weigh(decoded, preference);
     let mut tried = try_out(&view, decoded, &weighed);
     match tried.as_mut().and_then(|tried| tried.decided.take()) {
-        Some(decided) => Ok(Considered { view: View { side: Side::OnTrial, ..view }, weighed: *decided, tried }),
-        None => Ok(Considered { view, weighed, tried }),
+        Some(decided) => {
+            let view = View { side: Side::OnTrial, ..view };
+            Ok(Considered { view, weighed: *decided, tried, in_force: Some(weighed) })
+        }
+        None => Ok(Considered { view, weighed, tried, in_force: None }),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Rules about the class, the way down, permission, and what must never happen.
 
-use super::{Class, TransformSet};
+use super::{Class, Style, TransformSet};
 use crate::chat::MicroUsd;
 use crate::policy::expr::{Condition, DestinationCondition};
 use crate::yaml::Place;
@@ -71,6 +71,8 @@ pub struct Declassify {
     pub to: Class,
     /// What must be done for it.
     pub requires: TransformSet,
+    /// What pseudonyms look like.
+    pub style: Style,
     /// Applies only if certainly true.
     pub when: Condition,
 }
