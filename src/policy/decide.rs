@@ -11,8 +11,8 @@ use super::expr::DestinationCondition;
 use super::quality::Cascade;
 use super::rollout::Bounds;
 use super::set::{
-    Basis, Boundary, Class, DestinationId, DestinationSet, Goal, IfUnknown, Objective, PolicySet, Route, Scope, Step,
-    Transform, TransformSet,
+    Basis, Boundary, Class, Destination, DestinationId, DestinationSet, Goal, IfUnknown, Objective, PolicySet, Route,
+    Scope, Step, Transform, TransformSet,
 };
 use super::vocabulary::{Fact, Facts};
 use crate::chat::MicroUsd;
@@ -183,7 +183,7 @@ impl<'a> Decider<'a> {
             if self.decision.class <= destination.accepts {
                 continue;
             }
-            match self.way_down(destination.accepts) {
+            match self.way_down(destination) {
                 Some(way) => {
                     self.decision.transforms[i] = self.set.declassify[usize::from(way)].requires;
                     self.decision.ways[i] = Some(way);
@@ -193,8 +193,9 @@ impl<'a> Decider<'a> {
         }
     }
 
-    /// The rule that certainly applies and after whose transforms the request counts as at most `ceiling`.
-    fn way_down(&self, ceiling: Class) -> Option<u16> {
+    /// The rule that certainly applies and after whose transforms the request counts as one that `destination` accepts.
+    /// For sinks nothing is transformed, so only rules that ask for nothing lead there.
+    fn way_down(&self, destination: &Destination) -> Option<u16> {
         let class = self.decision.class;
         if self.set.sealed.contains(&class) {
             return None;
@@ -203,7 +204,7 @@ impl<'a> Decider<'a> {
             self.set.slots.unknown_any.is_some_and(|slot| self.inputs.facts.get(slot) != Fact::Bool(false));
         let open = self.set.declassify.iter().enumerate().filter(|(_, rule)| {
             class <= rule.up_to
-                && rule.to <= ceiling
+                && rule.leads_to(destination)
                 && !(unscannable && rule.requires.contains(Transform::RescanClean))
                 && rule.when.eval(self.inputs.facts, class.0).is_true()
         });
@@ -227,7 +228,7 @@ impl<'a> Decider<'a> {
             }
             self.decision.guards.insert(i);
             self.restrict(guard.only.as_ref(), guard.deny.as_ref(), Barrier::Guard(i as u16));
-            self.require(guard.require);
+            self.require(guard.require, Barrier::Guard(i as u16));
             self.decision.max_output = least(self.decision.max_output, guard.max_output);
             self.decision.max_cost = least(self.decision.max_cost, guard.max_cost);
             if guard.block.is_some() && blocked.is_none() {
@@ -238,13 +239,18 @@ impl<'a> Decider<'a> {
         blocked
     }
 
-    fn require(&mut self, transforms: TransformSet) {
+    /// For sinks nothing is transformed: what must be, does not reach them.
+    fn require(&mut self, transforms: TransformSet, barrier: Barrier) {
         if transforms.is_empty() {
             return;
         }
         for (i, destination) in self.set.destinations.iter().enumerate() {
-            if destination.boundary == Boundary::External {
-                self.decision.transforms[i] = self.decision.transforms[i].union(transforms);
+            match destination.boundary {
+                Boundary::External if destination.is_model() => {
+                    self.decision.transforms[i] = self.decision.transforms[i].union(transforms);
+                }
+                Boundary::External => self.bar(i, barrier),
+                Boundary::Host => {}
             }
         }
     }

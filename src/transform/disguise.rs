@@ -10,7 +10,7 @@ use super::rescan::{Check, Unclean, Verdict, rescan, texts};
 use super::restore::Restorer;
 use super::vault::{Entry, Full, Vault};
 use crate::chat::{Json, Part};
-use crate::classify::{Finding, Scan, Scanner};
+use crate::classify::{Encoding, Finding, Scan, Scanner};
 use crate::policy::{Style, Transform, TransformSet};
 use crate::serve::openai::decode::decode;
 use crate::serve::openai::edit::{self, Edits};
@@ -40,7 +40,7 @@ impl Originals {
 /// Findings that overlap, each group as one; `findings` are in order of part and place.
 fn united(findings: &[Finding]) -> Vec<Finding> {
     let mut united: Vec<Finding> = Vec::new();
-    for finding in findings {
+    for finding in findings.iter().filter(|finding| finding.encoding != Encoding::Split) {
         match united.last_mut() {
             Some(last) if last.part == finding.part && finding.span.start < last.span.end => {
                 last.span.end = last.span.end.max(finding.span.end);

@@ -13,7 +13,7 @@ use super::kind::Kind;
 use super::replace::Search;
 use super::vault::Entry;
 use crate::chat::{Json, Part};
-use crate::classify::{Finding, Scan, Scanner, Truth};
+use crate::classify::{Encoding, Finding, Scan, Scanner, Truth};
 use crate::policy::facts::seen_again;
 use crate::policy::{Class, Facts, PolicySet, class_of};
 use crate::serve::openai::decode::decode;
@@ -118,9 +118,10 @@ fn without<'p>(tokens: &AhoCorasick, part: &'p Part<'_>) -> Part<'p> {
     Part { source: part.source, text: Cow::Owned(text) }
 }
 
-/// What findings stand on, without what was left out between.
+/// What findings stand on, without what was left out between. What lies across parts begins in one that may hold only
+/// a word of it, or the name of a field: there is nothing to replace.
 pub fn texts<'f>(parts: &'f [Part<'_>], findings: &'f [Finding]) -> impl Iterator<Item = (Kind, String)> + 'f {
-    findings.iter().flat_map(|finding| {
+    findings.iter().filter(|finding| finding.encoding != Encoding::Split).flat_map(|finding| {
         let text = parts.get(finding.part as usize).and_then(|part| part.text.get(finding.span.clone()));
         let pieces = text.unwrap_or_default().split('|').map(str::trim);
         pieces

@@ -260,3 +260,20 @@ async fn a_canary_replaces_what_either_set_finds_and_is_clean_by_both() {
     let row = &gateway.rows(1).await[0];
     assert_eq!((done(row), row.class.as_deref()), ((1, 1, 0, true), Some("public")));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guard_may_ask_for_pseudonyms_where_the_class_asks_for_nothing() {
+    let (far, home) = (Sim::start(Script::echo()), Sim::start(Script::echo()));
+    let policy = POLICY
+        .replace("detectors:\n", "detectors:\n  contact: { kind: pattern, set: contact@1 }\n")
+        .replace("routes:\n", "guards:\n  - { id: always, require: [pseudonymize] }\nroutes:\n");
+    let gateway = Setup::new().whole_policy(policy).provider("far", &far).provider("home", &home).start().await;
+    let reply = gateway.ask(&user(MAIL)).await;
+    assert_eq!((reply.content().as_str(), reply.header("x-ajar-served-by")), (MAIL, "far"));
+    assert!(!saw_any(&far, &["gonzalez"]));
+    assert_eq!(gateway.ask(&with(user(MAIL), json!({ "model": "home" }))).await.content(), MAIL);
+    assert!(home.saw(MAIL), "the host sees originals");
+    let rows = gateway.rows(2).await;
+    assert_eq!((done(&rows[0]), rows[0].class.as_deref()), ((1, 1, 0, true), Some("public")));
+    assert!(rows[1].transforms.is_empty());
+}
