@@ -115,7 +115,8 @@ proptest! {
     #[test]
     fn what_was_replaced_comes_back_wherever_the_answer_is_cut(text in text(), style in style()) {
         let (disguised, restorer) = disguised(&text, style);
-        let Some(restorer) = restorer else { return Ok(prop_assert_eq!(disguised, text)) };
+        prop_assert!(restorer.is_some() || disguised == text);
+        let Some(restorer) = restorer else { return Ok(()) };
         let letters: Vec<&str> = disguised.split("").collect();
         prop_assert_eq!(&restored(&restorer, &letters, Form::Plain).0, &text);
         for (at, _) in disguised.char_indices() {
