@@ -19,4 +19,5 @@ pub mod policy;
 pub mod record;
 pub mod serve;
 pub mod telemetry;
+pub mod transform;
 pub mod yaml;

@@ -72,7 +72,7 @@ fn the_pure_modules_do_no_io_and_read_no_clock() {
         "Zoned::now",
         "thread::sleep",
     ];
-    for folder in ["src/chat", "src/classify", "src/policy"] {
+    for folder in ["src/chat", "src/classify", "src/policy", "src/transform"] {
         assert_absent(folder, &words, &[]);
         // A permit says when it lapses; whoever uses it brings the time.
         assert_absent(folder, &["Instant"], &["src/policy/permit.rs"]);

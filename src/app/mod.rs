@@ -31,6 +31,7 @@ use crate::record::{Conversations, Recorder, Records, StoreError, StoreOptions};
 use crate::serve::listener::{Limits, bind, serve};
 use crate::serve::{data, operator};
 use crate::telemetry::Metrics;
+use crate::transform::Vaults;
 use crate::yaml::{Place, Problems};
 
 /// How many requests may wait to be recorded.
@@ -155,6 +156,7 @@ fn assemble(
         prices: PriceList::embedded(),
         flights: Flights::default(),
         taints,
+        vaults: Vaults::new(config.pseudonyms.ttl),
         dispatcher,
         recorder,
         metrics,

@@ -111,6 +111,11 @@ pub struct Scanner {
 impl Scanner {
     /// Compiles the detectors.
     pub fn new(specs: &[DetectorSpec]) -> Self {
+        Self { memo: Memo::new(), ..Self::forgetful(specs) }
+    }
+
+    /// Compiles the detectors, and remembers no text that they have seen: for those that do not live long.
+    pub fn forgetful(specs: &[DetectorSpec]) -> Self {
         let mut models = Models::default();
         let mut absent = Vec::new();
         for (index, spec) in (0..=u16::MAX).zip(specs) {
@@ -120,7 +125,7 @@ impl Scanner {
                 _ => {}
             }
         }
-        Self { count: specs.len(), detectors: Detectors::new(specs), memo: Memo::new(), models, absent }
+        Self { count: specs.len(), detectors: Detectors::new(specs), memo: None, models, absent }
     }
 
     /// Looks at every part, with models too, for however long they take.

@@ -51,6 +51,8 @@ pub struct Config {
     pub record: Record,
     /// The cache.
     pub cache: Cache,
+    /// The pseudonyms of conversations.
+    pub pseudonyms: Pseudonyms,
 }
 
 /// Listeners and their limits.
@@ -189,6 +191,13 @@ pub struct Cache {
     /// Most bytes; 0 switches it off.
     pub memory: u64,
     /// How long an entry lives.
+    pub ttl: Duration,
+}
+
+/// The pseudonyms of conversations, which are in memory only.
+#[derive(Clone, Copy, Debug)]
+pub struct Pseudonyms {
+    /// After how long without a request a conversation's are forgotten.
     pub ttl: Duration,
 }
 

@@ -9,7 +9,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::{
-    Anonymous, Cache, Config, Credential, Dialect, LocalModel, ModelNames, Provider, Record, Server, Timeouts,
+    Anonymous, Cache, Config, Credential, Dialect, LocalModel, ModelNames, Provider, Pseudonyms, Record, Server,
+    Timeouts,
 };
 use crate::govern::{Explain, KeyEntry, RateLimit};
 use crate::serve::openai::edit::CapField;
@@ -29,6 +30,7 @@ pub(super) fn config(root: &Node, problems: &mut Problems) -> Option<Config> {
     let headers = fields.optional("headers").map(|n| headers(n, problems)).unwrap_or_default();
     let record = record(fields.optional("record"), problems);
     let cache = cache(fields.optional("cache"), problems);
+    let pseudonyms = pseudonyms(fields.optional("pseudonyms"), problems);
     fields.finish(problems);
     Some(Config {
         file: PathBuf::new(),
@@ -50,6 +52,7 @@ pub(super) fn config(root: &Node, problems: &mut Problems) -> Option<Config> {
         headers,
         record,
         cache,
+        pseudonyms,
     })
 }
 
@@ -362,4 +365,13 @@ fn cache(node: Option<&Node>, problems: &mut Problems) -> Cache {
         fields.finish(problems);
     }
     cache
+}
+
+fn pseudonyms(node: Option<&Node>, problems: &mut Problems) -> Pseudonyms {
+    let mut pseudonyms = Pseudonyms { ttl: Duration::from_secs(24 * 3600) };
+    if let Some(mut fields) = node.and_then(|n| Fields::of(n, "`pseudonyms`", problems)) {
+        replace(&mut pseudonyms.ttl, fields.optional("ttl").and_then(|n| n.duration(problems)));
+        fields.finish(problems);
+    }
+    pseudonyms
 }

@@ -8,6 +8,7 @@ use futures_util::Stream;
 use super::local::{EngineError, Generation};
 use crate::chat::{FinishReason, Usage};
 use crate::egress::SendError;
+use crate::transform::Tally;
 
 /// An answer that has begun.
 pub enum Answer {
@@ -33,6 +34,8 @@ pub struct Frame {
     pub usage: Option<Usage>,
     /// Why it ended, where they say.
     pub finish: Option<FinishReason>,
+    /// Pseudonyms that were put back in them.
+    pub tally: Tally,
 }
 
 /// Why an answer broke off after it had begun. Its text is for records, never for clients.

@@ -7,6 +7,7 @@ use http::StatusCode;
 
 use super::local::EngineError;
 use crate::egress::SendError;
+use crate::transform::TransformError;
 
 /// Why an attempt brought no answer; nothing of one has reached the client.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +46,9 @@ pub enum Failure {
     /// The request's deadline passed.
     #[error("the deadline passed")]
     Deadline,
+    /// The body could not be made fit to leave. Nothing left.
+    #[error("{0}")]
+    Transform(#[from] TransformError),
     /// The body could not be built as it was classified: a bug in ajar. Nothing left.
     #[error("the outgoing body differs from what was classified")]
     Unfaithful,
@@ -55,6 +59,8 @@ impl Failure {
     pub fn is_worth_another(&self) -> bool {
         match self {
             Self::Send(_) | Self::Upstream { .. } | Self::Misconfigured { .. } | Self::Unreadable => true,
+            // Another destination may accept the class as it is.
+            Self::Transform(_) => true,
             Self::Engine(error) => !matches!(error, EngineError::Deadline),
             Self::Rejected { .. } | Self::Deadline | Self::Unfaithful => false,
         }
@@ -66,7 +72,7 @@ impl Failure {
             Self::Send(error) => error.may_have_left(),
             Self::Unreadable | Self::Deadline => true,
             Self::Upstream { .. } | Self::Misconfigured { .. } | Self::Rejected { .. } => false,
-            Self::Engine(_) | Self::Unfaithful => false,
+            Self::Engine(_) | Self::Transform(_) | Self::Unfaithful => false,
         }
     }
 
@@ -77,6 +83,7 @@ impl Failure {
             Self::Send(SendError::FirstByte(_) | SendError::Idle(_)) => "upstream_timeout",
             Self::Send(SendError::Broken(_)) => "upstream_broken",
             Self::Send(SendError::Permit(_)) | Self::Unfaithful => "egress_refused",
+            Self::Transform(error) => error.code(),
             Self::Upstream { status, .. } if *status == StatusCode::TOO_MANY_REQUESTS => "upstream_rate_limited",
             Self::Upstream { .. } => "upstream_error",
             Self::Misconfigured { .. } => "upstream_misconfigured",

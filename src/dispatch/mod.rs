@@ -1,7 +1,7 @@
 //! Plan to attempts: the embedded engine and remote providers.
 //!
-//! [`Dispatcher::attempt`] makes one attempt at one destination; which destinations, in which order and under which
-//! reservation is the pipeline's matter.
+//! [`Dispatcher::prepare`] builds what one attempt at one destination sends, and [`Dispatcher::attempt`] makes it; which
+//! destinations, in which order and under which reservation is the pipeline's matter.
 
 pub mod answer;
 pub mod failure;
@@ -20,12 +20,15 @@ pub use failure::Failure;
 
 use self::local::{Engine, EngineFacts, EngineState, Job};
 use self::remote::OpenAi;
-use crate::chat::{ChatRequest, Json, MicroUsd, Streaming};
+use crate::chat::{ChatRequest, Json, MicroUsd, ResponseFormat, Streaming};
+use crate::egress::Shipment;
 use crate::policy::permit::Outbound;
-use crate::policy::{Destination, Grant};
+use crate::policy::{Destination, Grant, Permit, TransformSet};
 use crate::serve::openai::decode::EditPoints;
 use crate::serve::openai::edit::{self, CapField, Edits};
 use crate::serve::openai::{Feature, Uses};
+use crate::transform::answer::Restoring;
+use crate::transform::{Disguise, Outgoing, TransformError};
 
 /// Everybody who answers, by the names policies use.
 pub struct Dispatcher {
@@ -50,6 +53,32 @@ pub struct Attempt<'a> {
     pub max_cost: MicroUsd,
     /// When the client has waited long enough.
     pub deadline: Instant,
+}
+
+/// An attempt that can be made: its body is built, transformed and found clean.
+pub enum Prepared {
+    /// The engine in this process sees the request as it came.
+    Local(Engine),
+    /// A provider gets this, and nothing else.
+    Remote(Box<Departure>),
+}
+
+/// What leaves, and how its answer is read.
+pub struct Departure {
+    permit: Permit,
+    shipment: Shipment,
+    restoring: Option<Restoring>,
+    replaced: u32,
+}
+
+impl Prepared {
+    /// How many originals the body has pseudonyms for.
+    pub fn replaced(&self) -> u32 {
+        match self {
+            Self::Local(_) => 0,
+            Self::Remote(departure) => departure.replaced,
+        }
+    }
 }
 
 impl Dispatcher {
@@ -104,27 +133,30 @@ impl Dispatcher {
         }
     }
 
-    /// One attempt. The grant is used up, whatever becomes of it.
+    /// Builds what an attempt sends: the client's bytes, transformed by `disguise` where the grant asks for transforms,
+    /// with the edits that are ours, under a permit for exactly these bytes. The grant is used up, whatever becomes of
+    /// it.
     ///
     /// # Errors
-    /// See [`Failure`]; nothing of an answer has reached the client then.
-    pub async fn attempt(&self, grant: Grant, attempt: &Attempt<'_>) -> Result<Answer, Failure> {
-        let left = attempt.deadline.saturating_duration_since(Instant::now());
-        let work = match self.engine(attempt.destination) {
-            Some(engine) => generate(engine, attempt).left_future(),
-            None => self.call(grant, attempt).right_future(),
-        };
-        tokio::time::timeout(left, work).await.unwrap_or(Err(Failure::Deadline))
-    }
-
-    async fn call(&self, grant: Grant, attempt: &Attempt<'_>) -> Result<Answer, Failure> {
-        let Some(Some(provider)) = self.providers.get(&attempt.destination.via) else {
-            // `unavailable` keeps such destinations out of every plan.
+    /// [`Failure::Transform`] and [`Failure::Unfaithful`]; nothing has left then.
+    pub fn prepare(
+        &self,
+        grant: Grant,
+        attempt: &Attempt<'_>,
+        disguise: Option<&Disguise<'_>>,
+    ) -> Result<Prepared, Failure> {
+        if grant.transforms() != disguise.map_or(TransformSet::default(), |disguise| disguise.transforms) {
             return Err(Failure::Unfaithful);
-        };
-        let body = outgoing(attempt, provider.cap_field())?;
-        let streaming = attempt.request.streaming;
-        let shipment = provider.shipment(body, streaming.is_on());
+        }
+        match (self.engine(attempt.destination), disguise) {
+            (Some(_), Some(_)) => return Err(TransformError::Embedded.into()),
+            (Some(engine), None) => return Ok(Prepared::Local(engine.clone())),
+            (None, _) => {}
+        }
+        // `unavailable` keeps destinations without a provider out of every plan.
+        let provider = self.provider(attempt.destination).ok_or(Failure::Unfaithful)?;
+        let Outgoing { body, restorer, replaced } = outgoing(attempt, disguise, provider.cap_field())?;
+        let shipment = provider.shipment(body.into(), attempt.request.streaming.is_on());
         let permit = grant.permit(&Outbound {
             url: provider.url(),
             headers: &shipment.header_refs(),
@@ -132,12 +164,37 @@ impl Dispatcher {
             max_cost: attempt.max_cost,
             expires: attempt.deadline,
         });
-        let asked_usage = streaming == Streaming::On { usage: true };
-        provider.call(permit, shipment, asked_usage, attempt.deadline).await
+        let answers_json = attempt.request.response_format != ResponseFormat::Text;
+        let restoring = restorer.map(|restorer| Restoring::new(restorer, answers_json));
+        Ok(Prepared::Remote(Box::new(Departure { permit, shipment, restoring, replaced })))
+    }
+
+    /// One attempt.
+    ///
+    /// # Errors
+    /// See [`Failure`]; nothing of an answer has reached the client then.
+    pub async fn attempt(&self, prepared: Prepared, attempt: &Attempt<'_>) -> Result<Answer, Failure> {
+        let left = attempt.deadline.saturating_duration_since(Instant::now());
+        let work = match prepared {
+            Prepared::Local(engine) => generate(engine, attempt).left_future(),
+            Prepared::Remote(departure) => self.call(*departure, attempt).right_future(),
+        };
+        tokio::time::timeout(left, work).await.unwrap_or(Err(Failure::Deadline))
+    }
+
+    async fn call(&self, departure: Departure, attempt: &Attempt<'_>) -> Result<Answer, Failure> {
+        let Departure { permit, shipment, restoring, .. } = departure;
+        let provider = self.provider(attempt.destination).ok_or(Failure::Unfaithful)?;
+        let asked_usage = attempt.request.streaming == Streaming::On { usage: true };
+        provider.call(permit, shipment, asked_usage, attempt.deadline, restoring).await
+    }
+
+    fn provider(&self, destination: &Destination) -> Option<&OpenAi> {
+        self.providers.get(&destination.via).and_then(Option::as_ref)
     }
 }
 
-async fn generate(engine: &Engine, attempt: &Attempt<'_>) -> Result<Answer, Failure> {
+async fn generate(engine: Engine, attempt: &Attempt<'_>) -> Result<Answer, Failure> {
     let generation = engine.generate(Job {
         request: attempt.request.clone(),
         max_output: attempt.max_output,
@@ -146,16 +203,20 @@ async fn generate(engine: &Engine, attempt: &Attempt<'_>) -> Result<Answer, Fail
     Ok(Answer::Deltas(generation))
 }
 
-/// The client's bytes with the few edits that are ours, proved to differ from what was classified in nothing else.
-fn outgoing(attempt: &Attempt<'_>, cap_field: CapField) -> Result<Bytes, Failure> {
-    let original = Json::parse(attempt.body).map_err(|_| Failure::Unfaithful)?;
+/// The client's bytes with the few edits that are ours, and transformed where that is asked for, proved to differ from
+/// what was classified in nothing else.
+fn outgoing(attempt: &Attempt<'_>, disguise: Option<&Disguise<'_>>, cap_field: CapField) -> Result<Outgoing, Failure> {
     let edits = Edits {
         model: Some(attempt.destination.model.clone()),
         max_tokens: Some(attempt.max_output),
         cap_field,
         include_usage: attempt.request.streaming.is_on(),
     };
-    let edited = edit::apply(attempt.body, attempt.points, &edits);
-    edit::verify(&original, &edited, &edits).map_err(|_| Failure::Unfaithful)?;
-    Ok(edited.into())
+    if let Some(disguise) = disguise {
+        return Ok(disguise.apply(attempt.body, &edits)?);
+    }
+    let original = Json::parse(attempt.body).map_err(|_| Failure::Unfaithful)?;
+    let body = edit::apply(attempt.body, attempt.points, &edits);
+    edit::verify(&original, &body, &edits).map_err(|_| Failure::Unfaithful)?;
+    Ok(Outgoing { body, restorer: None, replaced: 0 })
 }

@@ -14,12 +14,14 @@ use super::meter::Meter;
 use super::respond::Head;
 use super::understand::Call;
 use crate::chat::MicroUsd;
+use crate::classify::Scanner;
 use crate::dispatch::local::EngineError;
-use crate::dispatch::{Attempt, Failure, FrameStream};
+use crate::dispatch::{Attempt, Failure, FrameStream, Prepared};
 use crate::egress::SendError;
 use crate::govern::{Exhausted, Price, Reservation, Spender};
 use crate::policy::decision::Candidate;
 use crate::policy::{Boundary, DestinationId, Grant};
+use crate::record::Transformed;
 use crate::serve::openai::error::ApiError;
 
 /// Attempts per request: the first, and one fallback before the first byte.
@@ -52,6 +54,7 @@ pub(crate) type Ended = Box<(Entry, ApiError)>;
 /// The last failure, as the client is to be told.
 pub(crate) async fn dispatch(gateway: &Arc<Gateway>, call: Call, mut entry: Entry) -> Result<Begun, Ended> {
     let mut error = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "no model is available");
+    let mut unfit = None;
     for candidate in call.decision.plan() {
         if entry.row.attempts == MAX_ATTEMPTS {
             break;
@@ -69,11 +72,15 @@ pub(crate) async fn dispatch(gateway: &Arc<Gateway>, call: Call, mut entry: Entr
             Err(failure) => {
                 report(&call, &entry, candidate, &failure);
                 error = client_error(&failure);
+                unfit = matches!(failure, Failure::Transform(_)).then(|| failure.code());
                 if !failure.is_worth_another() {
                     break;
                 }
             }
         }
+    }
+    if let Some(code) = unfit {
+        entry.row.reason = Some(code.into());
     }
     Err(Box::new((entry, error)))
 }
@@ -102,6 +109,13 @@ async fn attempt(
         max_cost: candidate.worst_case,
         deadline: call.deadline,
     };
+    let prepared = match prepare(gateway, call, entry, &attempt, candidate.id, grant) {
+        Ok(prepared) => prepared,
+        Err(failure) => {
+            reservation.settle(MicroUsd::ZERO);
+            return Err(failure);
+        }
+    };
     entry.row.attempts += 1;
     let external = destination.boundary == Boundary::External;
     if external {
@@ -116,7 +130,7 @@ async fn attempt(
         model: destination.name.clone(),
         streaming: call.request.streaming,
     };
-    let answer = match gateway.dispatcher.attempt(grant, &attempt).await {
+    let answer = match gateway.dispatcher.attempt(prepared, &attempt).await {
         Ok(answer) => encode(answer, encoding).await,
         Err(failure) => Err(failure),
     };
@@ -129,6 +143,29 @@ async fn attempt(
             Err(failure)
         }
     }
+}
+
+/// Builds what the attempt sends; the record learns what was done to it.
+fn prepare(
+    gateway: &Gateway,
+    call: &Call,
+    entry: &mut Entry,
+    attempt: &Attempt<'_>,
+    id: DestinationId,
+    grant: Grant,
+) -> Result<Prepared, Failure> {
+    let transforms = grant.transforms();
+    if transforms.is_empty() {
+        return gateway.dispatcher.prepare(grant, attempt, None);
+    }
+    let started = Instant::now();
+    let go_on = |scanner: &Scanner| scanner.models_deadline().is_none_or(|deadline| started.elapsed() < deadline);
+    let disguise = call.pseudonyms.as_ref().map(|pseudonyms| pseudonyms.disguise(id, transforms, &go_on));
+    let prepared = gateway.dispatcher.prepare(grant, attempt, disguise.as_ref());
+    let replaced = prepared.as_ref().map_or(0, Prepared::replaced);
+    let destination = call.policy.names.destination(id);
+    entry.row.transforms.push(Transformed::new(&destination, replaced, prepared.is_ok()));
+    prepared
 }
 
 fn begun(call: &Call, candidate: &Candidate, mut entry: Entry, body: Body, reservation: Reservation) -> Begun {
@@ -181,6 +218,9 @@ fn client_error(failure: &Failure) -> ApiError {
         Failure::Engine(_) => (StatusCode::SERVICE_UNAVAILABLE, "the local model is not available".to_owned()),
         Failure::Unfaithful | Failure::Send(SendError::Permit(_)) => {
             (StatusCode::INTERNAL_SERVER_ERROR, "refused to send what was not classified".to_owned())
+        }
+        Failure::Transform(_) => {
+            (StatusCode::FORBIDDEN, "the request could not be made fit for anybody who may answer it".to_owned())
         }
         Failure::Send(_) | Failure::Upstream { .. } | Failure::Misconfigured { .. } | Failure::Unreadable => {
             (StatusCode::BAD_GATEWAY, "the provider did not answer".to_owned())

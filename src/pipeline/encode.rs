@@ -55,7 +55,8 @@ async fn collect(mut generation: Generation, encoding: &Encoding) -> Result<Fram
     }
     let choice = &reply.choices[0];
     let (chars, finish) = (char_count(&choice.text), Some(choice.finish));
-    Ok(Frame { bytes: encode_reply(&encoding.meta(), &reply).into(), chars, usage: Some(reply.usage), finish })
+    let bytes = encode_reply(&encoding.meta(), &reply).into();
+    Ok(Frame { bytes, chars, usage: Some(reply.usage), finish, ..Frame::default() })
 }
 
 async fn write_out(mut generation: Generation, encoding: &Encoding, usage: bool) -> Result<FrameStream, EngineError> {

@@ -15,6 +15,7 @@ use crate::govern::{Explain, Subject};
 use crate::record::{Cache, Label, Outcome, Row};
 use crate::serve::openai::error::ApiError;
 use crate::serve::openai::read::answer_id;
+use crate::transform::Tally;
 
 /// nginx's status for a client that left before its answer.
 const CLIENT_CLOSED: u16 = 499;
@@ -162,6 +163,14 @@ impl Entry {
     /// Whoever continues the answer to come inherits this.
     pub(super) fn rose(&mut self, risen: Risen) {
         self.risen = Some(risen).filter(Risen::lasts_by_answer);
+    }
+
+    /// What became of pseudonyms in the answer of the last attempt.
+    pub(crate) fn restored(&mut self, tally: Tally) {
+        if let Some(last) = self.row.transforms.last_mut() {
+            last.restored += tally.restored;
+            last.unrestored += tally.unrestored;
+        }
     }
 
     /// Keeps of the answer what is kept: whose continuation inherits a class, and the text where the policy keeps it.

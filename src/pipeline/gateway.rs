@@ -19,6 +19,7 @@ use crate::record::Recorder;
 use crate::serve::listener::Peer;
 use crate::serve::openai::error::ApiError;
 use crate::telemetry::Metrics;
+use crate::transform::Vaults;
 
 /// The running gateway.
 pub struct Gateway {
@@ -40,6 +41,8 @@ pub struct Gateway {
     pub flights: Flights<Result<Head, ApiError>>,
     /// What conversations rose to.
     pub taints: Taints,
+    /// Pseudonyms of conversations; `None` where there is no randomness to draw them from.
+    pub vaults: Option<Vaults>,
     /// Everybody who answers.
     pub dispatcher: Dispatcher,
     /// The record, where one is kept.

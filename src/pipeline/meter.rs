@@ -14,6 +14,7 @@ use crate::chat::{MicroUsd, Usage};
 use crate::dispatch::{Broken, Frame, FrameStream};
 use crate::govern::{Price, Reservation};
 use crate::record::Outcome;
+use crate::transform::Tally;
 
 /// Settles the reservation and completes the record when the answer ends, in whatever way.
 pub(crate) struct Meter {
@@ -24,11 +25,20 @@ pub(crate) struct Meter {
     tokens_input: u64,
     chars: u64,
     usage: Option<Usage>,
+    tally: Tally,
 }
 
 impl Meter {
     pub(crate) fn new(entry: Entry, price: Price, reservation: Reservation, tokens_input: u64) -> Self {
-        Self { entry, price, reservation: Some(reservation), tokens_input, chars: 0, usage: None }
+        Self {
+            entry,
+            price,
+            reservation: Some(reservation),
+            tokens_input,
+            chars: 0,
+            usage: None,
+            tally: Tally::default(),
+        }
     }
 
     pub(crate) fn entry(&self) -> &Entry {
@@ -46,6 +56,7 @@ impl Meter {
         }
         self.chars += frame.chars;
         self.usage = frame.usage.or(self.usage);
+        self.tally.add(frame.tally);
         self.entry.keep_answer(&frame.bytes);
     }
 
@@ -71,6 +82,7 @@ impl Drop for Meter {
     fn drop(&mut self) {
         let cost = self.cost();
         self.entry.usage(self.usage_or_estimate(), cost, self.usage.is_none());
+        self.entry.restored(self.tally);
         if let Some(reservation) = self.reservation.take() {
             reservation.settle(cost);
         }

@@ -14,6 +14,7 @@ mod generation;
 mod lazily;
 mod lookup;
 mod meter;
+mod pseudonyms;
 mod reload;
 mod respond;
 mod taint;

@@ -10,6 +10,7 @@ use http::{HeaderMap, StatusCode};
 use ulid::Ulid;
 
 use super::entry::{Entry, millis};
+use super::pseudonyms::Pseudonyms;
 use super::taint::Risen;
 use super::trial::{Tried, try_out};
 use super::view::{View, Weighed, usual_max_output};
@@ -45,6 +46,8 @@ pub(crate) struct Call {
     /// Where its answer is kept, if it may be kept at all.
     pub(crate) cache_key: Option<CacheKey>,
     pub(crate) cache_control: CacheControl,
+    /// What it takes to transform its body, where somebody in the plan may have it only so.
+    pub(crate) pseudonyms: Option<Box<Pseudonyms>>,
 }
 
 impl Call {
@@ -82,7 +85,9 @@ pub(crate) async fn understand(
     let headers = &head.headers;
     let recalled = gateway.taints.recall(&generation.policy.set, &subject.tenant, headers, &decoded.request).await;
     let view = View { gateway, generation: &generation, side: Side::InForce, subject, headers, past: &recalled.past };
-    let Considered { view, weighed, risen, tried } = consider(view, &decoded, entry.row.id)?;
+    let considered = consider(view, &decoded, entry.row.id)?;
+    let pseudonyms = Pseudonyms::of(&considered, &decoded).map(Box::new);
+    let Considered { view, weighed, risen, tried, .. } = considered;
     let policy = view.policy().clone();
     note(entry, &policy, &weighed, tried);
     gateway.metrics.classified(&policy.set, &weighed.verdicts);
@@ -112,6 +117,7 @@ pub(crate) async fn understand(
         deadline: entry.started() + gateway.config.server.deadline,
         cache_key,
         cache_control,
+        pseudonyms,
         body: body.clone(),
         generation,
         side,
@@ -138,6 +144,8 @@ pub(super) struct Considered<'a> {
     pub(super) risen: Option<Risen>,
     /// What a set that is tried says.
     pub(super) tried: Option<Tried>,
+    /// What the set in force decided, where it did not have the last word.
+    pub(super) in_force: Option<Weighed>,
 }
 
 impl Considered<'_> {
@@ -158,8 +166,11 @@ pub(super) fn consider<'a>(view: View<'a>, decoded: &Decoded<'_>, id: RequestId)
     let risen = Risen::of(view.policy(), &weighed, view.past, id);
     let mut tried = try_out(&view, decoded, &weighed);
     match tried.as_mut().and_then(|tried| tried.decided.take()) {
-        Some(decided) => Ok(Considered { view: View { side: Side::OnTrial, ..view }, weighed: *decided, risen, tried }),
-        None => Ok(Considered { view, weighed, risen, tried }),
+        Some(decided) => {
+            let view = View { side: Side::OnTrial, ..view };
+            Ok(Considered { view, weighed: *decided, risen, tried, in_force: Some(weighed) })
+        }
+        None => Ok(Considered { view, weighed, risen, tried, in_force: None }),
     }
 }
 

@@ -21,7 +21,8 @@ use crate::policy::facts::{RequestFacts, UNINSPECTABLE, facts};
 use crate::policy::rollout::{Bounds, Side};
 use crate::policy::set::Budget;
 use crate::policy::{
-    Destination, DestinationId, DestinationSet, DestinationState, Facts, Inputs, TransformSet, decide, decide_within,
+    Destination, DestinationId, DestinationSet, DestinationState, Facts, Inputs, Transform, TransformSet, decide,
+    decide_within,
 };
 use crate::serve::openai::decode::Decoded;
 use crate::serve::openai::{Feature, Uses};
@@ -58,6 +59,7 @@ pub(super) struct Weighed {
     states: Vec<DestinationState>,
     before: Option<Before>,
     preference: Option<DestinationId>,
+    able: TransformSet,
     /// Whom the set in force keeps out where this one is only tried.
     outside: DestinationSet,
     pub(super) decision: Decision,
@@ -86,7 +88,17 @@ impl Weighed {
 
     pub(super) fn inputs(&self) -> Inputs<'_> {
         let floor = self.before.map(|before| before.floor);
-        Inputs { facts: &self.facts, states: &self.states, floor, preference: self.preference, able: able() }
+        Inputs { facts: &self.facts, states: &self.states, floor, preference: self.preference, able: self.able }
+    }
+
+    /// The request's facts.
+    pub(super) fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// What was found, and where.
+    pub(super) fn scan(&self) -> &Scan {
+        &self.looked.scan
     }
 
     fn seen(&self) -> Seen<'_> {
@@ -95,9 +107,14 @@ impl Weighed {
     }
 }
 
-/// No transform exists yet: what needs one stays out.
-fn able() -> TransformSet {
-    TransformSet::default()
+/// What can be done to a body here; what needs more stays out.
+fn able(gateway: &Gateway) -> TransformSet {
+    let mut able = TransformSet::default();
+    if gateway.vaults.is_some() {
+        able.insert(Transform::Pseudonymize);
+        able.insert(Transform::RescanClean);
+    }
+    able
 }
 
 impl<'a> View<'a> {
@@ -146,7 +163,7 @@ impl<'a> View<'a> {
     ) -> Weighed {
         let tokens_input = estimate_tokens(&decoded.parts);
         let states = self.states(decoded, tokens_input);
-        let (set, scanner, able) = (&self.policy().set, &self.policy().scanner, able());
+        let (set, scanner, able) = (&self.policy().set, &self.policy().scanner, able(self.gateway));
         let uses = used(decoded.uses, &looked.scan);
         let facts = |verdicts: &[Truth]| self.facts(decoded, &uses, verdicts, gain, tokens_input);
         let before = self.past.before(set);
@@ -171,6 +188,7 @@ impl<'a> View<'a> {
             states,
             before,
             preference,
+            able,
             outside: DestinationSet::EMPTY,
             decision,
             tokens_input,
@@ -180,6 +198,13 @@ impl<'a> View<'a> {
     /// What the detectors, and the labels of request and key, say.
     fn verdicts(&self, scan: &Scan) -> Vec<Truth> {
         let mut verdicts: Vec<Truth> = scan.results.iter().map(|result| result.truth).collect();
+        self.read_labels(&mut verdicts);
+        verdicts
+    }
+
+    /// What the labels of request and key alone say to each detector.
+    pub(super) fn labels(&self) -> Vec<Truth> {
+        let mut verdicts = vec![Truth::False; self.policy().set.detectors.len()];
         self.read_labels(&mut verdicts);
         verdicts
     }
@@ -323,6 +348,10 @@ impl<'a> View<'a> {
         let (sink, cache) = set.sink("cache")?;
         let repeatable = decoded.request.sampling.is_deterministic() || cache.cache_sampled;
         if control.no_store || !repeatable || !decision.permitted.contains(sink) {
+            return None;
+        }
+        // What one conversation's pseudonyms did is nobody else's.
+        if decision.plan().iter().any(|candidate| !decision.transforms[usize::from(candidate.id.0)].is_empty()) {
             return None;
         }
         let first = decision.plan().first()?;

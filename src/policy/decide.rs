@@ -3,7 +3,7 @@
 //! Permission is a meet over everything that restricts (ceilings, guards, budget steps), so the order of rules cannot
 //! matter; only routes are ordered, and a route chooses among what is permitted.
 
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
 use std::time::Duration;
 
 use super::decision::{Barrier, Candidate, Choice, Decision, Outcome, Plan, Refusal, RefusalKind, RefusedBy, RuleSet};
@@ -12,8 +12,8 @@ use super::facts::UNINSPECTABLE;
 use super::quality::Cascade;
 use super::rollout::Bounds;
 use super::set::{
-    Basis, Boundary, Class, DestinationId, DestinationSet, Floor, Goal, IfUnknown, Objective, PolicySet, Route, Scope,
-    Step, Transform, TransformSet,
+    Basis, Boundary, Class, Destination, DestinationId, DestinationSet, Floor, Goal, IfUnknown, Objective, PolicySet,
+    Route, Scope, Step, Transform, TransformSet,
 };
 use super::vocabulary::{Fact, Facts};
 use crate::chat::MicroUsd;
@@ -77,6 +77,37 @@ pub fn decide_within(set: &PolicySet, inputs: &Inputs<'_>, bounds: &Bounds) -> D
     decider.conclude(refusal)
 }
 
+/// How sensitive a request with these facts is: what [`decide`] begins with.
+pub fn class_of(set: &PolicySet, facts: &Facts) -> Class {
+    classified(set, facts).class
+}
+
+struct Classified {
+    class: Class,
+    start: Class,
+    baseline: Option<u16>,
+    by: RuleSet,
+}
+
+/// Baselines lower the start, the lowest that certainly applies wins; classify rules raise it, the highest wins.
+/// Both directions make *unknown* restrict: an unknown baseline does not lower, an unknown classify rule raises.
+fn classified(set: &PolicySet, facts: &Facts) -> Classified {
+    let (mut start, mut baseline) = (set.default_class, None);
+    for (i, rule) in set.baselines.iter().enumerate() {
+        if rule.class < start && rule.when.eval(facts, 0).is_true() {
+            (start, baseline) = (rule.class, Some(i as u16));
+        }
+    }
+    let (mut class, mut by) = (start, RuleSet::default());
+    for (i, rule) in set.classify.iter().enumerate() {
+        if rule.when.eval(facts, 0).is_possible() {
+            by.insert(i);
+            class = class.max(rule.raise);
+        }
+    }
+    Classified { class, start, baseline, by }
+}
+
 struct Decider<'a> {
     set: &'a PolicySet,
     inputs: &'a Inputs<'a>,
@@ -98,6 +129,7 @@ impl<'a> Decider<'a> {
             permitted: DestinationSet::EMPTY,
             barriers: [Barrier::None; DestinationSet::MAX],
             transforms: [TransformSet::default(); DestinationSet::MAX],
+            ways: [None; DestinationSet::MAX],
             route: None,
             uninspectable: is_uninspectable(set, inputs.facts),
             max_output: None,
@@ -127,24 +159,9 @@ impl<'a> Decider<'a> {
 
     // === class
 
-    /// Baselines lower the start, the lowest that certainly applies wins; classify rules raise it, the highest wins.
-    /// Both directions make *unknown* restrict: an unknown baseline does not lower, an unknown classify rule raises.
     fn classify(&mut self) {
-        let mut class = self.set.default_class;
-        for (i, baseline) in self.set.baselines.iter().enumerate() {
-            if baseline.class < class && baseline.when.eval(self.inputs.facts, 0).is_true() {
-                class = baseline.class;
-                self.decision.baseline = Some(i as u16);
-            }
-        }
-        let start = class;
-        for (i, rule) in self.set.classify.iter().enumerate() {
-            if rule.when.eval(self.inputs.facts, 0).is_possible() {
-                self.decision.classified_by.insert(i);
-                class = class.max(rule.raise);
-            }
-        }
-        self.decision.class = class;
+        let Classified { class, start, baseline, by } = classified(self.set, self.inputs.facts);
+        (self.decision.class, self.decision.baseline, self.decision.classified_by) = (class, baseline, by);
         if class > start {
             self.decision.basis = self.basis(class);
         }
@@ -174,34 +191,39 @@ impl<'a> Decider<'a> {
             if self.decision.class <= destination.accepts {
                 continue;
             }
-            match self.way_down(destination.accepts) {
-                Some(transforms) => self.decision.transforms[i] = transforms,
+            match self.way_down(destination) {
+                Some(way) => {
+                    self.decision.transforms[i] = self.set.declassify[usize::from(way)].requires;
+                    self.decision.ways[i] = Some(way);
+                }
                 None => self.bar(i, Barrier::Class),
             }
         }
     }
 
-    /// The transforms after which the request counts as at most `ceiling`, by a rule that certainly applies.
-    fn way_down(&self, ceiling: Class) -> Option<TransformSet> {
+    /// The rule that certainly applies and after whose transforms the request counts as one that `destination` accepts.
+    /// For sinks nothing is transformed, so only rules that ask for nothing lead there.
+    fn way_down(&self, destination: &Destination) -> Option<u16> {
         let class = self.decision.class;
         if self.set.sealed.contains(&class) {
             return None;
         }
         let unscannable =
             self.set.slots.unknown_any.is_some_and(|slot| self.inputs.facts.get(slot) != Fact::Bool(false));
-        let open = self.set.declassify.iter().filter(|rule| {
+        let open = self.set.declassify.iter().enumerate().filter(|(_, rule)| {
             class <= rule.up_to
-                && rule.to <= ceiling
+                && rule.leads_to(destination)
                 && !(unscannable && rule.requires.contains(Transform::RescanClean))
                 && rule.when.eval(self.inputs.facts, class.0).is_true()
         });
         // Of several ways one that can be gone, else a way that opens as the class rises would let more in; then the one
-        // that asks least, whatever the order of the rules.
-        let rule = open.min_by_key(|rule| {
+        // that asks least and lowers least, whatever the order of the rules.
+        let (index, _) = open.min_by_key(|(_, rule)| {
             let impossible = rule.requires.0 & !self.inputs.able.0 != 0;
-            (impossible, rule.requires.0.count_ones(), rule.requires.0)
+            (impossible, rule.requires.0.count_ones(), rule.requires.0, Reverse(rule.to), rule.style)
         })?;
-        Some(rule.requires)
+        // A set has at most 1,024 rules of a kind.
+        Some(index as u16)
     }
 
     /// Applies every guard that is not certainly off; returns the reason of one that blocks altogether.
@@ -214,7 +236,7 @@ impl<'a> Decider<'a> {
             }
             self.decision.guards.insert(i);
             self.restrict(guard.only.as_ref(), guard.deny.as_ref(), Barrier::Guard(i as u16));
-            self.require(guard.require);
+            self.require(guard.require, Barrier::Guard(i as u16));
             self.decision.max_output = least(self.decision.max_output, guard.max_output);
             self.decision.max_cost = least(self.decision.max_cost, guard.max_cost);
             if guard.block.is_some() && blocked.is_none() {
@@ -225,13 +247,18 @@ impl<'a> Decider<'a> {
         blocked
     }
 
-    fn require(&mut self, transforms: TransformSet) {
+    /// For sinks nothing is transformed: what must be, does not reach them.
+    fn require(&mut self, transforms: TransformSet, barrier: Barrier) {
         if transforms.is_empty() {
             return;
         }
         for (i, destination) in self.set.destinations.iter().enumerate() {
-            if destination.boundary == Boundary::External {
-                self.decision.transforms[i] = self.decision.transforms[i].union(transforms);
+            match destination.boundary {
+                Boundary::External if destination.is_model() => {
+                    self.decision.transforms[i] = self.decision.transforms[i].union(transforms);
+                }
+                Boundary::External => self.bar(i, barrier),
+                Boundary::Host => {}
             }
         }
     }

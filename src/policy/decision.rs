@@ -1,7 +1,7 @@
 //! What was decided about one request, and why. Fixed size: deciding allocates nothing.
 
 use super::facts::UNINSPECTABLE;
-use super::set::{Basis, Class, DestinationId, DestinationSet, TransformSet};
+use super::set::{Basis, Class, Declassify, DestinationId, DestinationSet, TransformSet};
 use super::{Grant, PolicySet};
 use crate::chat::MicroUsd;
 
@@ -193,6 +193,8 @@ pub struct Decision {
     pub barriers: [Barrier; DestinationSet::MAX],
     /// What must be done to the body for each destination, by index.
     pub transforms: [TransformSet; DestinationSet::MAX],
+    /// Index of the declassify rule by which each destination may receive it, where its class alone would not let it.
+    pub ways: [Option<u16>; DestinationSet::MAX],
     /// Index of the route taken.
     pub route: Option<u16>,
     /// Whether the request holds what no detector can look into.
@@ -221,7 +223,7 @@ impl Decision {
     pub fn acts_as(&self, other: &Self) -> bool {
         let limits = |decision: &Self| (decision.max_output, decision.max_cost);
         (self.class, self.basis) == (other.class, other.basis)
-            && (self.permitted, self.transforms) == (other.permitted, other.transforms)
+            && (self.permitted, self.transforms, self.ways) == (other.permitted, other.transforms, other.ways)
             && (self.route, limits(self)) == (other.route, limits(other))
             && self.outcome == other.outcome
             && self.plan() == other.plan()
@@ -234,11 +236,20 @@ impl Decision {
         flags.into_iter().flatten()
     }
 
+    /// What the request counts as once it is fit for `id`; `set` is the one that decided.
+    pub fn class_sent(&self, set: &PolicySet, id: DestinationId) -> Class {
+        self.way(set, id).map_or(self.class, |rule| rule.to)
+    }
+
+    /// The declassify rule by which `id` may receive it, if it needs one.
+    pub fn way<'s>(&self, set: &'s PolicySet, id: DestinationId) -> Option<&'s Declassify> {
+        self.ways[usize::from(id.0)].map(|way| &set.declassify[usize::from(way)])
+    }
+
     /// The right to build a body for `id`; only for destinations that are permitted, whatever the plan says.
     pub fn grant(&self, set: &PolicySet, id: DestinationId) -> Option<Grant> {
-        self.permitted
-            .contains(id)
-            .then(|| Grant::new(id, self.class, self.transforms[usize::from(id.0)], set.digest.as_str().into()))
+        let (class, transforms) = (self.class_sent(set, id), self.transforms[usize::from(id.0)]);
+        self.permitted.contains(id).then(|| Grant::new(id, class, transforms, set.digest.as_str().into()))
     }
 }
 

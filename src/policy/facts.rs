@@ -49,14 +49,7 @@ pub const LOCAL: [&str; 4] = ["queue", "free_slots", "tokens_per_second", "ttft_
 pub fn facts(set: &PolicySet, request: &RequestFacts<'_>, attributes: &BTreeMap<String, String>) -> Facts {
     let mut facts = set.vocabulary.facts();
     let slots = &set.slots;
-    let mut any_unknown = false;
-    for (i, (finding, unknown)) in slots.findings.iter().zip(&slots.unknowns).enumerate() {
-        let truth = request.findings.get(i).copied().unwrap_or_default();
-        facts.set(*finding, truth.into());
-        facts.set(*unknown, Fact::Bool(truth == Truth::Unknown));
-        any_unknown |= truth == Truth::Unknown;
-    }
-    set_some(&mut facts, slots.unknown_any, Fact::Bool(any_unknown));
+    set_findings(set, &mut facts, request.findings);
     for (name, slot) in &slots.uses {
         facts.set(*slot, Fact::Bool(request.uses.contains(name)));
     }
@@ -76,6 +69,27 @@ pub fn facts(set: &PolicySet, request: &RequestFacts<'_>, attributes: &BTreeMap<
         }
     }
     facts
+}
+
+/// The facts of the same request with other verdicts, which may also have met what no detector can look into.
+pub fn seen_again(set: &PolicySet, facts: &Facts, findings: &[Truth], uninspectable: bool) -> Facts {
+    let mut facts = facts.clone();
+    set_findings(set, &mut facts, findings);
+    let slot = set.slots.uses.iter().find(|(name, _)| *name == "uninspectable").filter(|_| uninspectable);
+    set_some(&mut facts, slot.map(|(_, slot)| *slot), Fact::Bool(true));
+    facts
+}
+
+fn set_findings(set: &PolicySet, facts: &mut Facts, findings: &[Truth]) {
+    let slots = &set.slots;
+    let mut any_unknown = false;
+    for (i, (finding, unknown)) in slots.findings.iter().zip(&slots.unknowns).enumerate() {
+        let truth = findings.get(i).copied().unwrap_or_default();
+        facts.set(*finding, truth.into());
+        facts.set(*unknown, Fact::Bool(truth == Truth::Unknown));
+        any_unknown |= truth == Truth::Unknown;
+    }
+    set_some(facts, slots.unknown_any, Fact::Bool(any_unknown));
 }
 
 fn set_some(facts: &mut Facts, slot: Option<Slot>, value: Fact) {

@@ -19,9 +19,11 @@ pub mod schema;
 pub mod set;
 pub mod vocabulary;
 
-pub use decide::{DestinationState, Inputs, decide, decide_within};
+pub use decide::{DestinationState, Inputs, class_of, decide, decide_within};
 pub use decision::{Barrier, Candidate, Decision, Outcome, Refusal};
 pub use load::{PriceFile, Prices, Source, WORD_LIST, load, price_file};
 pub use permit::{Grant, Permit};
-pub use set::{Boundary, Class, Destination, DestinationId, DestinationSet, Floor, PolicySet, Transform, TransformSet};
+pub use set::{
+    Boundary, Class, Destination, DestinationId, DestinationSet, Floor, PolicySet, Style, Transform, TransformSet,
+};
 pub use vocabulary::{Fact, Facts, Slot, Vocabulary};

@@ -13,6 +13,7 @@ use crate::chat::MicroUsd;
 /// A destination may receive this request, once its transforms are done. One grant serves one attempt.
 pub struct Grant {
     destination: DestinationId,
+    /// What the body counts as once they are.
     class: Class,
     transforms: TransformSet,
     policy: Arc<str>,
@@ -35,6 +36,11 @@ pub struct Outbound<'a> {
 impl Grant {
     pub(super) fn new(destination: DestinationId, class: Class, transforms: TransformSet, policy: Arc<str>) -> Self {
         Self { destination, class, transforms, policy }
+    }
+
+    /// What must be done to the body first.
+    pub fn transforms(&self) -> TransformSet {
+        self.transforms
     }
 
     /// Uses the grant up for these bytes.

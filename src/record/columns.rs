@@ -16,7 +16,7 @@ use super::row::{Cache, Label, Outcome, Row, StoredText, Timing, WouldHave};
 const COLUMNS: &str = "seq, id, at, tenant, key, attributes, dialect, asked_model, status, outcome, reason, class, \
     class_basis, route, served_by, local, plan, cache, stream, input_tokens, output_tokens, cached_tokens, cost_uusd, \
     usage_estimated, est_gain, parse_ms, classify_ms, decide_ms, queue_ms, ttft_ms, total_ms, attempts, policy, \
-    bytes_out, would_have, differs, widens";
+    bytes_out, would_have, differs, widens, transforms";
 
 /// Rows per statement: few statements for large batches, and few enough different ones to stay prepared.
 const CHUNKS: [usize; 3] = [64, 8, 1];
@@ -122,7 +122,9 @@ fn bind(to: &mut SqliteArguments, seq: i64, row: &Row) -> Result<(), BoxDynError
     to.add(integer(row.bytes_out))?;
     to.add(row.would_have.as_ref().map(|would| would.record.as_str()))?;
     to.add(row.would_have.as_ref().and_then(|would| would.differs))?;
-    to.add(row.would_have.as_ref().and_then(|would| would.widens))
+    to.add(row.would_have.as_ref().and_then(|would| would.widens))?;
+    let transforms = (!row.transforms.is_empty()).then(|| json(&row.transforms)).transpose()?;
+    to.add(transforms)
 }
 
 /// As the store keeps times: of one width, so that their order as text is their order in time.
@@ -182,6 +184,10 @@ pub(super) fn read(from: &SqliteRow) -> Result<Row, StoreError> {
         bytes_out: natural(from.try_get("bytes_out")?),
         decision: text("decision")?.unwrap_or_default(),
         would_have: would_have(from)?,
+        transforms: match text("transforms")? {
+            Some(column) => from_json(&column).ok_or_else(|| bad("transforms"))?,
+            None => Vec::new(),
+        },
         text: stored_text(text("prompt")?, text("answer")?),
     })
 }

@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, query};
 use super::StoreError;
 use super::columns::{SELECT, timestamp};
 use super::query::{Entry, Records, entry};
-use super::row::Row;
+use super::row::{Row, Transformed};
 
 impl Records {
     /// Writes every row that came in since `since` as a line of JSON, in the order of writing, and returns how many
@@ -85,6 +85,8 @@ struct Line<'a> {
     differs: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     widens: Option<bool>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    transforms: &'a [Transformed],
     #[serde(skip_serializing_if = "Option::is_none")]
     prompt: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -146,6 +148,7 @@ impl<'a> Line<'a> {
             would_have: row.would_have.as_ref().map(|would| Decision::new(&would.record)),
             differs: row.would_have.as_ref().and_then(|would| would.differs),
             widens: row.would_have.as_ref().and_then(|would| would.widens),
+            transforms: &row.transforms,
             prompt: row.text.as_ref().map(|text| text.prompt.expose()),
             answer: row.text.as_ref().map(|text| text.answer.expose()),
         }

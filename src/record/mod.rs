@@ -21,7 +21,7 @@ mod writer;
 pub use conversations::{ConversationId, Conversations, Kept};
 pub use error::StoreError;
 pub use query::{Entry, Gap, Records};
-pub use row::{Cache, Label, Outcome, Row, StoredText, Timing, WouldHave};
+pub use row::{Cache, Label, Outcome, Row, StoredText, Timing, Transformed, WouldHave};
 pub use stats::{Group, Stats, Sums};
 pub use store::{Recorder, StoreOptions};
 pub use trials::{Flip, Pair, Percentiles, Promotion, Spending};

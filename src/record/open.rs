@@ -13,8 +13,12 @@ use super::StoreError;
 const APPLICATION_ID: i64 = 0x616a_6172;
 
 /// One step a schema version; `PRAGMA user_version` counts those that were done. Steps are appended, never changed.
-const MIGRATIONS: &[&str] =
-    &[include_str!("schema.sql"), include_str!("schema_2.sql"), include_str!("schema_conversations.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema.sql"),
+    include_str!("schema_2.sql"),
+    include_str!("schema_conversations.sql"),
+    include_str!("schema_transforms.sql"),
+];
 
 /// Whether the file may be new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,12 +152,12 @@ mod tests {
         raw_sql(AssertSqlSafe(file)).execute(&mut conn).await.unwrap();
         conn.close().await.unwrap();
         let mut conn = open(&path, Existing::Required, PATIENCE).await.unwrap();
-        let untried: i64 = query_scalar("SELECT count(*) FROM request WHERE would_have IS NULL AND differs IS NULL")
+        let untried: i64 = query_scalar("SELECT count(*) FROM request WHERE would_have IS NULL AND transforms IS NULL")
             .fetch_one(&mut conn)
             .await
             .unwrap();
         let version: i64 = query_scalar("PRAGMA user_version").fetch_one(&mut conn).await.unwrap();
-        assert_eq!((untried, version), (1, 3));
+        assert_eq!((untried, version), (1, 4));
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::chat::{MicroUsd, RequestId, Text};
 
@@ -70,6 +71,8 @@ pub struct Row {
     pub policy: Option<Arc<str>>,
     /// Body bytes that left for external destinations.
     pub bytes_out: u64,
+    /// What was done to the body for each destination that may have it only transformed, attempt by attempt.
+    pub transforms: Vec<Transformed>,
     /// The policy's whole decision record, as JSON.
     pub decision: String,
     /// What a policy set that is only tried says of it.
@@ -110,6 +113,7 @@ impl Row {
             attempts: 0,
             policy: None,
             bytes_out: 0,
+            transforms: Vec::new(),
             decision: "{}".to_owned(),
             would_have: None,
             text: None,
@@ -126,6 +130,28 @@ pub struct WouldHave {
     pub differs: Option<bool>,
     /// Whether it permits somebody whom the set in force does not; `None` where trying it failed.
     pub widens: Option<bool>,
+}
+
+/// What was done to the body before it went, or was not to go, to a destination.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transformed {
+    /// The destination.
+    pub destination: String,
+    /// How many originals were replaced by pseudonyms.
+    pub replaced: u32,
+    /// How many pseudonyms were put back in the answer.
+    pub restored: u32,
+    /// How many words of the answer look like pseudonyms and stand for nothing.
+    pub unrestored: u32,
+    /// Whether the outgoing body was found clean; if not, nothing left.
+    pub rescan_clean: bool,
+}
+
+impl Transformed {
+    /// A body for `destination`, of which no answer has come yet.
+    pub fn new(destination: &str, replaced: u32, rescan_clean: bool) -> Self {
+        Self { destination: destination.to_owned(), replaced, restored: 0, unrestored: 0, rescan_clean }
+    }
 }
 
 /// Prompt and answer, where they may be kept.

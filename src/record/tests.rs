@@ -68,6 +68,7 @@ fn full_row(n: u64) -> Row {
             differs: Some(true),
             widens: Some(true),
         }),
+        transforms: vec![Transformed { restored: 2, unrestored: 1, ..Transformed::new("gpt-eu", 2, true) }],
         text: Some(StoredText { prompt: "wörds of the prompt".into(), answer: "words of the answer".into() }),
         ..row(n)
     }

@@ -12,13 +12,13 @@ const AT_ONCE: usize = 16;
 const UNKNOWN: &str = "models.unknown_model";
 
 /// Makes a request with a text in one of its parts.
-type Part = fn(&str) -> Value;
+pub type Part = fn(&str) -> Value;
 
 /// A request's name, body and headers.
 type Named = (String, Value, Vec<(&'static str, String)>);
 
 /// Every place of a request where text can stand.
-const PARTS: &[(&str, Part)] = &[
+pub const PARTS: &[(&str, Part)] = &[
     ("user", user),
     ("user part", |t| said(json!({ "role": "user", "content": [{ "type": "text", "text": t }] }))),
     ("system", |t| said(json!({ "role": "system", "content": t }))),

@@ -20,6 +20,7 @@ mod leak;
 mod local;
 mod names;
 mod policy_commands;
+mod pseudonyms;
 mod reload;
 mod rollout;
 mod sdk;

@@ -16,6 +16,8 @@ use crate::policy::Permit;
 use crate::serve::openai::edit::CapField;
 use crate::serve::openai::read::{self, observe, observe_reply};
 use crate::serve::openai::sse::SseFramer;
+use crate::transform::Tally;
+use crate::transform::answer::Restoring;
 
 /// Largest whole reply.
 const MAX_REPLY: usize = 64 << 20;
@@ -81,44 +83,53 @@ impl OpenAi {
         shipment: Shipment,
         client_asked_usage: bool,
         deadline: Instant,
+        restoring: Option<Restoring>,
     ) -> Result<Answer, Failure> {
         let first_byte = self.timeouts.first_byte.min(deadline.saturating_duration_since(Instant::now()));
         let mut incoming = self.egress.send(permit, shipment, first_byte).await?;
         if !incoming.status.is_success() {
-            return Err(self.refused(incoming).await);
+            return Err(self.refused(incoming, restoring).await);
         }
         if is_event_stream(&incoming.headers) {
-            return self.stream(incoming, client_asked_usage).await;
+            return self.stream(incoming, client_asked_usage, restoring).await;
         }
         let body = incoming.body(MAX_REPLY, self.timeouts.idle).await?;
         let observed = observe_reply(&body).ok_or(Failure::Unreadable)?;
+        let (bytes, tally) = restored(body, restoring);
         Ok(Answer::Whole(Frame {
-            bytes: body,
+            bytes,
             chars: observed.output_chars,
             usage: observed.usage,
             finish: observed.finish,
+            tally,
         }))
     }
 
-    async fn refused(&self, mut incoming: Incoming) -> Failure {
+    async fn refused(&self, mut incoming: Incoming, restoring: Option<Restoring>) -> Failure {
         let status = incoming.status;
         match status.as_u16() {
             429 | 500.. => Failure::Upstream { status, retry_after: retry_after(&incoming.headers) },
             300..=399 | 401 | 403 | 404 | 405 => Failure::Misconfigured { status },
             _ => match incoming.body(MAX_ERROR, self.timeouts.idle).await {
-                Ok(body) => Failure::Rejected { status, body },
+                Ok(body) => Failure::Rejected { status, body: restored(body, restoring).0 },
                 Err(error) => Failure::Send(error),
             },
         }
     }
 
-    async fn stream(&self, incoming: Incoming, client_asked_usage: bool) -> Result<Answer, Failure> {
+    async fn stream(
+        &self,
+        incoming: Incoming,
+        client_asked_usage: bool,
+        restoring: Option<Restoring>,
+    ) -> Result<Answer, Failure> {
         let mut frames = Frames {
             incoming,
             framer: SseFramer::new(),
             ready: VecDeque::new(),
             idle: self.timeouts.idle,
             client_asked_usage,
+            restoring,
             begun: false,
             finished: false,
             ended: false,
@@ -133,6 +144,11 @@ impl OpenAi {
         let rest = stream::unfold(frames, |mut frames| async move { Some((frames.next().await?, frames)) });
         Ok(Answer::Stream(stream::once(async { Ok(first) }).chain(rest).boxed()))
     }
+}
+
+/// A whole body with pseudonyms put back.
+fn restored(body: Bytes, restoring: Option<Restoring>) -> (Bytes, Tally) {
+    restoring.map_or((body.clone(), Tally::default()), |restoring| restoring.whole(body))
 }
 
 fn is_event_stream(headers: &HeaderMap) -> bool {
@@ -153,6 +169,8 @@ struct Frames {
     ready: VecDeque<Result<Frame, Broken>>,
     idle: Duration,
     client_asked_usage: bool,
+    /// Puts pseudonyms back, where the request had any.
+    restoring: Option<Restoring>,
     /// Whether a chunk has come; keep-alives before it promise nothing.
     begun: bool,
     /// Whether the protocol's own end has come: a finish reason or `[DONE]`.
@@ -183,6 +201,8 @@ impl Frames {
                     if !self.finished {
                         return Some(Err(Broken::Truncated));
                     }
+                    let held = self.held();
+                    self.ready.extend(held.map(Ok));
                 }
                 Err(error) => {
                     self.ended = true;
@@ -238,12 +258,13 @@ impl Frames {
                 self.begun = true;
                 self.finished |= chunk.finish.is_some();
                 let hidden = chunk.is_unasked_usage(self.client_asked_usage);
-                let bytes = if hidden { Bytes::new() } else { bytes };
-                gathered.add(Frame { bytes, chars: chunk.chars, usage: chunk.usage, finish: chunk.finish });
+                let (bytes, tally) = if hidden { (Bytes::new(), Tally::default()) } else { self.put_back(bytes) };
+                gathered.add(Frame { bytes, chars: chunk.chars, usage: chunk.usage, finish: chunk.finish, tally });
             }
             read::Frame::Done => {
                 self.finished = true;
                 self.ended = true;
+                self.held().into_iter().for_each(|held| gathered.add(held));
                 gathered.add(Frame { bytes, ..Frame::default() });
             }
             read::Frame::Error { .. } => return Err(Broken::Provider),
@@ -254,6 +275,23 @@ impl Frames {
             read::Frame::Comment | read::Frame::Other => {}
         }
         Ok(())
+    }
+}
+
+impl Frames {
+    fn put_back(&mut self, bytes: Bytes) -> (Bytes, Tally) {
+        match &mut self.restoring {
+            Some(restoring) => (restoring.event(bytes), restoring.take_tally()),
+            None => (bytes, Tally::default()),
+        }
+    }
+
+    /// What was held back of the answer until its end.
+    fn held(&mut self) -> Option<Frame> {
+        let restoring = self.restoring.as_mut()?;
+        let bytes = restoring.done();
+        let frame = Frame { bytes, tally: restoring.take_tally(), ..Frame::default() };
+        (frame != Frame::default()).then_some(frame)
     }
 }
 
@@ -274,6 +312,7 @@ impl Gathered {
         first.chars += frame.chars;
         first.usage = frame.usage.or(first.usage);
         first.finish = frame.finish.or(first.finish);
+        first.tally.add(frame.tally);
     }
 
     fn frame(self) -> Option<Frame> {

@@ -224,8 +224,8 @@ impl<'a> Encoder<'a> {
     }
 
     fn ceiling(&mut self, id: DestinationId, ways: &[Formula]) -> (Cause, Formula) {
-        let accepts = self.set.destination(id).accepts;
-        let leading = self.set.declassify.iter().zip(ways).filter(|(rule, _)| rule.to <= accepts);
+        let destination = self.set.destination(id);
+        let leading = self.set.declassify.iter().zip(ways).filter(|(rule, _)| rule.leads_to(destination));
         let open: Vec<Formula> = leading.map(|(_, way)| *way).collect();
         let open = self.formulas.any(open);
         let too_high = self.too_high(id);
@@ -236,7 +236,10 @@ impl<'a> Encoder<'a> {
         let set = self.set;
         for (i, guard) in set.guards.iter().enumerate() {
             for id in self.ids() {
-                let removed = self.restricted(id, guard.only.as_ref(), guard.deny.as_ref(), guard.block.is_some());
+                let removed = match guard.shuts(set.destination(id)) {
+                    true => self.formulas.constant(true),
+                    false => self.restricted(id, guard.only.as_ref(), guard.deny.as_ref(), guard.block.is_some()),
+                };
                 let removed = self.formulas.and(guards[i].possible, removed);
                 removals[usize::from(id.0)].push((Cause::Guard(i), removed));
             }
@@ -301,7 +304,8 @@ impl<'a> Encoder<'a> {
         Transform::ALL.map(|(_, transform)| {
             let ways = self.set.declassify.iter().zip(&taken).filter(|(rule, _)| rule.requires.contains(transform));
             let mut asked: Vec<Formula> = ways.map(|(_, taken)| *taken).collect();
-            if self.set.destination(id).boundary == Boundary::External {
+            let destination = self.set.destination(id);
+            if destination.boundary == Boundary::External && destination.is_model() {
                 let guards = self.set.guards.iter().zip(guards).filter(|(guard, _)| guard.require.contains(transform));
                 asked.extend(guards.map(|(_, when)| when.possible));
             }
@@ -311,11 +315,11 @@ impl<'a> Encoder<'a> {
 
     /// Of the ways down that are open the one that asks least is taken, as in `decide`.
     fn ways_taken(&mut self, id: DestinationId, ways: &[Formula]) -> Vec<Formula> {
-        let accepts = self.set.destination(id).accepts;
+        let destination = self.set.destination(id);
         let too_high = self.too_high(id);
         let rules = &self.set.declassify;
         let effort = |i: usize| (rules[i].requires.0.count_ones(), rules[i].requires.0, i);
-        let leads = |i: &usize| rules[*i].to <= accepts;
+        let leads = |i: &usize| rules[*i].leads_to(destination);
         (0..rules.len())
             .map(|i| {
                 if !leads(&i) {

@@ -101,7 +101,8 @@ impl Judge<'_, '_> {
     }
 
     pub(super) fn removed_by_guard(&self, guard: &Guard) -> DestinationSet {
-        self.removed(guard.only.as_ref(), guard.deny.as_ref(), guard.block.is_some())
+        let shut: DestinationSet = self.set.destinations.iter().map(|destination| guard.shuts(destination)).collect();
+        self.removed(guard.only.as_ref(), guard.deny.as_ref(), guard.block.is_some()).or(shut)
     }
 
     /// Nobody, where the budget has not come that far.

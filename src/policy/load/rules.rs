@@ -8,7 +8,7 @@ use crate::chat::MicroUsd;
 use crate::classify::{DetectorKind, Strength, Truth};
 use crate::policy::decision::RuleSet;
 use crate::policy::expr::Condition;
-use crate::policy::set::{Baseline, Basis, ClassRule, Declassify, Guard, Invariant, Transform, TransformSet};
+use crate::policy::set::{Baseline, Basis, ClassRule, Declassify, Guard, Invariant, Style, Transform, TransformSet};
 use crate::yaml::{Fields, Node, Problems};
 
 impl Loader<'_> {
@@ -99,6 +99,7 @@ impl Loader<'_> {
         let up_to = fields.required("up_to", self.problems);
         let to = fields.required("to", self.problems);
         let requires = transforms(fields, "requires", self.problems);
+        let style = style(fields, requires, self.problems);
         let when = fields.optional("when").map(|n| self.condition(n, Rule::Declassify));
         let up_to_class = up_to.and_then(|n| class(&self.set.classes, n, self.problems))?;
         let to = to.and_then(|n| class(&self.set.classes, n, self.problems))?;
@@ -112,7 +113,7 @@ impl Loader<'_> {
             );
         }
         let when = when.unwrap_or_else(|| Some(Condition::constant(Truth::True)))?;
-        Some(Declassify { id, place: fields.place().clone(), up_to: up_to_class, to, requires, when })
+        Some(Declassify { id, place: fields.place().clone(), up_to: up_to_class, to, requires, style, when })
     }
 
     fn guard(&mut self, fields: &mut Fields<'_>, id: String) -> Option<Guard> {
@@ -155,6 +156,14 @@ fn transforms(fields: &mut Fields<'_>, key: &'static str, problems: &mut Problem
         set.insert(transform);
     }
     set
+}
+
+fn style(fields: &mut Fields<'_>, requires: TransformSet, problems: &mut Problems) -> Style {
+    let Some(node) = fields.optional("style") else { return Style::default() };
+    if !requires.contains(Transform::Pseudonymize) {
+        problems.add(&node.place, "`style` is about pseudonyms; add `pseudonymize` to `requires`, or leave it out");
+    }
+    node.one_of(&Style::ALL, problems).unwrap_or_default()
 }
 
 pub(super) fn cap(node: &Node, problems: &mut Problems) -> (Option<u32>, Option<MicroUsd>) {

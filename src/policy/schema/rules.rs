@@ -252,8 +252,20 @@ pub struct Declassify {
     /// What must be done for it.
     #[schemars(extend("items" = { "type": "string", "enum": Transform::ALL.map(|(name, _)| name) }))]
     pub requires: Option<Vec<String>>,
+    /// What pseudonyms look like; `tag` unless you say otherwise. Only with `pseudonymize`.
+    pub style: Option<Style>,
     /// Applies only if certainly true; may not use `client.*` (E010). Without it always.
     pub when: Option<Condition>,
+}
+
+/// What a pseudonym looks like.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+pub enum Style {
+    /// `PERSON_7KQ2M4`: for code, JSON and whatever programs read.
+    Tag,
+    /// Of the same form, from ranges that are nobody's: for prose.
+    Surrogate,
 }
 
 /// A rule that only restricts; it needs at least one effect.

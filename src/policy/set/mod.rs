@@ -12,7 +12,7 @@ pub use self::conversations::{Conversations, Floor, KnownBy};
 pub use self::destination::{Boundary, Destination, DestinationId, DestinationSet, Store};
 pub use self::route::{Goal, IfUnknown, Objective, Route};
 pub use self::rules::{Baseline, Basis, ClassRule, Declassify, Guard, Invariant};
-pub use self::transform::{Transform, TransformSet};
+pub use self::transform::{Style, Transform, TransformSet};
 
 use super::expr::Condition;
 use super::label::Label;

@@ -1,6 +1,6 @@
 //! Rules about the class, the way down, permission, and what must never happen.
 
-use super::{Class, TransformSet};
+use super::{Boundary, Class, Destination, Style, TransformSet};
 use crate::chat::MicroUsd;
 use crate::policy::expr::{Condition, DestinationCondition};
 use crate::yaml::Place;
@@ -74,8 +74,17 @@ pub struct Declassify {
     pub to: Class,
     /// What must be done for it.
     pub requires: TransformSet,
+    /// What pseudonyms look like.
+    pub style: Style,
     /// Applies only if certainly true.
     pub when: Condition,
+}
+
+impl Declassify {
+    /// Whether its way down ends where `destination` may receive the request. Nothing is transformed for sinks.
+    pub fn leads_to(&self, destination: &Destination) -> bool {
+        self.to <= destination.accepts && (destination.is_model() || self.requires.is_empty())
+    }
 }
 
 /// A rule that only restricts.
@@ -99,6 +108,13 @@ pub struct Guard {
     pub max_cost: Option<MicroUsd>,
     /// Refuse with this reason.
     pub block: Option<String>,
+}
+
+impl Guard {
+    /// Whether what it requires keeps `destination` out: nothing is transformed for sinks.
+    pub fn shuts(&self, destination: &Destination) -> bool {
+        !self.require.is_empty() && destination.boundary == Boundary::External && !destination.is_model()
+    }
 }
 
 /// What must never happen: for every request and every destination that may receive it, the condition is certainly

@@ -24,6 +24,21 @@ impl Transform {
     ];
 }
 
+/// What a pseudonym looks like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Style {
+    /// A word that no text holds by chance, such as `PERSON_7KQ2M4`: for code, JSON and whatever programs read.
+    #[default]
+    Tag,
+    /// Something of the same form, from ranges that are nobody's: for prose.
+    Surrogate,
+}
+
+impl Style {
+    /// All, with their names.
+    pub const ALL: [(&'static str, Self); 2] = [("tag", Self::Tag), ("surrogate", Self::Surrogate)];
+}
+
 /// A set of transforms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TransformSet(pub u8);

@@ -110,7 +110,7 @@ pub fn observe(frame: &[u8]) -> Frame {
 }
 
 /// The frame's `data`, its lines joined as the standard says; `None` where it has none.
-fn data(frame: &[u8]) -> Option<Cow<'_, [u8]>> {
+pub fn data(frame: &[u8]) -> Option<Cow<'_, [u8]>> {
     let frame = frame.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(frame);
     let mut joined: Option<Cow<'_, [u8]>> = None;
     for line in frame.split(|b| matches!(b, b'\n' | b'\r')) {
