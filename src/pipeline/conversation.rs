@@ -36,7 +36,7 @@ impl Conversation {
 }
 
 /// Lengths are hashed too, so that no two different lists hash alike.
-fn hash<'a>(secret: &[u8; 32], kind: &[&str], pieces: impl IntoIterator<Item = &'a [u8]>) -> [u8; 32] {
+fn hash<'a>(secret: &[u8; 32], kind: &[&'a str], pieces: impl IntoIterator<Item = &'a [u8]>) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_keyed(secret);
     for piece in kind.iter().map(|kind| kind.as_bytes()).chain(pieces) {
         hasher.update(&(piece.len() as u64).to_le_bytes()).update(piece);
