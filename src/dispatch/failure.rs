@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::StatusCode;
 
 use super::local::EngineError;
+use crate::audit::LedgerError;
 use crate::egress::SendError;
 
 /// Why an attempt brought no answer; nothing of one has reached the client.
@@ -14,6 +15,9 @@ pub enum Failure {
     /// The provider was not reached, or did not answer.
     #[error("{0}")]
     Send(#[from] SendError),
+    /// What was to be sent could not be entered in the egress ledger. Nothing left.
+    #[error("{0}")]
+    Ledger(String),
     /// The provider answered with a failure of its own: 429, 5xx.
     #[error("the provider answered {status}")]
     Upstream {
@@ -54,7 +58,9 @@ impl Failure {
     /// Whether somebody else might do better with the same request.
     pub fn is_worth_another(&self) -> bool {
         match self {
-            Self::Send(_) | Self::Upstream { .. } | Self::Misconfigured { .. } | Self::Unreadable => true,
+            Self::Send(_) | Self::Ledger(_) | Self::Upstream { .. } | Self::Misconfigured { .. } | Self::Unreadable => {
+                true
+            }
             Self::Engine(error) => !matches!(error, EngineError::Deadline),
             Self::Rejected { .. } | Self::Deadline | Self::Unfaithful => false,
         }
@@ -66,7 +72,20 @@ impl Failure {
             Self::Send(error) => error.may_have_left(),
             Self::Unreadable | Self::Deadline => true,
             Self::Upstream { .. } | Self::Misconfigured { .. } | Self::Rejected { .. } => false,
-            Self::Engine(_) | Self::Unfaithful => false,
+            Self::Ledger(_) | Self::Engine(_) | Self::Unfaithful => false,
+        }
+    }
+
+    /// Whether anything may have reached a provider.
+    pub fn may_have_left(&self) -> bool {
+        match self {
+            Self::Send(error) => error.may_have_left(),
+            Self::Ledger(_) | Self::Engine(_) | Self::Unfaithful => false,
+            Self::Upstream { .. }
+            | Self::Misconfigured { .. }
+            | Self::Rejected { .. }
+            | Self::Unreadable
+            | Self::Deadline => true,
         }
     }
 
@@ -77,6 +96,7 @@ impl Failure {
             Self::Send(SendError::FirstByte(_) | SendError::Idle(_)) => "upstream_timeout",
             Self::Send(SendError::Broken(_)) => "upstream_broken",
             Self::Send(SendError::Permit(_)) | Self::Unfaithful => "egress_refused",
+            Self::Ledger(_) => "audit_unavailable",
             Self::Upstream { status, .. } if *status == StatusCode::TOO_MANY_REQUESTS => "upstream_rate_limited",
             Self::Upstream { .. } => "upstream_error",
             Self::Misconfigured { .. } => "upstream_misconfigured",
@@ -91,5 +111,11 @@ impl Failure {
             Self::Engine(EngineError::Unsupported(_)) => "capability_missing",
             Self::Engine(EngineError::Decode(_)) => "local_failed",
         }
+    }
+}
+
+impl From<LedgerError> for Failure {
+    fn from(error: LedgerError) -> Self {
+        Self::Ledger(error.to_string())
     }
 }

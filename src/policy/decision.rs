@@ -1,5 +1,6 @@
 //! What was decided about one request, and why. Fixed size: deciding allocates nothing.
 
+use super::permit::Terms;
 use super::set::{Basis, Class, DestinationId, DestinationSet, TransformSet};
 use super::{Grant, PolicySet};
 use crate::chat::MicroUsd;
@@ -227,9 +228,18 @@ impl Decision {
 
     /// The right to build a body for `id`; only for destinations that are permitted, whatever the plan says.
     pub fn grant(&self, set: &PolicySet, id: DestinationId) -> Option<Grant> {
-        self.permitted
-            .contains(id)
-            .then(|| Grant::new(id, self.class, self.transforms[usize::from(id.0)], set.digest.as_str().into()))
+        if !self.permitted.contains(id) {
+            return None;
+        }
+        let destination = set.destination(id);
+        Some(Grant::new(Terms {
+            destination: destination.name.as_str().into(),
+            boundary: destination.boundary,
+            class: set.class_name(self.class).into(),
+            basis: self.basis,
+            transforms: self.transforms[usize::from(id.0)],
+            policy: set.digest.as_str().into(),
+        }))
     }
 }
 

@@ -3,6 +3,7 @@
 //! The request path pushes a [`Row`] onto a bounded queue ([`Recorder`]); a thread of its own writes batches into SQLite.
 //! [`Records`] reads, exports and deletes. The schema is documented in `docs/record.md`.
 
+mod classes;
 mod columns;
 mod error;
 mod export;
@@ -17,6 +18,7 @@ mod tests;
 mod trials;
 mod writer;
 
+pub use classes::ClassGroup;
 pub use error::StoreError;
 pub use query::{Entry, Gap, Records};
 pub use row::{Cache, Label, Outcome, Row, StoredText, Timing, WouldHave};

@@ -8,11 +8,11 @@ use futures_util::{StreamExt, stream};
 use http::{HeaderMap, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::audit::Entered;
 use crate::config::{Credential, Provider, Timeouts};
 use crate::dispatch::answer::{Answer, Broken, Frame};
 use crate::dispatch::failure::Failure;
 use crate::egress::{Egress, Incoming, SendError, Shipment};
-use crate::policy::Permit;
 use crate::serve::openai::edit::CapField;
 use crate::serve::openai::read::{self, observe, observe_reply};
 use crate::serve::openai::sse::SseFramer;
@@ -77,13 +77,13 @@ impl OpenAi {
     /// See [`Failure`]; after a success the stream reports for itself.
     pub async fn call(
         &self,
-        permit: Permit,
+        entered: Entered,
         shipment: Shipment,
         client_asked_usage: bool,
         deadline: Instant,
     ) -> Result<Answer, Failure> {
         let first_byte = self.timeouts.first_byte.min(deadline.saturating_duration_since(Instant::now()));
-        let mut incoming = self.egress.send(permit, shipment, first_byte).await?;
+        let mut incoming = self.egress.send(entered, shipment, first_byte).await?;
         if !incoming.status.is_success() {
             return Err(self.refused(incoming).await);
         }
