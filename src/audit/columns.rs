@@ -11,8 +11,8 @@ use super::entry::{Entry, Sent, What};
 
 /// In the order of [`bind`] and [`read`], which go by position: names would be looked up for every row.
 const COLUMNS: &str = "seq, kind, at, request, attempt, destination, origin, boundary, class, basis, transforms, body, \
-    bytes, policy, lost, prev, hash";
-const WIDTH: usize = 17;
+    bytes, policy, audit, lost, prev, hash";
+const WIDTH: usize = 18;
 
 /// Rows per statement: few statements for large batches, and few enough different ones to stay prepared.
 const CHUNKS: [usize; 3] = [64, 8, 1];
@@ -66,6 +66,7 @@ fn bind(to: &mut SqliteArguments, entry: &Entry) -> Result<(), BoxDynError> {
     to.add(sent.map(|s| &s.body.as_bytes()[..]))?;
     to.add(sent.map(|s| integer(s.bytes)))?;
     to.add(sent.map(|s| s.policy.as_str()))?;
+    to.add(sent.map(|s| s.audit.as_str()))?;
     to.add(lost.map(integer))?;
     to.add(&entry.prev.as_bytes()[..])?;
     to.add(&entry.hash.as_bytes()[..])
@@ -82,10 +83,10 @@ pub(super) fn number(row: &SqliteRow) -> Option<u64> {
 /// The name of a column that holds what no entry can have.
 pub(super) fn read(row: &SqliteRow) -> Result<Entry, &'static str> {
     let seq = natural(row, 0).map_err(|_| "seq")?;
-    let text = |i, name| row.try_get::<String, _>(i).map_err(|_| name);
-    let what = match row.try_get::<&str, _>(1).map_err(|_| "kind")? {
+    let text = |i, name| present::<String>(row, i).ok_or(name);
+    let what = match present::<&str>(row, 1).ok_or("kind")? {
         "sent" => {
-            absent::<i64>(row, 14, "lost")?;
+            absent::<i64>(row, 15, "lost")?;
             What::Sent(Sent {
                 request: text(3, "request")?,
                 attempt: natural(row, 4).ok().and_then(|n| u32::try_from(n).ok()).ok_or("attempt")?,
@@ -98,6 +99,7 @@ pub(super) fn read(row: &SqliteRow) -> Result<Entry, &'static str> {
                 body: hash(row, 11, "body")?,
                 bytes: natural(row, 12).map_err(|_| "bytes")?,
                 policy: text(13, "policy")?,
+                audit: text(14, "audit")?,
             })
         }
         "gap" => {
@@ -106,14 +108,15 @@ pub(super) fn read(row: &SqliteRow) -> Result<Entry, &'static str> {
             }
             absent::<String>(row, 10, "transforms")?;
             absent::<String>(row, 13, "policy")?;
+            absent::<String>(row, 14, "audit")?;
             absent::<Vec<u8>>(row, 11, "body")?;
             absent::<i64>(row, 4, "attempt")?;
             absent::<i64>(row, 12, "bytes")?;
-            What::Gap { boundary: text(7, "boundary")?, lost: natural(row, 14).map_err(|_| "lost")? }
+            What::Gap { boundary: text(7, "boundary")?, lost: natural(row, 15).map_err(|_| "lost")? }
         }
         _ => return Err("kind"),
     };
-    Ok(Entry { seq, at: text(2, "at")?, what, prev: hash(row, 15, "prev")?, hash: hash(row, 16, "hash")? })
+    Ok(Entry { seq, at: text(2, "at")?, what, prev: hash(row, 16, "prev")?, hash: hash(row, 17, "hash")? })
 }
 
 /// Columns that an entry of this kind does not have are not under its hash: so they must be empty.
@@ -128,12 +131,20 @@ where
 }
 
 fn hash(row: &SqliteRow, i: usize, name: &'static str) -> Result<Hash, &'static str> {
-    let bytes: &[u8] = row.try_get(i).map_err(|_| name)?;
+    let bytes: &[u8] = present(row, i).ok_or(name)?;
     Ok(Hash::from_bytes(bytes.try_into().map_err(|_| name)?))
 }
 
 fn natural(row: &SqliteRow, i: usize) -> Result<u64, ()> {
-    row.try_get::<i64, _>(i).ok().and_then(|n| u64::try_from(n).ok()).ok_or(())
+    present::<i64>(row, i).and_then(|n| u64::try_from(n).ok()).ok_or(())
+}
+
+/// A value that is there. Read without `Option`, `NULL` would be zero or the empty text.
+fn present<'r, T>(row: &'r SqliteRow, i: usize) -> Option<T>
+where
+    T: sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
+{
+    row.try_get::<Option<T>, _>(i).ok().flatten()
 }
 
 pub(super) fn integer(n: u64) -> i64 {

@@ -3,6 +3,7 @@
 use blake3::Hash;
 use jiff::Timestamp;
 
+use super::Mode;
 use crate::policy::Permit;
 
 /// First in the bytes of every entry, so that they are those of nothing else.
@@ -64,11 +65,13 @@ pub struct Sent {
     pub bytes: u64,
     /// Digest of the policies.
     pub policy: String,
+    /// `required` where nothing was sent before this entry was on disk, else `best_effort`.
+    pub audit: String,
 }
 
 impl Sent {
     /// What `permit` is about to be used for, in this attempt of this request.
-    pub fn new(permit: &Permit, request: String, attempt: u32) -> Self {
+    pub fn new(permit: &Permit, request: String, attempt: u32, mode: Mode) -> Self {
         let terms = permit.terms();
         Self {
             request,
@@ -82,6 +85,7 @@ impl Sent {
             body: permit.body(),
             bytes: permit.bytes() as u64,
             policy: terms.policy.to_string(),
+            audit: mode.name().to_owned(),
         }
     }
 }
@@ -136,6 +140,7 @@ impl Sent {
         text(buffer, self.body.to_hex().as_str());
         number(buffer, self.bytes);
         text(buffer, &self.policy);
+        text(buffer, &self.audit);
     }
 }
 

@@ -163,9 +163,10 @@ impl EgressLedger {
     /// The entry is not on disk though it must be, or there is no ledger. The permit is used up then.
     pub async fn enter(&self, permit: Permit, id: RequestId, attempt: u32) -> Result<Entered, LedgerError> {
         let queue = self.queue.as_ref().ok_or(LedgerError::Closed)?;
-        let (sent, at) = (Sent::new(&permit, id.to_string(), attempt), timestamp(Timestamp::now()));
         let boundary = permit.terms().boundary;
-        if self.mode == Mode::BestEffort || boundary == Boundary::Host {
+        let mode = if boundary == Boundary::Host { Mode::BestEffort } else { self.mode };
+        let (sent, at) = (Sent::new(&permit, id.to_string(), attempt, mode), timestamp(Timestamp::now()));
+        if mode == Mode::BestEffort {
             let draft = Draft { at, sent, done: None };
             if queue.try_send(Message::Enter(Box::new(draft))).is_err() {
                 self.shared.lose(boundary, 1);

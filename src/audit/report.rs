@@ -61,6 +61,8 @@ pub struct Kind {
     pub basis: String,
     /// What was done to the body.
     pub transforms: String,
+    /// `required` where the entry was on disk before anything left, else `best_effort`.
+    pub audit: String,
 }
 
 /// How many, and how much.
@@ -112,8 +114,6 @@ pub struct Tally {
 pub struct Report {
     /// What was asked.
     pub question: Question,
-    /// `best_effort` or `required`, as configured now.
-    pub mode: &'static str,
     /// Whether nothing of the class was sent outside, no entry is missing and the chain verifies.
     pub holds: bool,
     /// Bodies of the class that were sent outside.
@@ -160,6 +160,7 @@ impl Tally {
             class: sent.class.clone(),
             basis: sent.basis.clone(),
             transforms: sent.transforms.clone(),
+            audit: sent.audit.clone(),
         };
         let sums = self.groups.entry(kind).or_default();
         sums.entries += 1;
@@ -172,7 +173,7 @@ impl Tally {
     }
 
     /// The report, with what the record has and what verifying found.
-    pub fn report(self, mode: &'static str, requests: Option<Vec<ClassGroup>>, verification: Verification) -> Report {
+    pub fn report(self, requests: Option<Vec<ClassGroup>>, verification: Verification) -> Report {
         let question = self.question;
         let sent: Vec<Group> = self
             .groups
@@ -194,7 +195,6 @@ impl Tally {
         let holds = sent_outside == 0 && unknown_outside == 0 && verification.is_sound();
         Report {
             question,
-            mode,
             holds,
             sent_outside,
             unknown_outside,

@@ -19,6 +19,7 @@ CREATE TABLE entry (
   body        BLOB,
   bytes       INTEGER,
   policy      TEXT,
+  audit       TEXT,
   lost        INTEGER,
   prev        BLOB NOT NULL,
   hash        BLOB NOT NULL

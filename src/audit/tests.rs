@@ -1,7 +1,7 @@
 //! The ledger as a whole: what is entered, what happens when it cannot be, and that nobody alters it unseen.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use blake3::Hash;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -29,13 +29,16 @@ fn options(folder: &Path) -> LedgerOptions {
     }
 }
 
+fn permit(boundary: Boundary, body: &[u8]) -> Permit {
+    Permit::of(boundary, "internal", body, Instant::now() + Duration::from_secs(60))
+}
+
 fn id(n: u64) -> RequestId {
     RequestId(ulid::Ulid::from_parts(1_700_000_000_000, n.into()))
 }
 
 async fn enter(ledger: &EgressLedger, n: u64) -> Result<Entered, LedgerError> {
-    let permit = Permit::of(Boundary::External, "internal", format!("body {n}").as_bytes());
-    ledger.enter(permit, id(n), 1).await
+    ledger.enter(permit(Boundary::External, format!("body {n}").as_bytes()), id(n), 1).await
 }
 
 /// A ledger of `n` entries that was closed in order, with a checkpoint after each third.
@@ -141,7 +144,7 @@ async fn required_refuses_while_the_file_cannot_be_written_and_goes_on_after() {
     }
     assert_eq!(ledger.numbers().failing.get(), 1);
     // To destinations inside nobody waits.
-    ledger.enter(Permit::of(Boundary::Host, "restricted", b"home"), id(4), 1).await.unwrap();
+    ledger.enter(permit(Boundary::Host, b"home"), id(4), 1).await.unwrap();
     lock.rollback().await.unwrap();
     enter(&ledger, 5).await.unwrap();
     assert_eq!(ledger.numbers().failing.get(), 0);
@@ -181,8 +184,7 @@ async fn best_effort_lets_through_and_leaves_a_gap_of_what_could_not_be_written(
 #[tokio::test]
 async fn without_a_ledger_nothing_can_be_sent() {
     let ledger = EgressLedger::none();
-    let permit = Permit::of(Boundary::Host, "public", b"");
-    assert!(matches!(ledger.enter(permit, id(1), 1).await.unwrap_err(), LedgerError::Closed));
+    assert!(matches!(ledger.enter(permit(Boundary::Host, b""), id(1), 1).await.unwrap_err(), LedgerError::Closed));
     let folder = tempfile::tempdir().unwrap();
     let ledger = EgressLedger::start(options(folder.path())).await.unwrap();
     ledger.close().await;
@@ -233,7 +235,7 @@ async fn sqlite_itself_refuses_to_change_remove_or_replace_an_entry() {
         "DELETE FROM entry",
         "INSERT OR REPLACE INTO entry SELECT * FROM entry WHERE seq = 2",
         "INSERT INTO entry SELECT 9, kind, at, request, attempt, destination, origin, boundary, class, basis, transforms, \
-         body, bytes, policy, lost, prev, hash FROM entry WHERE seq = 2",
+         body, bytes, policy, audit, lost, prev, hash FROM entry WHERE seq = 2",
     ] {
         let error = raw_sql(sql).execute(&mut conn).await.unwrap_err().to_string();
         assert!(error.contains("append-only"), "{sql}: {error}");
@@ -309,6 +311,11 @@ const ALTERED: &[(&str, &str)] = &[
     ("body", "zeroblob(31)"),
     ("bytes", "bytes - 1"),
     ("policy", "policy || '0'"),
+    ("policy", "NULL"),
+    ("audit", "'best_effort'"),
+    ("audit", "NULL"),
+    ("bytes", "NULL"),
+    ("body", "NULL"),
     ("lost", "0"),
     ("prev", "zeroblob(32)"),
     ("hash", "zeroblob(32)"),
@@ -357,6 +364,7 @@ async fn a_gap_that_is_altered_is_named_too() {
         "body = zeroblob(32)",
         "bytes = 0",
         "policy = ''",
+        "audit = ''",
         "basis = ''",
         "transforms = ''",
         "origin = ''",
@@ -373,7 +381,7 @@ async fn each_entry_that_is_removed_is_missed() {
     let folder = written(ENTRIES).await;
     for seq in 1..=ENTRIES {
         let faults = faults_after(&folder, format!("DELETE FROM entry WHERE seq = {seq}")).await;
-        let expected = if seq == ENTRIES { "cut off" } else { "is missing" };
+        let expected = if seq == ENTRIES { "is missing at the end" } else { "is missing" };
         assert_eq!(faults.len(), 1, "{faults:?}");
         assert_eq!(faults[0].seq(), Some(seq));
         assert!(faults[0].to_string().contains(expected), "{}", faults[0]);
@@ -395,13 +403,13 @@ async fn each_tail_that_is_cut_off_is_missed_and_elsewhere_even_if_its_checkpoin
         alter(&path, format!("{cut} DELETE FROM checkpoint")).await;
         let found = verify(&path, kept_elsewhere(&folder)).await;
         assert_eq!(found.faults.len(), 1, "{:?}", found.faults);
-        let at_elsewhere = found.faults[0].to_string();
-        assert!(at_elsewhere.starts_with(&format!("entries {} to 7 were cut off", last + 1)), "{at_elsewhere}");
+        let [Fault::Truncated { last: kept, through: 7, external: true, .. }] = found.faults[..] else { panic!() };
+        assert_eq!(kept, last);
     }
 }
 
 const COPY_OF: &str = "kind, at, request, attempt, destination, origin, boundary, class, basis, transforms, body, bytes, \
-    policy, lost, prev, hash FROM entry";
+    policy, audit, lost, prev, hash FROM entry";
 
 #[tokio::test]
 async fn entries_that_are_inserted_repeated_or_swapped_are_named() {
@@ -410,7 +418,7 @@ async fn entries_that_are_inserted_repeated_or_swapped_are_named() {
         // A copy of entry 1 in the place of `seq`, all from there on one number later.
         let shift =
             format!("UPDATE entry SET seq = -seq WHERE seq >= {seq}; UPDATE entry SET seq = 1 - seq WHERE seq < 0;");
-        let from = if seq == 1 { 2 } else { 1 };
+        let from = if seq == 1 { 3 } else { 1 };
         let inserted = format!("{shift} INSERT INTO entry SELECT {seq}, {COPY_OF} WHERE seq = {from}");
         let faults = faults_after(&folder, inserted).await;
         assert_eq!(faults.first().and_then(Fault::seq), Some(seq), "{faults:?}");
@@ -514,9 +522,9 @@ async fn pruned(old: u64) -> TempDir {
     let id: String = query_scalar("SELECT id FROM ledger").fetch_one(&mut conn).await.unwrap();
     let (mut prev, mut entries) = (genesis(&id), Vec::new());
     for seq in 1..=7 {
-        let permit = Permit::of(Boundary::External, "internal", b"body");
+        let permit = permit(Boundary::External, b"body");
         let year = if seq <= old { 2025 } else { 2099 };
-        let what = What::Sent(Sent::new(&permit, "01JD".to_owned(), 1));
+        let what = What::Sent(Sent::new(&permit, "01JD".to_owned(), 1, Mode::Required));
         entries.push(Entry::chained(seq, format!("{year}-01-01T00:00:00.000Z"), what, prev));
         prev = entries.last().unwrap().hash;
     }

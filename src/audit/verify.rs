@@ -57,7 +57,7 @@ pub enum Fault {
         seq: u64,
     },
     /// The chain is whole, but not the one that was signed.
-    #[error("entries {} to {through} are not those of the checkpoint of {at}{}: they were rewritten", after + 1, kept(*external))]
+    #[error("{} not what the checkpoint of {at}{} signs: rewritten", entries(after + 1, *through), kept(*external))]
     Rewritten {
         /// The last entry that an earlier checkpoint confirms, or 0.
         after: u64,
@@ -69,7 +69,7 @@ pub enum Fault {
         external: bool,
     },
     /// The chain ends too early.
-    #[error("entries {} to {through} were cut off: the checkpoint of {at}{} has them", last + 1, kept(*external))]
+    #[error("{} missing at the end, where the checkpoint of {at}{} has more", entries(last + 1, *through), kept(*external))]
     Truncated {
         /// The last that is there.
         last: u64,

@@ -1,5 +1,6 @@
 //! Why an attempt brought no answer.
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -7,6 +8,7 @@ use http::StatusCode;
 
 use super::local::EngineError;
 use crate::audit::LedgerError;
+use crate::chat::text::redacted;
 use crate::egress::SendError;
 
 /// Why an attempt brought no answer; nothing of one has reached the client.
@@ -37,8 +39,8 @@ pub enum Failure {
     Rejected {
         /// The provider's status.
         status: StatusCode,
-        /// The provider's error body.
-        body: Bytes,
+        /// The provider's error body, which may quote the prompt.
+        body: Quoting,
     },
     /// The provider's answer is none.
     #[error("the provider's answer is not a chat completion")]
@@ -52,6 +54,16 @@ pub enum Failure {
     /// The body could not be built as it was classified: a bug in ajar. Nothing left.
     #[error("the outgoing body differs from what was classified")]
     Unfaithful,
+}
+
+/// Bytes that may quote a request; `Debug` shows how many.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Quoting(pub Bytes);
+
+impl fmt::Debug for Quoting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        redacted(f, "Quoting", self.0.len())
+    }
 }
 
 impl Failure {
@@ -117,5 +129,17 @@ impl Failure {
 impl From<LedgerError> for Failure {
     fn from(error: LedgerError) -> Self {
         Self::Ledger(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neither_form_of_a_refusal_shows_what_the_provider_quotes() {
+        let body = Quoting(Bytes::from_static(b"invalid prompt: my secret"));
+        let failure = Failure::Rejected { status: StatusCode::BAD_REQUEST, body };
+        assert!(!format!("{failure} {failure:?}").contains("secret"));
     }
 }

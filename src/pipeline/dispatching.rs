@@ -181,7 +181,7 @@ fn client_error(failure: &Failure) -> ApiError {
             let limited = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "the provider limits the rate").code(code);
             return retry_after.map_or(limited.clone(), |wait| limited.retry_after(wait));
         }
-        Failure::Rejected { body, .. } => return rejected(body).code(code),
+        Failure::Rejected { body, .. } => return rejected(&body.0).code(code),
         Failure::Engine(EngineError::QueueFull { retry_after }) => {
             return ApiError::new(StatusCode::SERVICE_UNAVAILABLE, failure.to_string())
                 .code(code)

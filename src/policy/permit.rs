@@ -157,7 +157,7 @@ impl fmt::Debug for Permit {
 #[cfg(test)]
 impl Permit {
     /// A permit for tests of what takes permits.
-    pub(crate) fn of(boundary: Boundary, class: &str, body: &[u8]) -> Self {
+    pub(crate) fn of(boundary: Boundary, class: &str, body: &[u8], expires: Instant) -> Self {
         let terms = Terms {
             destination: "far".into(),
             boundary,
@@ -167,7 +167,6 @@ impl Permit {
             policy: "d".into(),
         };
         let headers = [("authorization", "Bearer k")];
-        let expires = Instant::now() + std::time::Duration::from_secs(1);
         Grant::new(terms).permit(&Outbound {
             url: "https://a/v1",
             headers: &headers,
@@ -197,7 +196,7 @@ mod tests {
     #[test]
     fn covers_only_the_url_headers_bytes_and_time_it_was_made_for() {
         let now = Instant::now();
-        let permit = Permit::of(Boundary::External, "internal", b"abc");
+        let permit = Permit::of(Boundary::External, "internal", b"abc", Instant::now() + Duration::from_secs(1));
         let headers = [("authorization", "Bearer k")];
         assert_eq!(permit.covers("https://a/v1", &headers, b"abc", now), Ok(()));
         assert_eq!(permit.covers("https://b/v1", &headers, b"abc", now), Err(PermitError::Url));
@@ -209,7 +208,7 @@ mod tests {
 
     #[test]
     fn says_what_it_is_for_and_nothing_of_headers_or_paths() {
-        let permit = Permit::of(Boundary::External, "internal", b"abc");
+        let permit = Permit::of(Boundary::External, "internal", b"abc", Instant::now() + Duration::from_secs(1));
         assert_eq!((permit.origin(), permit.bytes(), permit.body()), ("https://a", 3, blake3::hash(b"abc")));
         let shown = format!("{permit:?}");
         assert!(shown.contains("internal") && !shown.contains("Bearer") && !shown.contains("/v1"), "{shown}");

@@ -239,7 +239,7 @@ async fn report_on(
     let mut tally = Tally::new(question);
     let verification = ledger.open().await?.verify(against.read()?, |entry| tally.count(entry)).await?;
     let requests = by_class(&config, since).await?;
-    let report = tally.report(config.ledger.audit.name(), requests, verification);
+    let report = tally.report(requests, verification);
     if json {
         serde_json::to_writer_pretty(&mut *out, &report)?;
         writeln!(out)?;

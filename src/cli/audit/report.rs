@@ -24,7 +24,7 @@ pub(super) fn page(report: &Report, against: &AgainstArgs) -> String {
     requests(&mut page, report);
     policies(&mut page, report);
     ledger(&mut page, report, against);
-    proves(&mut page, report, against);
+    proves(&mut page, against);
     page
 }
 
@@ -64,11 +64,13 @@ fn sent(page: &mut String, report: &Report) {
             concerned.to_owned(),
             kind.basis.clone(),
             transforms.to_owned(),
+            kind.audit.clone(),
             sums.entries.to_string(),
             sums.bytes.to_string(),
         ]
     };
-    let header = ["destination", "address", "", "class sent", "at or above", "basis", "transforms", "bodies", "bytes"];
+    let header =
+        ["destination", "address", "", "class sent", "at or above", "basis", "transforms", "audit", "bodies", "bytes"];
     table(page, &header, report.sent.iter().map(row));
 }
 
@@ -130,8 +132,7 @@ fn ledger(page: &mut String, report: &Report, against: &AgainstArgs) {
     let found = &report.verification;
     page.push_str("\n## The ledger\n\n");
     let numbers = found.numbers.map_or("none".to_owned(), |(first, last)| format!("{first} to {last}"));
-    let _ =
-        writeln!(page, "- Ledger `{}`, entries {numbers}; `audit: {}` as configured now.", found.ledger, report.mode);
+    let _ = writeln!(page, "- Ledger `{}`, entries {numbers}.", found.ledger);
     if found.pruned > 0 {
         let _ = writeln!(page, "- Entries 1 to {} were removed for age, under a signed statement.", found.pruned);
     }
@@ -166,22 +167,17 @@ fn ledger(page: &mut String, report: &Report, against: &AgainstArgs) {
     }
 }
 
-fn proves(page: &mut String, report: &Report, against: &AgainstArgs) {
+fn proves(page: &mut String, against: &AgainstArgs) {
     page.push_str("\n## What this proves, and what not\n\n");
     page.push_str(
         "- ajar has one door to destinations, and nothing passes it without being entered. An entry says that a body was \
          about to be sent: some may not have arrived.\n",
     );
-    page.push_str(match report.mode {
-        "required" => {
-            "- With `audit: required` a body goes outside only when its entry is on disk. While it was otherwise configured, \
-             a gap says how many entries are missing.\n"
-        }
-        _ => {
-            "- With `audit: best_effort` entries are written soon after. A gap says how many could not be; what the process \
-             had not yet written when it was killed or the machine failed is missing without one.\n"
-        }
-    });
+    page.push_str(
+        "- A body of `audit` *required* left only after its entry was on disk. One of *best_effort* may have left before: a gap \
+         says how many entries could not be written, but what was not yet written when the process was killed or the machine \
+         failed is missing without one.\n",
+    );
     page.push_str(if against.checkpoints.is_empty() || against.keys.is_empty() {
         "- Somebody who can write the ledger's file *and* read its key could have written all of it anew. Only a checkpoint \
          that was kept elsewhere, together with the public key, excludes that, up to its entry.\n"

@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::audit::Entered;
 use crate::config::{Credential, Provider, Timeouts};
 use crate::dispatch::answer::{Answer, Broken, Frame};
-use crate::dispatch::failure::Failure;
+use crate::dispatch::failure::{Failure, Quoting};
 use crate::egress::{Egress, Incoming, SendError, Shipment};
 use crate::serve::openai::edit::CapField;
 use crate::serve::openai::read::{self, observe, observe_reply};
@@ -106,7 +106,7 @@ impl OpenAi {
             429 | 500.. => Failure::Upstream { status, retry_after: retry_after(&incoming.headers) },
             300..=399 | 401 | 403 | 404 | 405 => Failure::Misconfigured { status },
             _ => match incoming.body(MAX_ERROR, self.timeouts.idle).await {
-                Ok(body) => Failure::Rejected { status, body },
+                Ok(body) => Failure::Rejected { status, body: Quoting(body) },
                 Err(error) => Failure::Send(error),
             },
         }
