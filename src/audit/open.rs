@@ -41,7 +41,8 @@ pub(super) async fn open_to_read(path: &Path) -> Result<(SqliteConnection, Strin
         // SQLite would say: unable to open database file.
         return Err(LedgerError::Missing(path.to_owned()));
     }
-    let options = options(path, Duration::from_secs(5)).pragma("query_only", "ON");
+    // Whole chains are read: the thread that reads should not wait for each row to be looked at.
+    let options = options(path, Duration::from_secs(5)).pragma("query_only", "ON").row_buffer_size(1024);
     let mut conn = options.connect().await.map_err(|error| LedgerError::opening(path, &error))?;
     let id = identify(&mut conn, path).await?;
     Ok((conn, id))

@@ -23,8 +23,8 @@ use super::{Checkpoint, SigningKey, prune};
 use crate::policy::Boundary;
 
 const MAX_BATCH: usize = 4096;
-/// How long entries that nobody waits for are gathered.
-const GATHER: Duration = Duration::from_millis(10);
+/// How long entries that nobody waits for are gathered: each commit waits for the disk, which others need as well.
+const GATHER: Duration = Duration::from_millis(50);
 const RETENTION_INTERVAL: Duration = Duration::from_secs(3600);
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_LAST: Duration = Duration::from_secs(1);
@@ -241,10 +241,7 @@ impl Sequencer {
         if self.batch.is_empty() && lost == self.gaps_written {
             return Ok(());
         }
-        let conn = match &mut self.conn {
-            Some(conn) => conn,
-            closed => closed.insert(connect(&self.options.path, self.options.patience).await?),
-        };
+        let conn = connected(&mut self.conn, &self.options).await?;
         let mut tx = conn.begin_with("BEGIN IMMEDIATE").await?;
         // Asked for each time: nobody knows whether a commit that failed went through, or who else writes the file.
         let last = head(&mut tx, &self.id).await?;
@@ -338,13 +335,15 @@ impl Sequencer {
 
     /// Removes one batch of what is too old, under a signed statement.
     async fn keep_retention(&mut self) {
-        let (Some(keep), Some(conn)) = (self.options.retention, &mut self.conn) else { return };
-        if self.retention_due > Instant::now() {
-            return;
-        }
-        let more = match prune::older_than(conn, &self.key, &self.id, keep, Timestamp::now()).await {
+        let Some(keep) = self.options.retention.filter(|_| self.retention_due <= Instant::now()) else { return };
+        let removed = match connected(&mut self.conn, &self.options).await {
+            Ok(conn) => prune::older_than(conn, &self.key, &self.id, keep, Timestamp::now()).await,
+            Err(error) => Err(error),
+        };
+        let more = match removed {
             Ok(removed) => removed == prune::BATCH,
             Err(error) => {
+                self.conn = None;
                 tracing::warn!(%error, "Old entries of the egress ledger could not be removed; it is tried again.");
                 false
             }
@@ -354,6 +353,17 @@ impl Sequencer {
 
     fn is_closing(&self) -> bool {
         self.shared.closing.load(Ordering::Acquire)
+    }
+}
+
+/// The connection, made anew after a failure.
+async fn connected<'a>(
+    conn: &'a mut Option<SqliteConnection>,
+    options: &LedgerOptions,
+) -> Result<&'a mut SqliteConnection, sqlx::Error> {
+    match conn {
+        Some(conn) => Ok(conn),
+        closed => Ok(closed.insert(connect(&options.path, options.patience).await?)),
     }
 }
 
