@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a report for the terminal")]
 
 #[path = "../tests/support/mod.rs"]
+#[allow(unused_imports, reason = "each that includes it uses a part of it")]
 mod support;
 
 use std::path::Path;
