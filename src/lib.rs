@@ -5,6 +5,7 @@
 
 pub mod analyze;
 pub mod app;
+pub mod audit;
 pub mod cache;
 pub mod chat;
 pub mod classify;

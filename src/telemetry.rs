@@ -11,6 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::audit::Numbers;
 use crate::classify::Truth;
 use crate::pipeline::Reload;
 use crate::policy::PolicySet;
@@ -108,6 +109,20 @@ impl Metrics {
         r.register("rollout_compared", "Requests that a set on trial looked at", self.tried.clone());
         let trying = "What looking at them costs each request";
         r.register_with_unit("rollout_evaluation", trying, seconds(), self.trying.clone());
+    }
+
+    /// Shows the egress ledger's numbers too.
+    pub fn watch_ledger(&mut self, ledger: &Numbers) {
+        let r = &mut self.registry;
+        r.register("ledger_entries", "Entries of the egress ledger that were written", ledger.entries.clone());
+        r.register(
+            "ledger_lost",
+            "Bodies that were sent without an entry, as it could not be written",
+            ledger.lost.clone(),
+        );
+        r.register("ledger_failing", "1 while the egress ledger cannot be written", ledger.failing.clone());
+        let checkpointed = "When the latest checkpoint was signed, in seconds since 1970";
+        r.register_with_unit("ledger_checkpoint_timestamp", checkpointed, Unit::Seconds, ledger.checkpointed.clone());
     }
 
     /// Counts a request that has ended.

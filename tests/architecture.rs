@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use ajar::audit::Entered;
 use ajar::policy::{Grant, Permit};
 
 /// Every source file under `folder` with its lines of code, numbered: no comments, no tests.
@@ -48,7 +49,41 @@ fn assert_absent(folder: &str, words: &[&str], allowed: &[&str]) {
 
 #[test]
 fn only_egress_has_an_http_client() {
-    assert_absent("src", &["reqwest", "hyper_util::client", "hyper::client", "TcpStream::connect"], &["src/egress"]);
+    let clients = ["reqwest", "hyper_util::client", "hyper::client", "TcpStream::connect", "TcpSocket"];
+    let names = ["lookup_host", "ToSocketAddrs", "to_socket_addrs"];
+    assert_absent("src", &clients, &["src/egress"]);
+    assert_absent("src", &names, &["src/egress"]);
+    assert_absent("src", &["UdpSocket", "UnixStream", "UnixDatagram"], &[]);
+    // A child could send anything anywhere: only `ajar models pull` starts one, for a model's file.
+    assert_absent("src", &["Command::new", "process::Command"], &["src/models/registry.rs"]);
+    // Accepted connections, and no others.
+    assert_absent("src", &["TcpStream", "socket2"], &["src/serve/listener.rs", "src/serve/socket.rs"]);
+}
+
+#[test]
+fn what_is_sent_has_been_entered_in_the_ledger() {
+    // The type says so: `send` takes what only the ledger makes. Here, that nobody takes it apart on the way.
+    assert_absent("src", &["into_permit"], &["src/audit/ledger.rs", "src/egress/client.rs"]);
+    assert_absent("src", &["Grant::new"], &["src/policy/decision.rs", "src/policy/permit.rs"]);
+}
+
+/// Types whose derived `Debug` shows them are no place for bytes of requests and answers.
+#[test]
+fn what_holds_bytes_derives_no_debug() {
+    let mut found = Vec::new();
+    for (path, lines) in sources("src") {
+        let mut derives = false;
+        for (number, line) in lines {
+            if line.starts_with("#[derive(") {
+                derives = line.contains("Debug");
+            } else if line == "}" {
+                derives = false;
+            } else if derives && [": Bytes", ": BytesMut", "<Bytes>", "(Bytes"].iter().any(|held| line.contains(held)) {
+                found.push(format!("{}:{number}: {line}", path.display()));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{found:#?}");
 }
 
 #[test]
@@ -116,4 +151,5 @@ impl<T: Clone> AmbiguousIfClone<IsClone> for T {}
 fn the_right_to_send_cannot_be_copied() {
     <Grant as AmbiguousIfClone<_>>::is_not_clone();
     <Permit as AmbiguousIfClone<_>>::is_not_clone();
+    <Entered as AmbiguousIfClone<_>>::is_not_clone();
 }

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::load::{Sets, load_policy, load_set, load_sets, read_pepper};
 use self::load::{anonymous, conversation_secret, first_generation};
 pub use self::watch::Watch;
+use crate::audit::{EgressLedger, LedgerError, LedgerOptions};
 use crate::cache::{Flights, Store};
 use crate::classify::difficulty::Estimator;
 use crate::config::{Config, LocalModel};
@@ -62,6 +63,9 @@ pub enum StartError {
     /// The record cannot be opened.
     #[error("the record: {0}")]
     Record(#[from] StoreError),
+    /// The egress ledger cannot be opened.
+    #[error("the egress ledger: {0}")]
+    Ledger(#[from] LedgerError),
     /// There can be no HTTP client.
     #[error("the HTTP client: {0}")]
     Client(#[from] SendError),
@@ -86,7 +90,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// Stops: no new connection, requests in flight may finish within the drain time, then the record is closed.
+    /// Stops: no new connection, requests in flight may finish within the drain time, then record and ledger are closed.
     pub async fn stop(self) {
         self.shutdown.cancel();
         for listener in self.listeners {
@@ -97,6 +101,7 @@ impl Running {
         if let Some(recorder) = &self.gateway.recorder {
             recorder.close().await;
         }
+        self.gateway.dispatcher.ledger().close().await;
     }
 }
 
@@ -108,11 +113,13 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let generation = first_generation(&config)?;
     check_models(&config)?;
     let recorder = recorder(&config, &generation.ledger).await?;
+    let ledger = egress_ledger(&config).await?;
     let listen = listen(config.server.listen)?;
     let operate = listen_on_operator(&config)?;
     let (data_addr, operator_addr) = (local_addr(&listen)?, local_addr(&operate)?);
     let limits = limits(&config);
-    let dispatcher = Dispatcher::new(engines(&config, |engine| Some(Engine::load(engine))), providers(&config)?);
+    let engines = engines(&config, |engine| Some(Engine::load(engine)));
+    let dispatcher = Dispatcher::new(engines, providers(&config)?, ledger);
     let (reloads, work) = Reloads::new();
     let gateway = Arc::new(assemble(config, generation, dispatcher, recorder, reloads)?);
     warn_of_the_unavailable(&gateway);
@@ -125,14 +132,14 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     Ok(Running { data: data_addr, operator: operator_addr, gateway, shutdown, listeners })
 }
 
-/// A gateway that listens nowhere, loads no model and records nothing: for explaining decisions. Configured engines
+/// A gateway that listens nowhere, loads no model, records nothing and can send nothing: for explaining decisions. Configured engines
 /// count as available.
 ///
 /// # Errors
 /// Mistakes in configuration and policies.
 pub fn idle(config: Config) -> Result<Gateway, StartError> {
     let generation = first_generation(&config)?;
-    let dispatcher = Dispatcher::new(engines(&config, |_| None), providers(&config)?);
+    let dispatcher = Dispatcher::new(engines(&config, |_| None), providers(&config)?, EgressLedger::none());
     assemble(config, generation, dispatcher, None, Reloads::never())
 }
 
@@ -145,7 +152,8 @@ fn assemble(
 ) -> Result<Gateway, StartError> {
     let record = config.record.path.as_deref().map(Conversations::of).zip(recorder.clone());
     let taints = Taints::new(conversation_secret(&config)?, record);
-    let metrics = Metrics::default();
+    let mut metrics = Metrics::default();
+    metrics.watch_ledger(dispatcher.ledger().numbers());
     metrics.policies_loaded(jiff::Timestamp::now());
     Ok(Gateway {
         anonymous: Arc::new(anonymous(&config)),
@@ -165,7 +173,7 @@ fn assemble(
     })
 }
 
-// === the record
+// === record and ledger
 
 async fn recorder(config: &Config, ledger: &Ledger) -> Result<Option<Recorder>, StartError> {
     let Some(path) = &config.record.path else { return Ok(None) };
@@ -186,6 +194,17 @@ async fn recorder(config: &Config, ledger: &Ledger) -> Result<Option<Recorder>, 
         records.close().await?;
     }
     Ok(Some(recorder))
+}
+
+async fn egress_ledger(config: &Config) -> Result<EgressLedger, LedgerError> {
+    let ledger = &config.ledger;
+    let options = LedgerOptions {
+        checkpoints: ledger.checkpoints.clone(),
+        mode: ledger.audit,
+        retention: Some(ledger.retention),
+        ..LedgerOptions::new(&ledger.path, &ledger.key)
+    };
+    EgressLedger::start(options).await
 }
 
 // === who answers

@@ -1,5 +1,6 @@
 //! Whole answers in memory, weighed by bytes.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,17 +8,23 @@ use bytes::Bytes;
 use moka::sync::Cache;
 
 use super::CacheKey;
+use crate::chat::text::redacted;
 
 /// What an entry costs beside its bytes: key, counters, list nodes.
 const OVERHEAD: usize = 256;
 
 /// A whole answer in the client's dialect.
-#[derive(Debug)]
 pub struct Entry {
     /// One body, or the frames of a stream, end marker included.
     pub frames: Vec<Bytes>,
     /// Who answered.
     pub served_by: Arc<str>,
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        redacted(f, "Entry", self.frames.iter().map(Bytes::len).sum())
+    }
 }
 
 impl Entry {

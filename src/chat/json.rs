@@ -11,6 +11,8 @@ use std::ops::Range;
 
 use jiter::{Jiter, JiterError, JsonType, Peek};
 
+use super::Text;
+
 /// Deepest nesting accepted: real requests stay below 20, and a recursive walk must not exhaust the stack.
 pub const MAX_DEPTH: usize = 64;
 
@@ -69,8 +71,8 @@ pub enum JsonError {
         column: usize,
     },
     /// Two values for one key: readers differ in which they take.
-    #[error("the key `{0}` appears twice in one object")]
-    DuplicateKey(String),
+    #[error("the key `{}` appears twice in one object", .0.expose())]
+    DuplicateKey(Text),
     /// Nested too deep.
     #[error("the body is nested deeper than {MAX_DEPTH} levels")]
     TooDeep,
@@ -253,7 +255,7 @@ impl<'a> Reader<'a> {
         let mut next = self.jiter.known_object().map(|k| k.map(str::to_owned)).map_err(|e| self.syntax(&e))?;
         while let Some(key) = next {
             if !seen.insert(&members, &key) {
-                return Err(JsonError::DuplicateKey(key));
+                return Err(JsonError::DuplicateKey(key.into()));
             }
             let peek = self.jiter.peek().map_err(|e| self.syntax(&e))?;
             let value = self.value(peek, depth + 1)?;

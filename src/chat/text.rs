@@ -38,8 +38,16 @@ impl Text {
 
 impl fmt::Debug for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Text({} bytes)", self.0.len())
+        redacted(f, "Text", self.0.len())
     }
+}
+
+/// Writes the `Debug` of something called `name` that holds content: how many bytes, and none of them.
+///
+/// # Errors
+/// The formatter's.
+pub fn redacted(f: &mut fmt::Formatter<'_>, name: &str, bytes: usize) -> fmt::Result {
+    write!(f, "{name}({bytes} bytes)")
 }
 
 impl From<String> for Text {

@@ -1,7 +1,9 @@
 //! Where parts of a request meet: what was cut in pieces is whole there.
 
+use std::fmt;
 use std::ops::Range;
 
+use crate::chat::text::redacted;
 use crate::chat::{Part, Source};
 
 /// How much of a part's beginning and end is joined with its neighbours; bytes.
@@ -12,13 +14,19 @@ const MAX_JOINT: usize = 4096;
 const OVERLAP: usize = 256;
 
 /// Ends and beginnings of neighbouring parts, as one text.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Joint {
     /// The text.
     pub text: String,
     pieces: Vec<Piece>,
     /// Whether space was trimmed from some piece.
     had_space: bool,
+}
+
+impl fmt::Debug for Joint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        redacted(f, "Joint", self.text.len())
+    }
 }
 
 #[derive(Clone, Debug)]

@@ -1,13 +1,22 @@
 //! Text made from other text, with the way back.
 
+use std::fmt;
 use std::ops::Range;
 
+use crate::chat::text::redacted;
+
 /// Text that was made piece by piece from an original, and where each piece came from.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Mapped {
     text: String,
     /// Ordered by `made`; empty when the text is its own original.
     segments: Vec<Segment>,
+}
+
+impl fmt::Debug for Mapped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        redacted(f, "Mapped", self.text.len())
+    }
 }
 
 /// A stretch of the text that was made.

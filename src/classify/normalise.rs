@@ -8,23 +8,33 @@
 //!
 //! ASCII text is borrowed: nothing is copied.
 
+use std::fmt;
 use std::ops::Range;
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
 use super::mapped::Mapped;
+use crate::chat::text::redacted;
 
 /// Longest text, before and after folding, that is looked at; bytes.
 pub const MAX_BYTES: usize = 8 << 20;
 
 /// Folded text and the way back to the original.
-#[derive(Debug)]
 pub enum Normalised<'a> {
     /// The text is its own fold.
     Same(&'a str),
     /// Something was folded.
     Folded(Mapped),
+}
+
+impl fmt::Debug for Normalised<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Same(text) => redacted(f, "Same", text.len()),
+            Self::Folded(folded) => f.debug_tuple("Folded").field(folded).finish(),
+        }
+    }
 }
 
 impl<'a> Normalised<'a> {

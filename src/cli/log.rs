@@ -112,7 +112,7 @@ impl StoreArgs {
     }
 }
 
-fn ago(duration: Duration) -> Result<Timestamp> {
+pub(super) fn ago(duration: Duration) -> Result<Timestamp> {
     Timestamp::now().checked_sub(duration).context("that is before time began")
 }
 
@@ -279,7 +279,7 @@ async fn delete(records: &mut Records, id: Option<String>, key: Option<String>, 
     Ok(())
 }
 
-fn new_table<const N: usize>(header: [&str; N]) -> Table {
+pub(super) fn new_table<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
     let style = presets::NOTHING.header_separator(LineStyle::none().fill('─').junction('─'));
     table.load_style(style).set_content_arrangement(ContentArrangement::Disabled);
@@ -287,6 +287,6 @@ fn new_table<const N: usize>(header: [&str; N]) -> Table {
     table
 }
 
-fn or_dash(value: Option<impl ToString>) -> String {
+pub(super) fn or_dash(value: Option<impl ToString>) -> String {
     value.map_or("–".to_owned(), |value| value.to_string())
 }

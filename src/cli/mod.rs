@@ -1,5 +1,6 @@
 //! The command line.
 
+mod audit;
 mod check;
 mod evaluate;
 mod explain;
@@ -73,6 +74,9 @@ enum Command {
     /// Read the record.
     #[command(subcommand)]
     Log(log::Action),
+    /// Verify and report what was sent to whom.
+    #[command(subcommand)]
+    Audit(audit::Action),
     /// List, fetch and verify open models.
     #[command(subcommand)]
     Models(models::Action),
@@ -110,6 +114,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Policy(action) => policy::run(action),
         Command::Keys(action) => keys::run(&action),
         Command::Log(action) => runtime()?.block_on(log::run(action)),
+        Command::Audit(action) => runtime()?.block_on(audit::run(action)),
         Command::Models(action) => runtime()?.block_on(models::run(action)),
         Command::Evaluate(subject) => evaluate::run(&subject),
         Command::Fit(model) => evaluate::fit(&model),

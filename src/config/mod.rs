@@ -14,6 +14,7 @@ use std::time::Duration;
 pub use layers::Overrides;
 use secrecy::SecretString;
 
+use crate::audit;
 use crate::govern::{Explain, KeyEntry};
 use crate::serve::openai::edit::CapField;
 use crate::yaml::{Node, Place, Problems, Shape, parse};
@@ -49,6 +50,8 @@ pub struct Config {
     pub headers: BTreeMap<String, String>,
     /// The record.
     pub record: Record,
+    /// The egress ledger.
+    pub ledger: Ledger,
     /// The cache.
     pub cache: Cache,
     /// The pseudonyms of conversations.
@@ -183,6 +186,21 @@ pub struct Record {
     pub retention: Duration,
     /// How often rows are committed.
     pub commit_interval: Duration,
+}
+
+/// The egress ledger.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    /// Whether something may be sent before its entry is on disk.
+    pub audit: audit::Mode,
+    /// The SQLite file.
+    pub path: PathBuf,
+    /// The signing key's file.
+    pub key: PathBuf,
+    /// Where checkpoints are appended; `None` only stores them.
+    pub checkpoints: Option<PathBuf>,
+    /// How long entries are kept.
+    pub retention: Duration,
 }
 
 /// The cache.

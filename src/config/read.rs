@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::SecretString;
 
 use super::{
-    Anonymous, Cache, Config, Credential, Dialect, LocalModel, ModelNames, Provider, Pseudonyms, Record, Server,
-    Timeouts,
+    Anonymous, Cache, Config, Credential, Dialect, Ledger, LocalModel, ModelNames, Provider, Pseudonyms, Record,
+    Server, Timeouts,
 };
+use crate::audit::Mode;
 use crate::govern::{Explain, KeyEntry, RateLimit};
 use crate::serve::openai::edit::CapField;
 use crate::yaml::{Fields, Node, Problems};
@@ -29,6 +30,7 @@ pub(super) fn config(root: &Node, problems: &mut Problems) -> Option<Config> {
     let anonymous = fields.optional("anonymous").and_then(|n| anonymous(n, problems));
     let headers = fields.optional("headers").map(|n| headers(n, problems)).unwrap_or_default();
     let record = record(fields.optional("record"), problems);
+    let ledger = ledger(fields.optional("ledger"), record.path.as_deref(), problems);
     let cache = cache(fields.optional("cache"), problems);
     let pseudonyms = pseudonyms(fields.optional("pseudonyms"), problems);
     fields.finish(problems);
@@ -51,6 +53,7 @@ pub(super) fn config(root: &Node, problems: &mut Problems) -> Option<Config> {
         }),
         headers,
         record,
+        ledger,
         cache,
         pseudonyms,
     })
@@ -339,10 +342,13 @@ fn headers(node: &Node, problems: &mut Problems) -> BTreeMap<String, String> {
     headers
 }
 
+/// How long records and the ledger are kept unless the file says otherwise: half a year.
+const RETENTION: Duration = Duration::from_secs(183 * 24 * 3600);
+
 fn record(node: Option<&Node>, problems: &mut Problems) -> Record {
     let mut record = Record {
         path: Some(PathBuf::from("data/ajar.db")),
-        retention: Duration::from_secs(183 * 24 * 3600),
+        retention: RETENTION,
         commit_interval: Duration::from_millis(50),
     };
     if let Some(mut fields) = node.and_then(|n| Fields::of(n, "`record`", problems)) {
@@ -355,6 +361,28 @@ fn record(node: Option<&Node>, problems: &mut Problems) -> Record {
         fields.finish(problems);
     }
     record
+}
+
+/// Its files are beside the record unless something else is said.
+fn ledger(node: Option<&Node>, record: Option<&Path>, problems: &mut Problems) -> Ledger {
+    let folder = record.and_then(Path::parent).unwrap_or(Path::new("data"));
+    let mut ledger = Ledger {
+        audit: Mode::BestEffort,
+        path: folder.join("ledger.db"),
+        key: folder.join("ledger.key"),
+        checkpoints: None,
+        retention: RETENTION,
+    };
+    if let Some(mut fields) = node.and_then(|n| Fields::of(n, "`ledger`", problems)) {
+        let modes = [Mode::BestEffort, Mode::Required].map(|mode| (mode.name(), mode));
+        replace(&mut ledger.audit, fields.optional("audit").and_then(|n| n.one_of(&modes, problems)));
+        replace(&mut ledger.path, fields.optional("path").and_then(|n| n.text(problems)).map(PathBuf::from));
+        replace(&mut ledger.key, fields.optional("key").and_then(|n| n.text(problems)).map(PathBuf::from));
+        ledger.checkpoints = fields.optional("checkpoints").and_then(|n| n.text(problems)).map(PathBuf::from);
+        replace(&mut ledger.retention, fields.optional("retention").and_then(|n| n.duration(problems)));
+        fields.finish(problems);
+    }
+    ledger
 }
 
 fn cache(node: Option<&Node>, problems: &mut Problems) -> Cache {

@@ -1,11 +1,13 @@
 //! What an attempt brings back.
 
+use std::fmt;
 use std::pin::Pin;
 
 use bytes::Bytes;
 use futures_util::Stream;
 
 use super::local::{EngineError, Generation};
+use crate::chat::text::redacted;
 use crate::chat::{FinishReason, Usage};
 use crate::egress::SendError;
 use crate::transform::Tally;
@@ -24,7 +26,7 @@ pub enum Answer {
 pub type FrameStream = Pin<Box<dyn Stream<Item = Result<Frame, Broken>> + Send>>;
 
 /// Bytes for the client, and what they say.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Frame {
     /// The bytes, in the client's dialect.
     pub bytes: Bytes,
@@ -36,6 +38,12 @@ pub struct Frame {
     pub finish: Option<FinishReason>,
     /// Pseudonyms that were put back in them.
     pub tally: Tally,
+}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        redacted(f, "Frame", self.bytes.len())
+    }
 }
 
 /// Why an answer broke off after it had begun. Its text is for records, never for clients.

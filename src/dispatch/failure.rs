@@ -1,11 +1,14 @@
 //! Why an attempt brought no answer.
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
 
 use super::local::EngineError;
+use crate::audit::LedgerError;
+use crate::chat::text::redacted;
 use crate::egress::SendError;
 use crate::transform::TransformError;
 
@@ -15,6 +18,9 @@ pub enum Failure {
     /// The provider was not reached, or did not answer.
     #[error("{0}")]
     Send(#[from] SendError),
+    /// What was to be sent could not be entered in the egress ledger. Nothing left.
+    #[error("{0}")]
+    Ledger(String),
     /// The provider answered with a failure of its own: 429, 5xx.
     #[error("the provider answered {status}")]
     Upstream {
@@ -34,8 +40,8 @@ pub enum Failure {
     Rejected {
         /// The provider's status.
         status: StatusCode,
-        /// The provider's error body.
-        body: Bytes,
+        /// The provider's error body, which may quote the prompt.
+        body: Quoting,
     },
     /// The provider's answer is none.
     #[error("the provider's answer is not a chat completion")]
@@ -54,11 +60,23 @@ pub enum Failure {
     Unfaithful,
 }
 
+/// Bytes that may quote a request; `Debug` shows how many.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Quoting(pub Bytes);
+
+impl fmt::Debug for Quoting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        redacted(f, "Quoting", self.0.len())
+    }
+}
+
 impl Failure {
     /// Whether somebody else might do better with the same request.
     pub fn is_worth_another(&self) -> bool {
         match self {
-            Self::Send(_) | Self::Upstream { .. } | Self::Misconfigured { .. } | Self::Unreadable => true,
+            Self::Send(_) | Self::Ledger(_) | Self::Upstream { .. } | Self::Misconfigured { .. } | Self::Unreadable => {
+                true
+            }
             // Another destination may accept the class as it is.
             Self::Transform(_) => true,
             Self::Engine(error) => !matches!(error, EngineError::Deadline),
@@ -72,7 +90,20 @@ impl Failure {
             Self::Send(error) => error.may_have_left(),
             Self::Unreadable | Self::Deadline => true,
             Self::Upstream { .. } | Self::Misconfigured { .. } | Self::Rejected { .. } => false,
-            Self::Engine(_) | Self::Transform(_) | Self::Unfaithful => false,
+            Self::Ledger(_) | Self::Engine(_) | Self::Transform(_) | Self::Unfaithful => false,
+        }
+    }
+
+    /// Whether anything may have reached a provider.
+    pub fn may_have_left(&self) -> bool {
+        match self {
+            Self::Send(error) => error.may_have_left(),
+            Self::Ledger(_) | Self::Engine(_) | Self::Transform(_) | Self::Unfaithful => false,
+            Self::Upstream { .. }
+            | Self::Misconfigured { .. }
+            | Self::Rejected { .. }
+            | Self::Unreadable
+            | Self::Deadline => true,
         }
     }
 
@@ -84,6 +115,7 @@ impl Failure {
             Self::Send(SendError::Broken(_)) => "upstream_broken",
             Self::Send(SendError::Permit(_)) | Self::Unfaithful => "egress_refused",
             Self::Transform(error) => error.code(),
+            Self::Ledger(_) => "audit_unavailable",
             Self::Upstream { status, .. } if *status == StatusCode::TOO_MANY_REQUESTS => "upstream_rate_limited",
             Self::Upstream { .. } => "upstream_error",
             Self::Misconfigured { .. } => "upstream_misconfigured",
@@ -98,5 +130,23 @@ impl Failure {
             Self::Engine(EngineError::Unsupported(_)) => "capability_missing",
             Self::Engine(EngineError::Decode(_)) => "local_failed",
         }
+    }
+}
+
+impl From<LedgerError> for Failure {
+    fn from(error: LedgerError) -> Self {
+        Self::Ledger(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neither_form_of_a_refusal_shows_what_the_provider_quotes() {
+        let body = Quoting(Bytes::from_static(b"invalid prompt: my secret"));
+        let failure = Failure::Rejected { status: StatusCode::BAD_REQUEST, body };
+        assert!(!format!("{failure} {failure:?}").contains("secret"));
     }
 }

@@ -20,7 +20,8 @@ pub use failure::Failure;
 
 use self::local::{Engine, EngineFacts, EngineState, Job};
 use self::remote::OpenAi;
-use crate::chat::{ChatRequest, Json, MicroUsd, ResponseFormat, Streaming};
+use crate::audit::EgressLedger;
+use crate::chat::{ChatRequest, Json, MicroUsd, RequestId, ResponseFormat, Streaming};
 use crate::egress::Shipment;
 use crate::policy::permit::Outbound;
 use crate::policy::{Destination, Grant, Permit, TransformSet};
@@ -35,10 +36,15 @@ pub struct Dispatcher {
     /// An engine that is configured but not loaded here is `None`.
     engines: HashMap<String, Option<Engine>>,
     providers: HashMap<String, Option<OpenAi>>,
+    ledger: EgressLedger,
 }
 
 /// What an attempt carries.
 pub struct Attempt<'a> {
+    /// Of which request.
+    pub id: RequestId,
+    /// Which attempt of that request, from 1.
+    pub number: u32,
     /// To whom.
     pub destination: &'a Destination,
     /// The request, neutral.
@@ -82,9 +88,19 @@ impl Prepared {
 }
 
 impl Dispatcher {
-    /// From the engines by name and by model, and the providers by name; `None` for a provider without credential.
-    pub fn new(engines: HashMap<String, Option<Engine>>, providers: HashMap<String, Option<OpenAi>>) -> Self {
-        Self { engines, providers }
+    /// From the engines by name and by model, the providers by name, `None` for one without credential, and the ledger of
+    /// what is sent to them.
+    pub fn new(
+        engines: HashMap<String, Option<Engine>>,
+        providers: HashMap<String, Option<OpenAi>>,
+        ledger: EgressLedger,
+    ) -> Self {
+        Self { engines, providers, ledger }
+    }
+
+    /// The ledger of what is sent.
+    pub fn ledger(&self) -> &EgressLedger {
+        &self.ledger
     }
 
     /// The engine that serves `destination`, if that is embedded.
@@ -186,7 +202,8 @@ impl Dispatcher {
         let Departure { permit, shipment, restoring, .. } = departure;
         let provider = self.provider(attempt.destination).ok_or(Failure::Unfaithful)?;
         let asked_usage = attempt.request.streaming == Streaming::On { usage: true };
-        provider.call(permit, shipment, asked_usage, attempt.deadline, restoring).await
+        let entered = self.ledger.enter(permit, attempt.id, attempt.number).await?;
+        provider.call(entered, shipment, asked_usage, attempt.deadline, restoring).await
     }
 
     fn provider(&self, destination: &Destination) -> Option<&OpenAi> {

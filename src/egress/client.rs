@@ -1,4 +1,4 @@
-//! Sends what a [`Permit`] covers, and nothing else.
+//! Sends what an entered permit covers, and nothing else.
 
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -9,7 +9,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use reqwest::{Client, Response, Url};
 
 use super::tls;
-use crate::policy::permit::{Permit, PermitError};
+use crate::audit::Entered;
+use crate::policy::permit::PermitError;
 
 /// Idle connections kept per provider, so that a burst does not open a new one for each request.
 const IDLE_CONNECTIONS: usize = 64;
@@ -102,12 +103,18 @@ impl Egress {
         self.url.as_str()
     }
 
-    /// Sends `shipment`, using `permit` up, and waits for the head of the answer at most `first_byte`.
+    /// Sends `shipment`, using up a permit that the ledger has entered, and waits for the head of the answer at most `first_byte`.
     /// Dropping the future, or the [`Incoming`], closes the connection.
     ///
     /// # Errors
     /// See [`SendError`]; a status of failure is no error here.
-    pub async fn send(&self, permit: Permit, shipment: Shipment, first_byte: Duration) -> Result<Incoming, SendError> {
+    pub async fn send(
+        &self,
+        entered: Entered,
+        shipment: Shipment,
+        first_byte: Duration,
+    ) -> Result<Incoming, SendError> {
+        let permit = entered.into_permit();
         permit.covers(self.url(), &shipment.header_refs(), &shipment.body, Instant::now())?;
         tracing::debug!(?permit, bytes = shipment.body.len(), "Sending.");
         let mut headers = HeaderMap::with_capacity(shipment.headers.len());

@@ -55,9 +55,14 @@ pub(crate) type Ended = Box<(Entry, ApiError)>;
 pub(crate) async fn dispatch(gateway: &Arc<Gateway>, call: Call, mut entry: Entry) -> Result<Begun, Ended> {
     let mut error = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "no model is available");
     let mut unfit = None;
+    let mut unledgered = false;
     for candidate in call.decision.plan() {
         if entry.row.attempts == MAX_ATTEMPTS {
             break;
+        }
+        // What could not be entered for one destination outside cannot be for the next.
+        if unledgered && call.policy.set.destination(candidate.id).boundary == Boundary::External {
+            continue;
         }
         let Some(grant) = call.decision.grant(&call.policy.set, candidate.id) else { continue };
         let reservation = match reserve(&call, &entry, candidate.worst_case) {
@@ -73,6 +78,7 @@ pub(crate) async fn dispatch(gateway: &Arc<Gateway>, call: Call, mut entry: Entr
                 report(&call, &entry, candidate, &failure);
                 error = client_error(&failure);
                 unfit = matches!(failure, Failure::Transform(_)).then(|| failure.code());
+                unledgered |= matches!(failure, Failure::Ledger(_));
                 if !failure.is_worth_another() {
                     break;
                 }
@@ -101,6 +107,8 @@ async fn attempt(
 ) -> Result<(Body, Reservation), Failure> {
     let destination = call.policy.set.destination(candidate.id);
     let attempt = Attempt {
+        id: entry.row.id,
+        number: entry.row.attempts + 1,
         destination,
         request: &call.request,
         body: &call.body,
@@ -118,8 +126,9 @@ async fn attempt(
     };
     entry.row.attempts += 1;
     let external = destination.boundary == Boundary::External;
+    let body = call.body.len() as u64;
     if external {
-        entry.row.bytes_out += call.body.len() as u64;
+        entry.row.bytes_out += body;
         // From here on a reservation that nobody settles counts as spent: when the client leaves, say.
         reservation.sent();
         entry.sent(reservation.amount());
@@ -140,6 +149,9 @@ async fn attempt(
             let spent = if external && failure.may_cost() { reservation.amount() } else { MicroUsd::ZERO };
             reservation.settle(spent);
             entry.unanswered(spent);
+            if external && !failure.may_have_left() {
+                entry.row.bytes_out -= body;
+            }
             Err(failure)
         }
     }
@@ -206,12 +218,16 @@ fn client_error(failure: &Failure) -> ApiError {
             let limited = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "the provider limits the rate").code(code);
             return retry_after.map_or(limited.clone(), |wait| limited.retry_after(wait));
         }
-        Failure::Rejected { body, .. } => return rejected(body).code(code),
+        Failure::Rejected { body, .. } => return rejected(&body.0).code(code),
         Failure::Engine(EngineError::QueueFull { retry_after }) => {
             return ApiError::new(StatusCode::SERVICE_UNAVAILABLE, failure.to_string())
                 .code(code)
                 .retry_after(*retry_after);
         }
+        Failure::Ledger(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "what would be sent cannot be entered in the egress ledger, so nothing was sent".to_owned(),
+        ),
         Failure::Engine(EngineError::PromptTooLong { .. }) => (StatusCode::BAD_REQUEST, failure.to_string()),
         Failure::Engine(EngineError::Deadline) => (StatusCode::GATEWAY_TIMEOUT, failure.to_string()),
         Failure::Engine(EngineError::Unsupported(_)) => (StatusCode::UNPROCESSABLE_ENTITY, failure.to_string()),

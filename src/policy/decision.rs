@@ -1,6 +1,7 @@
 //! What was decided about one request, and why. Fixed size: deciding allocates nothing.
 
 use super::facts::UNINSPECTABLE;
+use super::permit::Terms;
 use super::set::{Basis, Class, Declassify, DestinationId, DestinationSet, TransformSet};
 use super::{Grant, PolicySet};
 use crate::chat::MicroUsd;
@@ -248,8 +249,18 @@ impl Decision {
 
     /// The right to build a body for `id`; only for destinations that are permitted, whatever the plan says.
     pub fn grant(&self, set: &PolicySet, id: DestinationId) -> Option<Grant> {
-        let (class, transforms) = (self.class_sent(set, id), self.transforms[usize::from(id.0)]);
-        self.permitted.contains(id).then(|| Grant::new(id, class, transforms, set.digest.as_str().into()))
+        if !self.permitted.contains(id) {
+            return None;
+        }
+        let destination = set.destination(id);
+        Some(Grant::new(Terms {
+            destination: destination.name.as_str().into(),
+            boundary: destination.boundary,
+            class: set.class_name(self.class_sent(set, id)).into(),
+            basis: self.basis,
+            transforms: self.transforms[usize::from(id.0)],
+            policy: set.digest.as_str().into(),
+        }))
     }
 }
 

@@ -7,16 +7,29 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::set::{Class, DestinationId, TransformSet};
+use super::set::{Basis, Boundary, TransformSet};
 use crate::chat::MicroUsd;
 
 /// A destination may receive this request, once its transforms are done. One grant serves one attempt.
 pub struct Grant {
-    destination: DestinationId,
-    /// What the body counts as once they are.
-    class: Class,
-    transforms: TransformSet,
-    policy: Arc<str>,
+    terms: Terms,
+}
+
+/// On what terms something may be sent: what the egress ledger says of it.
+#[derive(Debug)]
+pub struct Terms {
+    /// The destination's name in the policies.
+    pub destination: Arc<str>,
+    /// Whether that is outside.
+    pub boundary: Boundary,
+    /// The class of what is sent.
+    pub class: Arc<str>,
+    /// What that class rests on.
+    pub basis: Basis,
+    /// What is done to the body.
+    pub transforms: TransformSet,
+    /// Digest of the policies.
+    pub policy: Arc<str>,
 }
 
 /// What is about to be sent.
@@ -34,25 +47,23 @@ pub struct Outbound<'a> {
 }
 
 impl Grant {
-    pub(super) fn new(destination: DestinationId, class: Class, transforms: TransformSet, policy: Arc<str>) -> Self {
-        Self { destination, class, transforms, policy }
+    pub(super) fn new(terms: Terms) -> Self {
+        Self { terms }
     }
 
     /// What must be done to the body first.
     pub fn transforms(&self) -> TransformSet {
-        self.transforms
+        self.terms.transforms
     }
 
     /// Uses the grant up for these bytes.
     pub fn permit(self, outbound: &Outbound<'_>) -> Permit {
         Permit {
-            destination: self.destination,
-            class: self.class,
-            transforms: self.transforms,
-            policy: self.policy,
+            terms: self.terms,
             url: outbound.url.to_owned(),
             headers: hash_headers(outbound.headers),
             body: blake3::hash(outbound.body),
+            bytes: outbound.body.len(),
             max_cost: outbound.max_cost,
             expires: outbound.expires,
         }
@@ -61,13 +72,11 @@ impl Grant {
 
 /// The right to send exactly these bytes there, once. Has no public constructor and no `Clone`.
 pub struct Permit {
-    destination: DestinationId,
-    class: Class,
-    transforms: TransformSet,
-    policy: Arc<str>,
+    terms: Terms,
     url: String,
     headers: blake3::Hash,
     body: blake3::Hash,
+    bytes: usize,
     max_cost: MicroUsd,
     expires: Instant,
 }
@@ -112,19 +121,64 @@ impl Permit {
         }
         Ok(())
     }
+
+    /// On what terms it was given.
+    pub fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// Scheme, host and port of the URL, as it is written.
+    pub fn origin(&self) -> &str {
+        let host = self.url.find("://").map_or(0, |at| at + 3);
+        let end = self.url[host..].find('/').map_or(self.url.len(), |at| host + at);
+        &self.url[..end]
+    }
+
+    /// The hash of the exact bytes.
+    pub fn body(&self) -> blake3::Hash {
+        self.body
+    }
+
+    /// How many bytes these are.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
 }
 
 /// What left for where, under which policy: no URL, no header, no text.
 impl fmt::Debug for Permit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Permit")
-            .field("destination", &self.destination.0)
-            .field("class", &self.class.0)
-            .field("transforms", &self.transforms.names().collect::<Vec<_>>())
-            .field("policy", &self.policy)
+            .field("destination", &self.terms.destination)
+            .field("class", &self.terms.class)
+            .field("transforms", &self.terms.transforms.names().collect::<Vec<_>>())
+            .field("policy", &self.terms.policy)
             .field("max_cost", &self.max_cost)
             .field("body", &self.body.to_hex().as_str())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+impl Permit {
+    /// A permit for tests of what takes permits.
+    pub(crate) fn of(boundary: Boundary, class: &str, body: &[u8], expires: Instant) -> Self {
+        let terms = Terms {
+            destination: "far".into(),
+            boundary,
+            class: class.into(),
+            basis: Basis::Declared,
+            transforms: TransformSet::default(),
+            policy: "d".into(),
+        };
+        let headers = [("authorization", "Bearer k")];
+        Grant::new(terms).permit(&Outbound {
+            url: "https://a/v1",
+            headers: &headers,
+            body,
+            max_cost: MicroUsd(5),
+            expires,
+        })
     }
 }
 
@@ -144,24 +198,25 @@ mod tests {
 
     use super::*;
 
-    fn permit(body: &[u8], expires: Instant) -> Permit {
-        let grant = Grant::new(DestinationId(3), Class(1), TransformSet::default(), "d".into());
-        let headers = [("authorization", "Bearer k")];
-        grant.permit(&Outbound { url: "https://a/v1", headers: &headers, body, max_cost: MicroUsd(5), expires })
-    }
-
     #[test]
     fn covers_only_the_url_headers_bytes_and_time_it_was_made_for() {
         let now = Instant::now();
-        let later = now + Duration::from_secs(1);
-        let permit = permit(b"abc", later);
+        let permit = Permit::of(Boundary::External, "internal", b"abc", Instant::now() + Duration::from_secs(1));
         let headers = [("authorization", "Bearer k")];
         assert_eq!(permit.covers("https://a/v1", &headers, b"abc", now), Ok(()));
         assert_eq!(permit.covers("https://b/v1", &headers, b"abc", now), Err(PermitError::Url));
         assert_eq!(permit.covers("https://a/v1", &[], b"abc", now), Err(PermitError::Headers));
         assert_eq!(permit.covers("https://a/v1", &headers, b"abd", now), Err(PermitError::Body));
-        let expired = permit.covers("https://a/v1", &headers, b"abc", later + Duration::from_secs(1));
+        let expired = permit.covers("https://a/v1", &headers, b"abc", now + Duration::from_secs(60));
         assert_eq!(expired, Err(PermitError::Expired));
+    }
+
+    #[test]
+    fn says_what_it_is_for_and_nothing_of_headers_or_paths() {
+        let permit = Permit::of(Boundary::External, "internal", b"abc", Instant::now() + Duration::from_secs(1));
+        assert_eq!((permit.origin(), permit.bytes(), permit.body()), ("https://a", 3, blake3::hash(b"abc")));
+        let shown = format!("{permit:?}");
+        assert!(shown.contains("internal") && !shown.contains("Bearer") && !shown.contains("/v1"), "{shown}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! The request path pushes a [`Row`] onto a bounded queue ([`Recorder`]); a thread of its own writes batches into SQLite.
 //! [`Records`] reads, exports and deletes. The schema is documented in `docs/record.md`.
 
+mod classes;
 mod columns;
 pub mod conversations;
 mod error;
@@ -18,6 +19,7 @@ mod tests;
 mod trials;
 mod writer;
 
+pub use classes::ClassGroup;
 pub use conversations::{ConversationId, Conversations, Kept};
 pub use error::StoreError;
 pub use query::{Entry, Gap, Records};

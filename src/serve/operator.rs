@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::body::read_body;
 use super::openai::error::ApiError;
+use crate::audit::EgressLedger;
 use crate::dispatch::local::EngineState;
 use crate::pipeline::{self, Gateway, Reload};
 
@@ -37,6 +38,7 @@ struct Readiness<'a> {
     engines: Vec<Engine<'a>>,
     destinations: Vec<Destination<'a>>,
     records: Option<Records>,
+    ledger: Ledger,
 }
 
 /// The set that is tried beside the one in force.
@@ -68,6 +70,27 @@ struct Records {
     written: u64,
     queued: usize,
     lost: u64,
+}
+
+#[derive(Serialize)]
+struct Ledger {
+    audit: &'static str,
+    /// Whether the latest write went through; while it did not and audit is required, nothing goes outside.
+    writable: bool,
+    written: u64,
+    lost: u64,
+}
+
+impl Ledger {
+    fn of(ledger: &EgressLedger) -> Self {
+        let numbers = ledger.numbers();
+        Self {
+            audit: ledger.mode().name(),
+            writable: numbers.failing.get() == 0,
+            written: numbers.entries.get(),
+            lost: numbers.lost.get(),
+        }
+    }
 }
 
 /// Ready once no engine is still loading: who cannot be reached then is known, and the policy takes that into account.
@@ -105,6 +128,7 @@ async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
             queued: r.queued(),
             lost: r.lost(),
         }),
+        ledger: Ledger::of(gateway.dispatcher.ledger()),
     };
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, json(&readiness)).into_response()

@@ -1,9 +1,11 @@
 //! Token bytes to text that may be sent: whole characters only, and nothing of a stop string.
 
-use std::str;
+use std::{fmt, str};
+
+use crate::chat::text::redacted;
 
 /// The text of one answer on its way out.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct TextStream {
     stops: Vec<String>,
     /// The first bytes of a character whose rest has not come yet; at most three.
@@ -12,13 +14,25 @@ pub(super) struct TextStream {
     held: String,
 }
 
+impl fmt::Debug for TextStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        redacted(f, "TextStream", self.held.len())
+    }
+}
+
 /// What can be sent now.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Default, PartialEq, Eq)]
 pub(super) struct Release {
     /// New text; may be empty.
     pub(super) text: String,
     /// Whether a stop string came: the answer is over.
     pub(super) stopped: bool,
+}
+
+impl fmt::Debug for Release {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        redacted(f, "Release", self.text.len())
+    }
 }
 
 impl TextStream {

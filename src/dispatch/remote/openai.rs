@@ -8,11 +8,11 @@ use futures_util::{StreamExt, stream};
 use http::{HeaderMap, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::audit::Entered;
 use crate::config::{Credential, Provider, Timeouts};
 use crate::dispatch::answer::{Answer, Broken, Frame};
-use crate::dispatch::failure::Failure;
+use crate::dispatch::failure::{Failure, Quoting};
 use crate::egress::{Egress, Incoming, SendError, Shipment};
-use crate::policy::Permit;
 use crate::serve::openai::edit::CapField;
 use crate::serve::openai::read::{self, observe, observe_reply};
 use crate::serve::openai::sse::SseFramer;
@@ -79,14 +79,14 @@ impl OpenAi {
     /// See [`Failure`]; after a success the stream reports for itself.
     pub async fn call(
         &self,
-        permit: Permit,
+        entered: Entered,
         shipment: Shipment,
         client_asked_usage: bool,
         deadline: Instant,
         restoring: Option<Restoring>,
     ) -> Result<Answer, Failure> {
         let first_byte = self.timeouts.first_byte.min(deadline.saturating_duration_since(Instant::now()));
-        let mut incoming = self.egress.send(permit, shipment, first_byte).await?;
+        let mut incoming = self.egress.send(entered, shipment, first_byte).await?;
         if !incoming.status.is_success() {
             return Err(self.refused(incoming, restoring).await);
         }
@@ -111,7 +111,7 @@ impl OpenAi {
             429 | 500.. => Failure::Upstream { status, retry_after: retry_after(&incoming.headers) },
             300..=399 | 401 | 403 | 404 | 405 => Failure::Misconfigured { status },
             _ => match incoming.body(MAX_ERROR, self.timeouts.idle).await {
-                Ok(body) => Failure::Rejected { status, body: restored(body, restoring).0 },
+                Ok(body) => Failure::Rejected { status, body: Quoting(restored(body, restoring).0) },
                 Err(error) => Failure::Send(error),
             },
         }

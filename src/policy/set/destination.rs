@@ -86,6 +86,16 @@ pub enum Boundary {
     External,
 }
 
+impl Boundary {
+    /// The word in policies and records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::External => "external",
+        }
+    }
+}
+
 /// Anything that receives content.
 #[derive(Clone, Debug)]
 pub struct Destination {
@@ -134,10 +144,7 @@ impl Destination {
             "name" => Some(&self.name),
             "via" => Some(&self.via),
             "model" => Some(&self.model),
-            "boundary" => Some(match self.boundary {
-                Boundary::Host => "host",
-                Boundary::External => "external",
-            }),
+            "boundary" => Some(self.boundary.name()),
             "region" => self.region.as_deref(),
             "tier" => self.tier.as_deref(),
             "zone" => self.zone.as_deref(),

@@ -1,5 +1,6 @@
 //! Failures in OpenAI's shape.
 
+use std::fmt;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -17,7 +18,7 @@ use crate::chat::json::JsonError;
 const MAX_ECHO: usize = 64;
 
 /// What a client is told when there is no answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ApiError {
     /// The HTTP status.
     pub status: StatusCode,
@@ -29,6 +30,13 @@ pub struct ApiError {
     pub code: &'static str,
     /// When it makes sense to try again.
     pub retry_after: Option<Duration>,
+}
+
+/// Without the message and the field, which may name a key of the request.
+impl fmt::Debug for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiError").field("status", &self.status).field("code", &self.code).finish_non_exhaustive()
+    }
 }
 
 #[derive(Serialize)]
@@ -115,8 +123,8 @@ impl From<JsonError> for ApiError {
         let bad = |code| Self::new(StatusCode::BAD_REQUEST, error.to_string()).code(code);
         match &error {
             JsonError::DuplicateKey(key) => {
-                let key: String = key.chars().take(MAX_ECHO).collect();
-                let message = JsonError::DuplicateKey(key.clone()).to_string();
+                let key: String = key.expose().chars().take(MAX_ECHO).collect();
+                let message = JsonError::DuplicateKey(key.as_str().into()).to_string();
                 Self { message, param: Some(key), ..bad("duplicate_key") }
             }
             JsonError::Utf8(_) => bad("invalid_utf8"),
@@ -184,7 +192,7 @@ mod tests {
         let bodies: [&[u8]; 5] = [b"{\"a\":1,\"\\u0061\":2}", b"{\"a\":\xff}", b"{\"a\" 1}", deep.as_bytes(), b""];
         let errors = bodies.map(|body| ApiError::from(crate::chat::Json::parse(body).unwrap_err()));
         insta::assert_debug_snapshot!(errors.map(|e| (e.status.as_u16(), e.code, e.param, e.message)));
-        let long = ApiError::from(JsonError::DuplicateKey("é".repeat(1 << 20)));
+        let long = ApiError::from(JsonError::DuplicateKey("é".repeat(1 << 20).into()));
         assert!(long.message.len() < 300);
     }
 }

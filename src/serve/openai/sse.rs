@@ -3,7 +3,11 @@
 //! The line rules are those of the HTML standard, section 9.2.5: a line ends with CRLF, LF or CR, a frame with an empty
 //! line. Text is never decoded here, so a character split between two chunks stays whole.
 
+use std::fmt;
+
 use bytes::{Bytes, BytesMut};
+
+use crate::chat::text::redacted;
 
 /// Longest frame: a model's deltas have a few hundred bytes; a stream without an empty line must not fill the memory.
 pub const MAX_FRAME: usize = 1 << 20;
@@ -17,7 +21,7 @@ pub enum SseError {
 }
 
 /// What is left when a stream has ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Tail {
     /// Nothing.
     Clean,
@@ -27,8 +31,18 @@ pub enum Tail {
     Partial(Bytes),
 }
 
+impl fmt::Debug for Tail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Clean => f.write_str("Clean"),
+            Self::Frame(bytes) => redacted(f, "Frame", bytes.len()),
+            Self::Partial(bytes) => redacted(f, "Partial", bytes.len()),
+        }
+    }
+}
+
 /// Cuts a byte stream into frames. Their concatenation is the input.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct SseFramer {
     pending: BytesMut,
     /// How much of `pending` holds no frame's end.
@@ -37,6 +51,12 @@ pub struct SseFramer {
     at_line_start: bool,
     /// After an error: what still comes is dropped.
     failed: bool,
+}
+
+impl fmt::Debug for SseFramer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        redacted(f, "SseFramer", self.pending.len())
+    }
 }
 
 impl SseFramer {
