@@ -136,7 +136,7 @@ mod tests {
         let mut conn = open(&path, Existing::Optional, PATIENCE).await.unwrap();
         raw_sql("PRAGMA user_version = 7").execute(&mut conn).await.unwrap();
         let error = error(&path).await.to_string();
-        assert!(error.contains("has schema 7, and this ajar knows up to 3"), "{error}");
+        assert!(error.contains("has schema 7, and this ajar knows up to 4"), "{error}");
     }
 
     #[tokio::test]
