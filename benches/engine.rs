@@ -95,6 +95,7 @@ fn config(threads: u32) -> EngineConfig {
         threads: Some(threads),
         gpu_layers: None,
         queue: 16,
+        tried_by: None,
     }
 }
 

@@ -8,10 +8,10 @@
 mod engine;
 mod error;
 mod gauges;
-#[cfg(any(feature = "llama", test))]
-mod gguf;
 #[cfg(feature = "llama")]
 mod llama;
+#[cfg(any(feature = "llama", test))]
+mod memory;
 #[cfg(any(feature = "llama", test))]
 mod model;
 #[cfg(feature = "llama")]
@@ -25,6 +25,7 @@ mod schedule;
 mod text;
 #[cfg(any(feature = "llama", test))]
 mod threads;
+mod trial;
 #[cfg(any(feature = "llama", test))]
 mod worker;
 
@@ -38,6 +39,7 @@ use std::time::Instant;
 pub use engine::{Engine, Generation};
 pub use error::EngineError;
 pub use gauges::{EngineFacts, EngineState};
+pub use trial::{try_apart, try_here};
 
 use crate::chat::request::ChatRequest;
 
@@ -58,6 +60,24 @@ pub struct EngineConfig {
     pub gpu_layers: Option<u32>,
     /// How many jobs may wait while all sequences are busy.
     pub queue: usize,
+    /// The program, ajar itself, that tries the file in a process of its own first; `None` for files that are known.
+    pub tried_by: Option<PathBuf>,
+}
+
+impl EngineConfig {
+    /// The least that an engine takes: to see whether `model` loads and answers.
+    pub(crate) fn trial(model: PathBuf) -> Self {
+        Self {
+            name: "trial".to_owned(),
+            model,
+            context: 256,
+            sequences: 1,
+            threads: Some(1),
+            gpu_layers: Some(0),
+            queue: 1,
+            tried_by: None,
+        }
+    }
 }
 
 /// One answer to generate.

@@ -24,7 +24,16 @@ fn model() -> PathBuf {
 
 fn config(model: PathBuf) -> EngineConfig {
     let name = "test".to_owned();
-    EngineConfig { name, model, context: 512, sequences: 2, threads: Some(1), gpu_layers: Some(0), queue: 8 }
+    EngineConfig {
+        name,
+        model,
+        context: 512,
+        sequences: 2,
+        threads: Some(1),
+        gpu_layers: Some(0),
+        queue: 8,
+        tried_by: None,
+    }
 }
 
 async fn engine() -> Engine {
