@@ -246,6 +246,7 @@ fn engines(config: &Config, load: impl Fn(EngineConfig) -> Option<Engine>) -> Ha
             threads: local.threads,
             gpu_layers: local.gpu_layers,
             queue: local.queue,
+            prefix_cache: local.prefix_cache,
         });
         engines.insert(local.name.clone(), engine.clone());
         engines.insert(local.model.clone(), engine);

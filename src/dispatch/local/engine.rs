@@ -268,6 +268,7 @@ mod tests {
             threads: None,
             gpu_layers: None,
             queue: 1,
+            prefix_cache: 0,
         };
         let error = Engine::load(config).ready().await;
         assert!(matches!(&error, Err(EngineError::Model(why)) if why.contains("`llama` feature")), "{error:?}");

@@ -10,7 +10,7 @@ use llama_cpp_2::token::LlamaToken;
 
 use super::llama;
 use super::prompt::PromptWriter;
-use super::{Engine, EngineConfig, EngineError, EngineState, Generation, Job};
+use super::{Engine, EngineConfig, EngineError, EngineState, Generation, Job, Sharing};
 use crate::chat::reply::{Delta, FinishReason, Usage};
 use crate::chat::request::{ChatRequest, Content, Message, Role, Sampling};
 
@@ -24,7 +24,16 @@ fn model() -> PathBuf {
 
 fn config(model: PathBuf) -> EngineConfig {
     let name = "test".to_owned();
-    EngineConfig { name, model, context: 512, sequences: 2, threads: Some(1), gpu_layers: Some(0), queue: 8 }
+    EngineConfig {
+        name,
+        model,
+        context: 512,
+        sequences: 2,
+        threads: Some(1),
+        gpu_layers: Some(0),
+        queue: 8,
+        prefix_cache: 64 << 20,
+    }
 }
 
 async fn engine() -> Engine {
@@ -40,7 +49,8 @@ fn message(role: Role, text: &str) -> Message {
 fn job(text: &str, max_output: u32, sampling: Sampling) -> Job {
     let messages = vec![message(Role::System, "You are a helpful assistant."), message(Role::User, text)];
     let request = Arc::new(ChatRequest { messages, sampling, ..ChatRequest::default() });
-    Job { request, max_output, deadline: Instant::now() + Duration::from_secs(120) }
+    let sharing = Sharing { tenant: "a".into(), class: "public".into() };
+    Job { request, max_output, deadline: Instant::now() + Duration::from_secs(120), sharing }
 }
 
 fn greedy() -> Sampling {
