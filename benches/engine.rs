@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use ajar::chat::reply::Delta;
 use ajar::chat::request::{ChatRequest, Content, Message, Sampling};
-use ajar::dispatch::local::{Engine, EngineConfig, EngineError, Generation, Job};
+use ajar::dispatch::local::{Engine, EngineConfig, EngineError, Generation, Job, Sharing};
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 
@@ -82,7 +82,8 @@ fn job(repeat: usize) -> Job {
     let logit_bias = vec![(0, -100.0), (2, -100.0)];
     let sampling = Sampling { temperature: Some(0.0), logit_bias, ..Sampling::default() };
     let request = Arc::new(ChatRequest { messages: vec![message], sampling, ..ChatRequest::default() });
-    Job { request, max_output: ANSWER_TOKENS, deadline: Instant::now() + Duration::from_secs(600) }
+    let sharing = Sharing { tenant: "bench".into(), class: "public".into() };
+    Job { request, max_output: ANSWER_TOKENS, deadline: Instant::now() + Duration::from_secs(600), sharing }
 }
 
 fn config(threads: u32) -> EngineConfig {
@@ -96,6 +97,8 @@ fn config(threads: u32) -> EngineConfig {
         gpu_layers: None,
         queue: 16,
         tried_by: None,
+        // Each round asks the same again, and is to compute it again.
+        prefix_cache: 0,
     }
 }
 

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use ajar::chat::reply::Delta;
 use ajar::chat::request::{ChatRequest, Content, Message};
-use ajar::dispatch::local::{Engine, EngineConfig, EngineError, Job};
+use ajar::dispatch::local::{Engine, EngineConfig, EngineError, Job, Sharing};
 use futures_util::StreamExt;
 use gguf::GgufFile;
 use support::Random;
@@ -33,6 +33,7 @@ fn config(model: PathBuf) -> EngineConfig {
         threads: Some(1),
         gpu_layers: Some(0),
         queue: 4,
+        prefix_cache: 1 << 20,
         tried_by: Some(env!("CARGO_BIN_EXE_ajar").into()),
     }
 }
@@ -43,7 +44,8 @@ async fn answer(file: &Path) -> Result<u64, EngineError> {
     engine.ready().await?;
     let message = Message { content: vec![Content::Text("he said hello".into())], ..Message::default() };
     let request = Arc::new(ChatRequest { messages: vec![message], ..ChatRequest::default() });
-    let job = Job { request, max_output: 8, deadline: Instant::now() + Duration::from_secs(60) };
+    let sharing = Sharing { tenant: "t".into(), class: "public".into() };
+    let job = Job { request, max_output: 8, deadline: Instant::now() + Duration::from_secs(60), sharing };
     let mut deltas = engine.generate(job)?;
     let mut tokens = 0;
     while let Some(delta) = deltas.next().await {

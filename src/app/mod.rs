@@ -247,6 +247,7 @@ fn engines(config: &Config, load: impl Fn(EngineConfig) -> Option<Engine>) -> Ha
             gpu_layers: local.gpu_layers,
             queue: local.queue,
             tried_by: models::find(&local.model).is_none().then(this_program),
+            prefix_cache: local.prefix_cache,
         });
         engines.insert(local.name.clone(), engine.clone());
         engines.insert(local.model.clone(), engine);

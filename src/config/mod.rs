@@ -118,6 +118,8 @@ pub struct LocalModel {
     pub gpu_layers: Option<u32>,
     /// How many requests may wait.
     pub queue: usize,
+    /// Bytes of memory for computed prompts; 0 keeps nothing beyond its request.
+    pub prefix_cache: u64,
 }
 
 /// The wire format that a provider speaks.

@@ -156,13 +156,14 @@ fn local_model(name: &str, fields: &mut Fields<'_>, problems: &mut Problems) -> 
     let threads = fields.optional("threads").and_then(|n| small_or_auto(n, problems));
     let gpu_layers = fields.optional("gpu_layers").and_then(|n| small_or_auto(n, problems));
     let queue = fields.optional("queue").and_then(|n| n.whole(problems)).unwrap_or(64);
+    let prefix_cache = fields.optional("prefix_cache").and_then(|n| n.bytes(problems)).unwrap_or(512 << 20);
     for (number, what) in [(context, "context"), (sequences, "sequences")] {
         if number == 0 {
             problems.add(fields.place(), format!("`{what}` must be at least 1"));
         }
     }
-    let queue = usize::try_from(queue).unwrap_or(usize::MAX);
-    Some(LocalModel { name: name.to_owned(), model: model?, context, sequences, threads, gpu_layers, queue })
+    let (name, queue) = (name.to_owned(), usize::try_from(queue).unwrap_or(usize::MAX));
+    Some(LocalModel { name, model: model?, context, sequences, threads, gpu_layers, queue, prefix_cache })
 }
 
 fn small(node: &Node, problems: &mut Problems) -> Option<u32> {

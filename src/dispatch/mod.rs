@@ -18,7 +18,7 @@ use futures_util::FutureExt;
 pub use answer::{Answer, Broken, Frame, FrameStream};
 pub use failure::Failure;
 
-use self::local::{Engine, EngineFacts, EngineState, Job};
+use self::local::{Engine, EngineFacts, EngineState, Job, Sharing};
 use self::remote::OpenAi;
 use crate::audit::EgressLedger;
 use crate::chat::{ChatRequest, Json, MicroUsd, RequestId, ResponseFormat, Streaming};
@@ -59,6 +59,8 @@ pub struct Attempt<'a> {
     pub max_cost: MicroUsd,
     /// When the client has waited long enough.
     pub deadline: Instant,
+    /// With whom the engine may share computed prompts.
+    pub sharing: Sharing,
 }
 
 /// An attempt that can be made: its body is built, transformed and found clean.
@@ -216,6 +218,7 @@ async fn generate(engine: Engine, attempt: &Attempt<'_>) -> Result<Answer, Failu
         request: attempt.request.clone(),
         max_output: attempt.max_output,
         deadline: attempt.deadline,
+        sharing: attempt.sharing.clone(),
     })?;
     Ok(Answer::Deltas(generation))
 }

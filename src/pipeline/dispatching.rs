@@ -15,7 +15,7 @@ use super::respond::Head;
 use super::understand::Call;
 use crate::chat::MicroUsd;
 use crate::classify::Scanner;
-use crate::dispatch::local::EngineError;
+use crate::dispatch::local::{EngineError, Sharing};
 use crate::dispatch::{Attempt, Failure, FrameStream, Prepared};
 use crate::egress::SendError;
 use crate::govern::{Exhausted, Price, Reservation, Spender};
@@ -116,6 +116,10 @@ async fn attempt(
         max_output: call.max_output(gateway, candidate.id),
         max_cost: candidate.worst_case,
         deadline: call.deadline,
+        sharing: Sharing {
+            tenant: call.tenant.clone(),
+            class: call.policy.names.classes[usize::from(call.decision.class.0)].clone(),
+        },
     };
     let prepared = match prepare(gateway, call, entry, &attempt, candidate.id, grant) {
         Ok(prepared) => prepared,

@@ -31,6 +31,8 @@ use crate::serve::openai::error::ApiError;
 
 /// A request that was understood and may go somewhere.
 pub(crate) struct Call {
+    /// Whose it is.
+    pub(crate) tenant: Arc<str>,
     /// What was in force when it came in.
     pub(crate) generation: Arc<Generation>,
     /// Which of its policy sets decided.
@@ -110,6 +112,7 @@ pub(crate) async fn understand(
     let side = view.side;
     let Decoded { request, edits, .. } = decoded;
     Ok(Call {
+        tenant: subject.tenant.clone(),
         decision: Box::new(weighed.decision),
         request: Arc::new(request),
         points: edits,

@@ -5,6 +5,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::context::params::LlamaContextParams;
+use llama_cpp_2::context::session::{LlamaStateSeqFlags, SeqState};
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::model::LlamaModel;
@@ -55,7 +56,8 @@ pub(super) fn run(config: &EngineConfig, shared: &Shared) -> Result<(), EngineEr
         sequences = config.sequences,
         "The local engine is ready."
     );
-    worker::run(llama, shared, config.sequences as usize, limits);
+    let prefix_cache = usize::try_from(config.prefix_cache).unwrap_or(usize::MAX);
+    worker::run(llama, shared, config.sequences as usize, limits, prefix_cache);
     Ok(())
 }
 
@@ -153,6 +155,7 @@ impl<'m> Llama<'m> {
 
 impl Model for Llama<'_> {
     type Sampler = LlamaSampler;
+    type State = SeqState;
 
     fn context(&self) -> usize {
         self.context_length
@@ -187,5 +190,26 @@ impl Model for Llama<'_> {
     fn clear(&mut self, slot: usize) {
         // Removing a whole sequence always succeeds, and a slot fits into its id.
         let _ = self.context.clear_kv_cache_seq(Some(slot as u32), None, None);
+    }
+
+    fn keep(&mut self, slot: usize, tokens: usize) -> bool {
+        let sequence = slot as i32;
+        let removed = self.context.clear_kv_cache_seq(Some(slot as u32), Some(tokens as u32), None);
+        // Models with a running state, or a sliding window, may have forgotten what lies before.
+        removed == Ok(true)
+            && self.context.kv_cache_seq_pos_min(sequence) == 0
+            && self.context.kv_cache_seq_pos_max(sequence) == tokens as i32 - 1
+    }
+
+    fn saved_bytes(&self, slot: usize) -> usize {
+        self.context.state_seq_get_size_ext(slot as i32, LlamaStateSeqFlags::empty())
+    }
+
+    fn save(&self, slot: usize) -> Option<SeqState> {
+        self.context.state_seq_get(slot as i32, LlamaStateSeqFlags::empty()).ok()
+    }
+
+    fn restore(&mut self, slot: usize, state: &SeqState) -> bool {
+        self.context.state_seq_set(state, slot as i32).is_ok()
     }
 }

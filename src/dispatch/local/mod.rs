@@ -2,8 +2,8 @@
 //!
 //! One OS thread owns model and context and runs the step loop of `worker`: admit waiting jobs into free slots, decode
 //! one batch of prompt pieces and next tokens, sample per sequence, send. Everybody else holds an [`Engine`], a cheap
-//! handle, and reads a [`Generation`]. What a step contains is decided in `schedule`, which knows no llama.cpp; so
-//! does `worker`, which tests drive with a scripted model.
+//! handle, and reads a [`Generation`]. What a step contains is decided in `schedule`, what of a prompt is computed
+//! already in `prefixes`; neither knows llama.cpp, nor does `worker`, which tests drive with a scripted model.
 
 mod engine;
 mod error;
@@ -14,6 +14,8 @@ mod llama;
 mod memory;
 #[cfg(any(feature = "llama", test))]
 mod model;
+#[cfg(any(feature = "llama", test))]
+mod prefixes;
 #[cfg(feature = "llama")]
 mod prompt;
 mod queue;
@@ -60,6 +62,9 @@ pub struct EngineConfig {
     pub gpu_layers: Option<u32>,
     /// How many jobs may wait while all sequences are busy.
     pub queue: usize,
+    /// Bytes of the host's memory for computed prompts whose slot somebody else needs; 0 keeps nothing beyond its
+    /// request, in slots neither.
+    pub prefix_cache: u64,
     /// The program, ajar itself, that tries the file in a process of its own first; `None` for files that are known.
     pub tried_by: Option<PathBuf>,
 }
@@ -75,6 +80,7 @@ impl EngineConfig {
             threads: Some(1),
             gpu_layers: Some(0),
             queue: 1,
+            prefix_cache: 0,
             tried_by: None,
         }
     }
@@ -89,4 +95,15 @@ pub struct Job {
     pub max_output: u32,
     /// When to give up, waiting included.
     pub deadline: Instant,
+    /// With whom computed prompts are shared.
+    pub sharing: Sharing,
+}
+
+/// Whose computed prompts a job may start from: those of the same tenant *and* class, and nobody else's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sharing {
+    /// The tenant's name.
+    pub tenant: Arc<str>,
+    /// The class's name.
+    pub class: Arc<str>,
 }

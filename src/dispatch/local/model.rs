@@ -23,6 +23,9 @@ pub(super) trait Model {
     /// State of one sequence's sampling.
     type Sampler;
 
+    /// A copy of one sequence's memory, outside of the context.
+    type State;
+
     /// Tokens per sequence.
     fn context(&self) -> usize;
 
@@ -46,4 +49,17 @@ pub(super) trait Model {
 
     /// Forgets all that was computed for `slot`, so that the next sequence there shares nothing with the last.
     fn clear(&mut self, slot: usize);
+
+    /// Forgets what was computed for `slot` behind its first `tokens` tokens. False where this model cannot forget only
+    /// a part: then what `slot` holds is of no use.
+    fn keep(&mut self, slot: usize, tokens: usize) -> bool;
+
+    /// How many bytes a copy of what was computed for `slot` takes.
+    fn saved_bytes(&self, slot: usize) -> usize;
+
+    /// Copies what was computed for `slot`; `None` where that fails.
+    fn save(&self, slot: usize) -> Option<Self::State>;
+
+    /// Replaces what was computed for `slot` by a copy, of whichever slot; false where that fails.
+    fn restore(&mut self, slot: usize, state: &Self::State) -> bool;
 }

@@ -1,8 +1,8 @@
 //! Which tokens go into the next step: pure bookkeeping of slots, without llama.cpp, clock or channels.
 //!
 //! Each step takes the next token of *every* sequence that generates, and prompt pieces up to a budget, so a long
-//! prompt delays the others by a bounded amount per token. Pieces start at multiples of the piece length whatever
-//! else is going on: how a prompt is cut changes rounding, and with it answers.
+//! prompt delays the others by a bounded amount per token. Pieces end at multiples of the piece length whatever else is
+//! going on: how a prompt is cut changes rounding, and with it answers.
 
 use std::ops::Range;
 
@@ -27,6 +27,11 @@ pub(super) struct Schedule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Slot {
     Free,
+    /// Begins once the slot `leader` has computed its prompt up to `until`, or no longer computes it.
+    Wait {
+        leader: usize,
+        until: usize,
+    },
     /// `done` of `total` prompt tokens are computed.
     Prompt {
         done: usize,
@@ -58,9 +63,19 @@ impl Schedule {
         Self { slots: vec![Slot::Free; slots], limits, turn: 0 }
     }
 
-    /// Whether another sequence can be admitted.
-    pub(super) fn has_room(&self) -> bool {
-        self.slots.contains(&Slot::Free)
+    /// The slots that the next sequence may get, lowest first: those within, or next to, the ones that are taken.
+    /// llama.cpp decodes neighbours together.
+    pub(super) fn free(&self) -> Vec<usize> {
+        let taken = |slot: &usize| self.slots[*slot] != Slot::Free;
+        let first = (0..self.slots.len()).find(taken).unwrap_or(0);
+        let last = (0..self.slots.len()).rfind(taken).unwrap_or(self.slots.len());
+        let near = first.saturating_sub(1)..=(last + 1).min(self.slots.len() - 1);
+        near.filter(|slot| !taken(slot)).collect()
+    }
+
+    /// Whether `slot` computes its prompt.
+    pub(super) fn reads(&self, slot: usize) -> bool {
+        matches!(self.slots[slot], Slot::Prompt { .. })
     }
 
     /// How many slots are taken.
@@ -68,12 +83,26 @@ impl Schedule {
         self.slots.iter().filter(|&&slot| slot != Slot::Free).count()
     }
 
-    /// Gives the lowest free slot to a sequence with a prompt of `total` tokens, at least one. Low slots stay dense:
-    /// llama.cpp decodes neighbours together.
-    pub(super) fn admit(&mut self, total: usize) -> Option<usize> {
-        let free = self.slots.iter().position(|&slot| slot == Slot::Free)?;
-        self.slots[free] = Slot::Prompt { done: 0, total };
-        Some(free)
+    /// Gives `slot` to a sequence whose prompt has `total` tokens, of which `done`, fewer than all, are computed.
+    pub(super) fn admit(&mut self, slot: usize, done: usize, total: usize) {
+        self.slots[slot] = Slot::Prompt { done, total };
+    }
+
+    /// Gives `slot` to a sequence that waits until `leader`, which computes its prompt, has done so many tokens of it.
+    pub(super) fn wait(&mut self, slot: usize, leader: usize, until: usize) {
+        self.slots[slot] = Slot::Wait { leader, until };
+    }
+
+    /// The slots that have waited long enough.
+    pub(super) fn due(&self) -> Vec<usize> {
+        let is_due = |slot: &usize| match self.slots[*slot] {
+            Slot::Wait { leader, until } => match self.slots[leader] {
+                Slot::Prompt { done, .. } => done >= until,
+                Slot::Free | Slot::Wait { .. } | Slot::Generate => true,
+            },
+            Slot::Free | Slot::Prompt { .. } | Slot::Generate => false,
+        };
+        (0..self.slots.len()).filter(is_due).collect()
     }
 
     /// Takes the slot back.
@@ -88,7 +117,7 @@ impl Schedule {
         let mut left = self.limits.budget;
         for slot in (self.turn..self.slots.len()).chain(0..self.turn) {
             let Slot::Prompt { done, total } = self.slots[slot] else { continue };
-            let end = total.min(done + self.limits.piece);
+            let end = total.min((done / self.limits.piece + 1) * self.limits.piece);
             if end - done > left {
                 break;
             }
@@ -121,6 +150,9 @@ mod tests {
 
     const LIMITS: Limits = Limits { piece: 4, budget: 8 };
 
+    /// What is expected of a sequence that computes nothing yet.
+    const WAITS: (usize, usize) = (0, usize::MAX);
+
     fn prompt(slot: usize, range: std::ops::Range<usize>, last: bool) -> Work {
         Work::Prompt { slot, range, last }
     }
@@ -128,7 +160,8 @@ mod tests {
     #[test]
     fn a_long_prompt_is_cut_and_does_not_keep_others_from_generating() {
         let mut schedule = Schedule::new(2, LIMITS);
-        assert_eq!((schedule.admit(2), schedule.admit(9)), (Some(0), Some(1)));
+        schedule.admit(0, 0, 2);
+        schedule.admit(1, 0, 9);
         let step = schedule.plan(|_| true);
         assert_eq!(step, [prompt(0, 0..2, true), prompt(1, 0..4, false)]);
         schedule.advance(&step);
@@ -141,9 +174,7 @@ mod tests {
     #[test]
     fn prompts_beyond_the_budget_take_turns() {
         let mut schedule = Schedule::new(3, LIMITS);
-        for _ in 0..3 {
-            schedule.admit(100);
-        }
+        (0..3).for_each(|slot| schedule.admit(slot, 0, 100));
         let first = schedule.plan(|_| true);
         assert_eq!(first.iter().map(Work::slot).collect::<Vec<_>>(), [0, 1]);
         schedule.advance(&first);
@@ -154,23 +185,66 @@ mod tests {
     #[test]
     fn a_sequence_that_cannot_send_is_left_out_and_others_go_on() {
         let mut schedule = Schedule::new(2, LIMITS);
-        schedule.admit(1);
-        schedule.admit(1);
+        (0..2).for_each(|slot| schedule.admit(slot, 0, 1));
         schedule.advance(&schedule.clone().plan(|_| true));
         assert_eq!(schedule.plan(|slot| slot != 0), [Work::Next { slot: 1 }]);
+    }
+
+    #[test]
+    fn a_prompt_goes_on_behind_what_is_kept_and_its_pieces_end_where_they_always_do() {
+        let mut schedule = Schedule::new(1, LIMITS);
+        schedule.admit(0, 3, 9);
+        for piece in [prompt(0, 3..4, false), prompt(0, 4..8, false), prompt(0, 8..9, true)] {
+            let step = schedule.plan(|_| true);
+            assert_eq!(step, [piece]);
+            schedule.advance(&step);
+        }
+    }
+
+    #[test]
+    fn one_that_waits_is_due_when_its_leader_has_done_enough_or_is_gone() {
+        let mut schedule = Schedule::new(3, LIMITS);
+        schedule.admit(0, 0, 100);
+        schedule.wait(1, 0, 5);
+        schedule.wait(2, 0, 90);
+        assert_eq!((schedule.due(), schedule.busy()), (vec![], 3));
+        for _ in 0..2 {
+            let step = schedule.plan(|_| true);
+            assert_eq!(step.len(), 1, "who waits computes nothing");
+            schedule.advance(&step);
+        }
+        assert_eq!(schedule.due(), [1]);
+        schedule.release(0);
+        assert_eq!(schedule.due(), [1, 2]);
+    }
+
+    #[test]
+    fn sequences_stay_neighbours() {
+        let mut schedule = Schedule::new(6, LIMITS);
+        assert_eq!(schedule.free(), [0, 1, 2, 3, 4, 5]);
+        schedule.admit(2, 0, 1);
+        assert_eq!(schedule.free(), [1, 3]);
+        schedule.admit(3, 0, 1);
+        schedule.admit(4, 0, 1);
+        schedule.release(3);
+        assert_eq!(schedule.free(), [1, 3, 5]);
     }
 
     /// What happens to a schedule from outside.
     #[derive(Clone, Debug)]
     enum Event {
-        Admit(usize),
+        /// A sequence with so many tokens, of which a share is kept.
+        Admit(usize, f64),
+        /// A sequence that waits for another.
+        Wait(usize, usize),
         Release(usize),
         Step(Vec<bool>),
     }
 
     fn event() -> impl Strategy<Value = Event> {
         prop_oneof![
-            (1..40_usize).prop_map(Event::Admit),
+            ((1..40_usize), 0.0..1.0).prop_map(|(total, kept)| Event::Admit(total, kept)),
+            ((0..4_usize), 1..40_usize).prop_map(|(leader, until)| Event::Wait(leader, until)),
             (0..4_usize).prop_map(Event::Release),
             prop::collection::vec(any::<bool>(), 4).prop_map(Event::Step),
         ]
@@ -186,15 +260,30 @@ mod tests {
             let mut expected: [Option<(usize, usize)>; 4] = [None; 4];
             for event in events {
                 match event {
-                    Event::Admit(total) => match schedule.admit(total) {
-                        Some(slot) => prop_assert!(expected[slot].replace((0, total)).is_none()),
+                    Event::Admit(total, kept) => match schedule.free().first() {
+                        Some(&slot) => {
+                            let done = (kept * total as f64) as usize;
+                            schedule.admit(slot, done, total);
+                            prop_assert!(expected[slot].replace((done, total)).is_none());
+                        }
                         None => prop_assert!(expected.iter().all(Option::is_some)),
                     },
+                    Event::Wait(leader, until) if schedule.reads(leader) => {
+                        if let Some(&slot) = schedule.free().first() {
+                            schedule.wait(slot, leader, until);
+                            prop_assert!(expected[slot].replace(WAITS).is_none());
+                        }
+                    }
+                    Event::Wait(..) => {}
                     Event::Release(slot) => {
                         schedule.release(slot);
                         expected[slot] = None;
                     }
                     Event::Step(ready) => {
+                        for slot in schedule.due() {
+                            prop_assert_eq!(expected[slot].replace((0, 7)), Some(WAITS));
+                            schedule.admit(slot, 0, 7);
+                        }
                         let step = schedule.plan(|slot| ready[slot]);
                         let mut spent = 0;
                         let mut next = [false; 4];
@@ -205,7 +294,7 @@ mod tests {
                                 Work::Prompt { slot, range, last } => {
                                     prop_assert_eq!(range.start, done);
                                     prop_assert_eq!(*last, range.end == total);
-                                    prop_assert!(range.start.is_multiple_of(LIMITS.piece));
+                                    prop_assert!(*last || range.end.is_multiple_of(LIMITS.piece));
                                     spent += range.len();
                                     expected[*slot] = Some((range.end, total));
                                 }
@@ -230,9 +319,7 @@ mod tests {
         #[test]
         fn every_prompt_is_done_after_a_bounded_number_of_steps(totals in prop::collection::vec(1..60_usize, 1..8)) {
             let mut schedule = Schedule::new(totals.len(), LIMITS);
-            for &total in &totals {
-                schedule.admit(total);
-            }
+            totals.iter().enumerate().for_each(|(slot, &total)| schedule.admit(slot, 0, total));
             // A full piece fits at least, so that each step takes one piece or more.
             let pieces: usize = totals.iter().map(|total| total.div_ceil(LIMITS.piece)).sum();
             for _ in 0..pieces {

@@ -10,7 +10,7 @@ use llama_cpp_2::token::LlamaToken;
 
 use super::llama;
 use super::prompt::PromptWriter;
-use super::{Engine, EngineConfig, EngineError, EngineState, Generation, Job};
+use super::{Engine, EngineConfig, EngineError, EngineState, Generation, Job, Sharing};
 use crate::chat::reply::{Delta, FinishReason, Usage};
 use crate::chat::request::{ChatRequest, Content, Message, Role, Sampling};
 
@@ -33,6 +33,7 @@ fn config(model: PathBuf) -> EngineConfig {
         gpu_layers: Some(0),
         queue: 8,
         tried_by: None,
+        prefix_cache: 64 << 20,
     }
 }
 
@@ -49,7 +50,8 @@ fn message(role: Role, text: &str) -> Message {
 fn job(text: &str, max_output: u32, sampling: Sampling) -> Job {
     let messages = vec![message(Role::System, "You are a helpful assistant."), message(Role::User, text)];
     let request = Arc::new(ChatRequest { messages, sampling, ..ChatRequest::default() });
-    Job { request, max_output, deadline: Instant::now() + Duration::from_secs(120) }
+    let sharing = Sharing { tenant: "a".into(), class: "public".into() };
+    Job { request, max_output, deadline: Instant::now() + Duration::from_secs(120), sharing }
 }
 
 fn greedy() -> Sampling {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 
-use super::{Engine, EngineConfig, EngineError, Job};
+use super::{Engine, EngineConfig, EngineError, Job, Sharing};
 use crate::chat::request::{ChatRequest, Content, Message};
 
 /// How long a trial may take: a large file on a slow disk is read in minutes.
@@ -106,7 +106,8 @@ pub async fn try_here(file: &Path) -> Result<(), EngineError> {
     engine.ready().await?;
     let hello = Message { content: vec![Content::Text("Hello".into())], ..Message::default() };
     let request = ChatRequest { messages: vec![hello], ..ChatRequest::default() };
-    let job = Job { request: Arc::new(request), max_output: TOKENS, deadline: Instant::now() + PATIENCE };
+    let sharing = Sharing { tenant: "trial".into(), class: "trial".into() };
+    let job = Job { request: Arc::new(request), max_output: TOKENS, deadline: Instant::now() + PATIENCE, sharing };
     let mut deltas = engine.generate(job)?;
     while let Some(delta) = deltas.next().await {
         delta?;

@@ -1,0 +1,418 @@
+//! The step loop with a scripted model.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc as std_mpsc;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+
+use super::run;
+use crate::chat::reply::{Delta, FinishReason, Usage};
+use crate::chat::request::{ChatRequest, Content, Message, Sampling};
+use crate::dispatch::local::engine::Engine;
+use crate::dispatch::local::model::{Input, Model, Token};
+use crate::dispatch::local::schedule::Limits;
+use crate::dispatch::local::{EngineError, EngineState, Generation, Job, Sharing};
+
+const SLOTS: usize = 2;
+const QUEUE: usize = 2;
+const PREFIX_CACHE: usize = 200;
+const END: Token = 0;
+
+/// A model whose prompt is the user's bytes and whose answer is the prompt again, byte by byte, over and over;
+/// `!` ends it. Steps wait for a permit of the test, so that tests decide what happens between them.
+struct Echo {
+    permits: std_mpsc::Receiver<()>,
+    /// How many tokens it has computed.
+    computed: Arc<AtomicUsize>,
+    prompts: Vec<Vec<Token>>,
+    outputs: Vec<Token>,
+}
+
+impl Model for Echo {
+    type Sampler = ();
+    type State = Vec<Token>;
+
+    fn context(&self) -> usize {
+        64
+    }
+
+    fn prompt(&self, request: &ChatRequest) -> Result<Vec<Token>, EngineError> {
+        Ok(request.messages.iter().flat_map(|m| m.text().into_bytes()).map(Token::from).collect())
+    }
+
+    fn sampler(&self, _: &Sampling, _: usize) {}
+
+    fn decode(&mut self, inputs: &[Input]) -> Result<(), EngineError> {
+        // A test that has dropped its end lets the model run freely.
+        let _ = self.permits.recv();
+        self.outputs.clear();
+        self.computed.fetch_add(inputs.len(), Relaxed);
+        for input in inputs {
+            let seen = &mut self.prompts[input.slot];
+            assert_eq!(seen.len(), input.position, "positions of a slot follow each other from 0");
+            seen.push(input.token);
+            if input.token == Token::from(b'#') {
+                return Err(EngineError::Decode("scripted".to_owned()));
+            }
+            self.outputs.push(seen[seen.len() / 2]);
+        }
+        Ok(())
+    }
+
+    fn sample(&mut self, (): &mut (), input: usize) -> Token {
+        if self.outputs[input] == Token::from(b'!') { END } else { Token::from(b'x') }
+    }
+
+    fn is_end(&self, token: Token) -> bool {
+        token == END
+    }
+
+    fn write(&self, token: Token, bytes: &mut Vec<u8>) {
+        bytes.extend(u8::try_from(token));
+    }
+
+    fn clear(&mut self, slot: usize) {
+        self.prompts[slot].clear();
+    }
+
+    fn keep(&mut self, slot: usize, tokens: usize) -> bool {
+        assert!(self.prompts[slot].len() >= tokens, "nobody keeps more than there is");
+        self.prompts[slot].truncate(tokens);
+        true
+    }
+
+    fn saved_bytes(&self, slot: usize) -> usize {
+        self.prompts[slot].len()
+    }
+
+    fn save(&self, slot: usize) -> Option<Vec<Token>> {
+        Some(self.prompts[slot].clone())
+    }
+
+    fn restore(&mut self, slot: usize, state: &Vec<Token>) -> bool {
+        self.prompts[slot].clone_from(state);
+        true
+    }
+}
+
+fn engine() -> (Engine, std_mpsc::Sender<()>) {
+    let (permit, permits) = std_mpsc::channel();
+    (start(permits, QUEUE), permit)
+}
+
+fn start(permits: std_mpsc::Receiver<()>, queue: usize) -> Engine {
+    counting(permits, queue, PREFIX_CACHE).0
+}
+
+/// An engine that may park so much, and how many tokens it has computed.
+fn counting(permits: std_mpsc::Receiver<()>, queue: usize, prefix_cache: usize) -> (Engine, Arc<AtomicUsize>) {
+    let limits = Limits { piece: 4, budget: 8 };
+    let computed = Arc::<AtomicUsize>::default();
+    let echo = Echo { permits, computed: computed.clone(), prompts: vec![Vec::new(); SLOTS], outputs: Vec::new() };
+    let engine = Engine::start(SLOTS, queue, "echo".to_owned(), move |shared| {
+        run(echo, shared, SLOTS, limits, prefix_cache);
+        Ok(())
+    });
+    (engine, computed)
+}
+
+fn job(text: &str, max_output: u32) -> Job {
+    let message = Message { content: vec![Content::Text(text.into())], ..Message::default() };
+    let request = Arc::new(ChatRequest { messages: vec![message], ..ChatRequest::default() });
+    let sharing = Sharing { tenant: "a".into(), class: "public".into() };
+    Job { request, max_output, deadline: Instant::now() + Duration::from_secs(60), sharing }
+}
+
+async fn collect(generation: Generation) -> (String, Option<FinishReason>, Option<Usage>, Option<EngineError>) {
+    let mut all = (String::new(), None, None, None);
+    for reply in generation.collect::<Vec<_>>().await {
+        match reply {
+            Ok(Delta::Text { text, .. }) => all.0.push_str(text.expose()),
+            Ok(Delta::Finish { reason, .. }) => all.1 = Some(reason),
+            Ok(Delta::Usage(usage)) => all.2 = Some(usage),
+            Err(error) => all.3 = Some(error),
+        }
+    }
+    all
+}
+
+/// Waits until the engine's thread has brought about what `holds` looks for.
+async fn until(engine: &Engine, holds: impl Fn(&Engine) -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !holds(engine) {
+        assert!(Instant::now() < deadline, "{:?}", engine.facts());
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn an_answer_is_text_then_finish_then_usage() {
+    let (engine, permit) = engine();
+    drop(permit);
+    let (text, finish, usage, error) = collect(engine.generate(job("abcdefghi", 3)).unwrap()).await;
+    assert_eq!((text.as_str(), finish, error), ("xxx", Some(FinishReason::Length), None));
+    assert_eq!(usage, Some(Usage { input: 9, output: 3, cached_input: 0 }));
+    until(&engine, |e| e.facts().free_slots == SLOTS).await;
+}
+
+#[tokio::test]
+async fn the_end_token_stops_and_does_not_count() {
+    let (engine, permit) = engine();
+    drop(permit);
+    let (text, finish, usage, _) = collect(engine.generate(job("!", 9)).unwrap()).await;
+    assert_eq!((text.as_str(), finish), ("", Some(FinishReason::Stop)));
+    assert_eq!(usage.map(|u| u.output), Some(0));
+}
+
+#[tokio::test]
+async fn the_end_of_the_context_is_a_length_finish() {
+    let (engine, permit) = engine();
+    drop(permit);
+    let (_, finish, usage, _) = collect(engine.generate(job(&"a".repeat(60), 100)).unwrap()).await;
+    assert_eq!((finish, usage.map(|u| u.output)), (Some(FinishReason::Length), Some(4)));
+}
+
+#[tokio::test]
+async fn a_prompt_that_leaves_no_room_is_refused_with_its_size() {
+    let (engine, permit) = engine();
+    drop(permit);
+    let (_, _, _, error) = collect(engine.generate(job(&"a".repeat(64), 1)).unwrap()).await;
+    assert_eq!(error, Some(EngineError::PromptTooLong { tokens: 64, limit: 63 }));
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_and_takes_again_when_a_waiting_reader_leaves() {
+    let (engine, permit) = engine();
+    let _running: Vec<_> = (0..SLOTS).map(|_| engine.generate(job("abc", 50)).unwrap()).collect();
+    // The first step may have begun with the first job alone; before the second step the other is admitted.
+    permit.send(()).unwrap();
+    until(&engine, |e| e.facts().free_slots == 0).await;
+    let mut waiting: Vec<_> = (0..QUEUE).map(|_| engine.generate(job("abc", 1)).unwrap()).collect();
+    assert!(matches!(engine.generate(job("abc", 1)), Err(EngineError::QueueFull { .. })));
+    assert_eq!(engine.facts().queue, QUEUE);
+    drop(waiting.pop());
+    assert!(engine.generate(job("abc", 1)).is_ok());
+    drop(permit);
+}
+
+#[tokio::test]
+async fn a_reader_that_leaves_frees_its_slot_before_the_next_step() {
+    let (engine, permit) = engine();
+    let generation = engine.generate(job("abc", 50)).unwrap();
+    until(&engine, |e| e.facts().free_slots == SLOTS - 1).await;
+    drop(generation);
+    // The step that was under way ends; the slot must be free without another.
+    permit.send(()).unwrap();
+    until(&engine, |e| e.facts().free_slots == SLOTS).await;
+}
+
+#[tokio::test]
+async fn a_slow_reader_pauses_its_own_sequence_only() {
+    let (engine, permit) = engine();
+    drop(permit);
+    let slow = engine.generate(job("a", 60)).unwrap();
+    let (text, ..) = collect(engine.generate(job("a", 60)).unwrap()).await;
+    assert_eq!(text.len(), 60);
+    until(&engine, |e| e.facts().free_slots == SLOTS - 1).await;
+    let (text, finish, ..) = collect(slow).await;
+    assert_eq!((text.len(), finish), (60, Some(FinishReason::Length)));
+}
+
+#[tokio::test]
+async fn a_deadline_ends_jobs_that_wait_and_jobs_that_generate() {
+    let (engine, permit) = engine();
+    let late = |text| Job { deadline: Instant::now() + Duration::from_millis(200), ..job(text, 50) };
+    let jobs: Vec<_> = (0..SLOTS + 1).map(|_| engine.generate(late("abc")).unwrap()).collect();
+    tokio::time::sleep(Duration::from_millis(210)).await;
+    drop(permit);
+    for generation in jobs {
+        assert_eq!(collect(generation).await.3, Some(EngineError::Deadline));
+    }
+    until(&engine, |e| e.facts().free_slots == SLOTS).await;
+}
+
+#[tokio::test]
+async fn a_failed_step_ends_its_sequences_and_the_engine_goes_on() {
+    let (engine, permit) = engine();
+    drop(permit);
+    let (.., error) = collect(engine.generate(job("a#", 5)).unwrap()).await;
+    assert_eq!(error, Some(EngineError::Decode("scripted".to_owned())));
+    let (text, ..) = collect(engine.generate(job("abc", 5)).unwrap()).await;
+    assert_eq!(text, "xxxxx");
+}
+
+#[tokio::test]
+async fn shutdown_ends_what_waits_and_what_generates() {
+    let (engine, permit) = engine();
+    let jobs: Vec<_> = (0..SLOTS + 1).map(|_| engine.generate(job("abc", 50)).unwrap()).collect();
+    engine.shutdown();
+    drop(permit);
+    for generation in jobs {
+        assert_eq!(collect(generation).await.3, Some(EngineError::Stopped));
+    }
+    engine.stopped().await;
+    assert_eq!(engine.facts().state, EngineState::Stopped);
+    assert!(matches!(engine.generate(job("abc", 1)), Err(EngineError::Stopped)));
+}
+
+#[tokio::test]
+async fn without_a_queue_as_many_jobs_are_taken_as_there_are_free_sequences() {
+    let (permit, permits) = std_mpsc::channel();
+    let engine = start(permits, 0);
+    let _running: Vec<_> = (0..SLOTS).map(|_| engine.generate(job("abc", 50)).unwrap()).collect();
+    assert!(matches!(engine.generate(job("abc", 1)), Err(EngineError::QueueFull { .. })));
+    drop(permit);
+}
+
+#[tokio::test]
+async fn whatever_readers_do_every_slot_and_every_place_comes_back() {
+    let (engine, permit) = engine();
+    drop(permit);
+    // At most 30 tokens: answers that nobody reads must not wait for room while they hold the slots.
+    for round in 0..40_u32 {
+        let text = ["a", "!", "b#", "a prompt that takes several steps to be read"][round as usize % 4];
+        let offered = (0..SLOTS as u32 + 2).map(|n| engine.generate(job(text, 1 + (round * 7 + n) % 30)));
+        let mut taken: Vec<_> = offered.flatten().collect();
+        for (n, generation) in taken.iter_mut().enumerate() {
+            if n % 2 == 0 {
+                generation.next().await;
+            }
+        }
+        if round % 3 == 0 {
+            collect(taken.swap_remove(0)).await;
+        }
+    }
+    until(&engine, |e| e.facts().free_slots == SLOTS && e.facts().queue == 0).await;
+    assert_eq!(collect(engine.generate(job("abc", 5)).unwrap()).await.0, "xxxxx");
+}
+
+#[tokio::test]
+async fn a_panic_of_the_engine_leaves_nobody_waiting() {
+    let engine = Engine::start(1, 1, "broken".to_owned(), |_| panic!("scripted"));
+    engine.stopped().await;
+    assert_eq!(engine.ready().await, Err(EngineError::Model("its thread panicked".to_owned())));
+    assert!(matches!(engine.generate(job("abc", 1)), Err(EngineError::Unavailable { .. })));
+}
+
+#[tokio::test]
+async fn several_choices_are_refused() {
+    let (engine, _permit) = engine();
+    let request = ChatRequest { sampling: Sampling { n: Some(2), ..Sampling::default() }, ..ChatRequest::default() };
+    let job = Job { request: Arc::new(request), ..job("abc", 1) };
+    assert!(matches!(engine.generate(job), Err(EngineError::Unsupported(_))));
+}
+
+/// An engine that runs freely and may park so much, and how many tokens it has computed.
+fn running(prefix_cache: usize) -> (Engine, Arc<AtomicUsize>) {
+    counting(std_mpsc::channel().1, QUEUE, prefix_cache)
+}
+
+/// How many prompt tokens of `job` came from what was kept.
+async fn kept(engine: &Engine, job: Job) -> u64 {
+    let usage = collect(engine.generate(job).unwrap()).await.2.expect("an answer ends with its usage");
+    until(engine, |e| e.facts().free_slots == SLOTS).await;
+    usage.cached_input
+}
+
+#[tokio::test]
+async fn a_prompt_that_was_computed_is_computed_no_more_but_for_its_last_token() {
+    let (engine, computed) = running(PREFIX_CACHE);
+    let prompt = "a".repeat(40);
+    assert_eq!(kept(&engine, job(&prompt, 1)).await, 0);
+    assert_eq!(kept(&engine, job(&prompt, 1)).await, 39);
+    assert_eq!(computed.load(Relaxed), 41);
+}
+
+#[tokio::test]
+async fn a_conversation_goes_on_behind_its_last_answer() {
+    let (engine, _) = running(PREFIX_CACHE);
+    assert_eq!(kept(&engine, job("abcdefgh", 4)).await, 0);
+    // The answer's last token was sampled and never computed.
+    assert_eq!(kept(&engine, job("abcdefghxxxxij", 4)).await, 8 + 3);
+}
+
+#[tokio::test]
+async fn tenants_and_classes_share_no_computation() {
+    let (engine, computed) = running(PREFIX_CACHE);
+    let prompt = "a".repeat(40);
+    for (n, (tenant, class)) in [("a", "public"), ("b", "public"), ("a", "internal")].into_iter().enumerate() {
+        let sharing = Sharing { tenant: tenant.into(), class: class.into() };
+        assert_eq!(kept(&engine, Job { sharing, ..job(&prompt, 1) }).await, 0);
+        assert_eq!(computed.load(Relaxed), 40 * (n + 1));
+    }
+}
+
+#[tokio::test]
+async fn strangers_that_ask_the_same_at_once_compute_it_each() {
+    let (permit, permits) = std_mpsc::channel();
+    let (engine, computed) = counting(permits, QUEUE, PREFIX_CACHE);
+    let prompt = "a".repeat(40);
+    let sharing = Sharing { tenant: "b".into(), class: "public".into() };
+    let mine = engine.generate(job(&prompt, 1)).unwrap();
+    let theirs = engine.generate(Job { sharing, ..job(&prompt, 1) }).unwrap();
+    drop(permit);
+    tokio::join!(collect(mine), collect(theirs));
+    assert_eq!(computed.load(Relaxed), 80);
+}
+
+#[tokio::test]
+async fn prompts_that_begin_alike_and_come_at_once_compute_their_beginning_once() {
+    let (permit, permits) = std_mpsc::channel();
+    let (engine, computed) = counting(permits, QUEUE, PREFIX_CACHE);
+    let first = engine.generate(job(&format!("{}bbbb", "a".repeat(40)), 1)).unwrap();
+    let second = engine.generate(job(&format!("{}cccc", "a".repeat(40)), 1)).unwrap();
+    drop(permit);
+    let (first, second) = tokio::join!(collect(first), collect(second));
+    assert_eq!((first.2.map(|u| u.cached_input), second.2.map(|u| u.cached_input)), (Some(0), Some(40)));
+    assert_eq!(computed.load(Relaxed), 44 + 4);
+}
+
+#[tokio::test]
+async fn one_that_waits_for_a_beginning_computes_it_itself_when_the_other_leaves() {
+    let (permit, permits) = std_mpsc::channel();
+    let (engine, _) = counting(permits, QUEUE, PREFIX_CACHE);
+    let leader = engine.generate(job(&"a".repeat(40), 1)).unwrap();
+    let follower = engine.generate(job(&"a".repeat(40), 3)).unwrap();
+    permit.send(()).unwrap();
+    until(&engine, |e| e.facts().free_slots == 0).await;
+    drop(leader);
+    drop(permit);
+    let (text, finish, ..) = collect(follower).await;
+    assert_eq!((text.as_str(), finish), ("xxx", Some(FinishReason::Length)));
+    until(&engine, |e| e.facts().free_slots == SLOTS).await;
+}
+
+#[tokio::test]
+async fn what_a_slot_loses_is_parked_and_comes_back() {
+    let (engine, _) = running(PREFIX_CACHE);
+    // One more than there are slots.
+    let prompts: Vec<String> = ["a", "b", "c"].iter().map(|letter| letter.repeat(40)).collect();
+    for prompt in &prompts {
+        assert_eq!(kept(&engine, job(prompt, 1)).await, 0);
+    }
+    for prompt in &prompts {
+        assert_eq!(kept(&engine, job(prompt, 1)).await, 39);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_must_come_out_the_same_again_uses_whole_pieces_only() {
+    let (engine, _) = running(PREFIX_CACHE);
+    let sampling = Sampling { seed: Some(1), ..Sampling::default() };
+    let seeded = || {
+        let plain = job(&"a".repeat(39), 4);
+        Job { request: Arc::new(ChatRequest { sampling: sampling.clone(), ..(*plain.request).clone() }), ..plain }
+    };
+    assert_eq!((kept(&engine, seeded()).await, kept(&engine, seeded()).await), (0, 36));
+}
+
+#[tokio::test]
+async fn without_a_prefix_cache_nothing_outlives_its_request() {
+    let (engine, computed) = running(0);
+    let prompt = "a".repeat(40);
+    assert_eq!((kept(&engine, job(&prompt, 1)).await, kept(&engine, job(&prompt, 1)).await), (0, 0));
+    assert_eq!(computed.load(Relaxed), 80);
+}
