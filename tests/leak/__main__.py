@@ -69,6 +69,7 @@ def _run(rig, arguments):
         start = time.monotonic()
         seen = run(rig, stage, [stage.case(arguments.seed, index) for index in range(count)])
         results.append(tiers.judge(seen))
+        seen.forget(but=results[-1].bad)
         print(f"{time.monotonic() - began:6.1f} s  {report.line(results[-1])}  ({time.monotonic() - start:.1f} s)", flush=True)
     text, passed = report.markdown(results, arguments, time.monotonic() - began)
     print(f"\n{text}")

@@ -97,6 +97,11 @@ class Seen:
     crossing: object = None
     entered: int = 0
 
+    def forget(self, but):
+        """Keeps no more than the report needs: the cases that it names."""
+        self.cases = {name: case for name, case in self.cases.items() if name in but}
+        self.replies, self.crossing = {}, None
+
 
 def run(rig, stage, cases):
     """Sends the cases of a stage, and looks at everything that can be seen of them."""

@@ -13,8 +13,8 @@ from stage import Seen
 
 # Cases of each tier, by form; of U those of public prompts apart.
 COUNTS = {
-    "short": {"control": 600, "A": 3500, "B": 3100, "P": 300, "C": 500, "U": 800, "R": 300},
-    "long": {"control": 6000, "A": 36_000, "B": 31_500, "P": 3000, "C": 16_000, "U": 20_000, "R": 10_400},
+    "short": {"control": 500, "A": 3500, "B": 3100, "P": 300, "C": 400, "U": 800, "R": 300},
+    "long": {"control": 2000, "A": 36_000, "B": 31_500, "P": 3000, "C": 6700, "U": 10_400, "R": 10_400},
 }
 
 

@@ -92,9 +92,9 @@ _CONTAINERS = {"something encrypted": _encrypted, "an archive": _archive, "a zip
 
 def stages(_):
     """Opaque under both shipped sets, disguised under the strict one."""
-    def stage(name, shipped, make, mark):
+    def stage(name, shipped, make, mark, weight):
         policy = gateway.with_names(gateway.without(gateway.shipped(shipped), "conversations"), NAMES)
-        return Stage(name, "C", policy, _KEYS, make, mixed=True, mark=mark, about=f"`{shipped}`")
+        return Stage(name, "C", policy, _KEYS, make, mixed=True, mark=mark, weight=weight, about=f"`{shipped}`")
 
-    return [stage("opaque", "strict", opaque, "zero"), stage("opaque-balanced", "balanced", opaque, "published"),
-            stage("disguised", "strict", disguised, "published")]
+    return [stage("opaque", "strict", opaque, "zero", 3), stage("opaque-balanced", "balanced", opaque, "published", 0.5),
+            stage("disguised", "strict", disguised, "published", 0.5)]
