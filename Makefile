@@ -35,7 +35,8 @@ demo: deps ## show the gateway at work: a local model, a simulated closed one, a
 run: models ## serve with config/ajar.yaml
 	cargo run --release --quiet -- serve --config config/ajar.yaml
 
-test: deps ## run all tests, the official SDKs' included
+test: ## run all tests, the official SDKs' and the leak rig's included
+	@scripts/install-deps.sh --leak
 	cargo test --locked --no-run
 	$(BUILT)/debug/ajar models pull $(MODEL)
 	scripts/sdk-venv.sh

@@ -10,8 +10,8 @@ DECODED = 0.95
 
 def opened(stage):
     """The stage with every door of its policy open, and without its fault."""
-    return Stage(name=f"{stage.tier}-{stage.name}", tier="control", policy=gateway.permissive(stage.policy), keys=stage.keys, make=stage.make,
-                 mixed=True, about=f"{stage.tier}/{stage.name}, everything permitted")
+    return Stage(name=f"{stage.tier}-{stage.name}", tier="control", policy=gateway.permissive(stage.policy), keys=stage.keys,
+                 make=stage.make, mixed=True, about=f"cases as in {stage.tier}/{stage.name}")
 
 
 def found(seen):
@@ -28,5 +28,5 @@ def found(seen):
 
 
 # Header fields, the query and the client's name of the model stay here under any policy; what is cut is nowhere whole.
-_NEVER_SENT = ("cut", "query string", "cookie", "user agent", "baggage", "traceparent", "idempotency key", "custom header", "organisation",
-               "session", "model")
+_NEVER_SENT = ("cut", "query string", "cookie", "user agent", "baggage", "traceparent", "idempotency key", "custom header",
+               "organisation", "session", "model")

@@ -12,7 +12,8 @@ _KEYS = {"app": "{ app: other }"}
 _MAKERS = {"email": canaries.email, "phone": canaries.phone, "card": canaries.card, "iban": canaries.iban}
 _SAID = ("Please write to {}.", "Call {} tomorrow, or {}.", "{} and {} are the same person; {} says so.", "Is {} valid?",
          'They answered: "{}" (twice).', "- {}\n- {}\n- {}\n", "{}", "In code: `send(\"{}\")`, and then {}'s reply.")
-_BESIDE = ("system", "assistant", "tool result", "tool arguments", "JSON in a tool result", "metadata", "unknown field", "schema enum")
+_BESIDE = ("system", "assistant", "tool result", "tool arguments", "JSON in a tool result", "metadata", "unknown field",
+           "schema enum")
 
 
 def case(random, _):
@@ -47,5 +48,9 @@ def restored(seen):
 def stages(_):
     """One stage for each style of pseudonyms."""
     policy = gateway.own("pseudonyms")
-    return [Stage(style, "R", policy.replace("style: tag", f"style: {style}"), _KEYS, case, mixed=True, mark="restored",
-                  closed={"echo": True, "cut": True}, home={"echo": True}, about=f"style `{style}`") for style in ("tag", "surrogate")]
+
+    def stage(style):
+        return Stage(style, "R", policy.replace("style: tag", f"style: {style}"), _KEYS, case, mixed=True, mark="restored",
+                     closed={"echo": True, "cut": True}, home={"echo": True}, about=f"style `{style}`")
+
+    return [stage("tag"), stage("surrogate")]

@@ -2,18 +2,67 @@
 
 import bounds
 
-
 _ORDER = "control A B P C U R".split()
-_MEANS = {"control": "everything permitted: not found", "A": "declared private: left", "B": "checksum or dictionary: left",
-          "P": "known by form: left", "C": "not to be looked into: left", "U": "not private: kept at home", "R": "pseudonyms: originals left"}
+_MEANS = {
+    "control": "everything permitted: not found",
+    "A": "declared private: left",
+    "B": "checksum or dictionary: left",
+    "P": "known by form: left",
+    "C": "not to be looked into: left",
+    "U": "not private: kept at home",
+    "R": "pseudonyms: originals left",
+}
+_HEAD = ["| | What | trials | bad | at most (95 %) | mark | held | |", "|---|---|---|---|---|---|---|---|"]
+# How many cases are named, and how many kinds of outcomes.
+_NAMED, _KINDS = 10, 6
 
 
 def line(result):
     """One stage in one line."""
-    seen = result.seen
-    words = [f"{seen.stage.tier}/{seen.stage.name}: {len(result.bad)} of {result.trials}", f"{seen.bodies} bodies outside", *result.notes]
-    words += [f"{case} {how} ({_note(seen, case)})" for case, how in list(result.bad.items())[:3]] + result.faults[:3]
-    return ("" if result.passed else "FAILED ") + "; ".join(words)
+    words = [f"{_name(result)}: {len(result.bad)} of {result.trials}", f"{result.seen.bodies} bodies outside", *result.notes]
+    words += [f"{case} {how} ({_note(result.seen, case)})" for case, how in list(result.bad.items())[:3]]
+    return ("" if result.passed else "FAILED ") + "; ".join(words + result.faults[:3])
+
+
+def markdown(results, arguments, seconds):
+    """The whole report, and whether all passed."""
+    passed = all(result.passed for result in results)
+    verdict = "passed" if passed else "FAILED"
+    lines = [f"Leak rig, {arguments.form} form, seed {arguments.seed}: {verdict} in {seconds:.0f} s.", ""]
+    lines += _HEAD + [row for tier in _ORDER for row in _rows(results, tier)]
+    lines += ["", "Tier A, by fault:", "", *_HEAD]
+    lines += [_row(_name(r), r.seen.stage.about, [r]) for r in results if r.seen.stage.tier == "A"]
+    if passed:
+        entered = sum(result.seen.entered for result in results)
+        lines += ["", f"{entered:,} entries in the egress ledgers, which verify, and every body outside is one of them. No canary in "
+                  "any log, metric, record, ledger or header of an answer."]
+    return "\n".join([*lines, "", *_particulars(results)]) + "\n", passed
+
+
+def _rows(results, tier):
+    of_tier = [result for result in results if result.seen.stage.tier == tier]
+    if tier == "A" and of_tier:
+        return [_row("A", f"{_MEANS[tier]}; by fault below", of_tier)]
+    return [_row(_name(r), f"{r.seen.stage.about}; {_MEANS[tier]}", [r]) for r in of_tier]
+
+
+def _row(name, about, results):
+    bad, trials = sum(len(result.bad) for result in results), sum(result.trials for result in results)
+    bound = f"{bounds.upper(bad, trials):.3%}" if trials else "-"
+    held = "yes" if all(result.passed for result in results) else "**NO**"
+    more = "; ".join([*results[0].notes, _outcomes(results[0].seen)]) if len(results) == 1 else ""
+    return f"| {name} | {about} | {trials:,} | {bad:,} | {bound} | {_mark(results[0].seen.stage)} | {held} | {more} |"
+
+
+def _particulars(results):
+    for result in results:
+        yield from (f"- {_name(result)}: {fault}" for fault in result.faults)
+        if result.bad:
+            yield from (f"- {case}: {how}: {_note(result.seen, case)}" for case, how in list(result.bad.items())[:_NAMED])
+
+
+def _name(result):
+    return f"{result.seen.stage.tier}/{result.seen.stage.name}"
 
 
 def _note(seen, name):
@@ -21,48 +70,12 @@ def _note(seen, name):
 
 
 def _outcomes(seen):
-    return ", ".join(f"{kind} {count}" for kind, count in seen.outcomes.most_common(6))
+    return ", ".join(f"{kind} {count:,}" for kind, count in seen.outcomes.most_common(_KINDS))
 
 
 def _mark(stage):
-    if stage.mark == "zero" or stage.tier == "control":
-        return "0"
-    if stage.mark == "restored":
-        return "0, all restored"
-    return stage.mark if stage.mark == "published" else f"{stage.mark:.0%}"
-
-
-def _row(name, about, bad, trials, mark, more, passed):
-    bound = f"{bounds.upper(bad, trials):.3%}" if trials else "-"
-    verdict = "yes" if passed else "**NO**"
-    return f"| {name} | {about} | {trials:,} | {bad:,} | {bound} | {mark} | {verdict} | {more} |"
-
-
-_HEAD = ["| | What | trials | bad | at most (95 %) | mark | held | |", "|---|---|---|---|---|---|---|---|"]
-
-
-def markdown(results, arguments, seconds):
-    """The whole report, and whether all passed."""
-    passed = all(result.passed for result in results)
-    rows, faulted = list(_HEAD), list(_HEAD)
-    for tier in _ORDER:
-        of_tier = [result for result in results if result.seen.stage.tier == tier]
-        if tier == "A" and of_tier:
-            bad, trials = (sum(counts) for counts in zip(*((len(r.bad), r.trials) for r in of_tier)))
-            rows.append(_row("A", f"{_MEANS['A']}; {len(of_tier)} faults below", bad, trials, "0", "", all(r.passed for r in of_tier)))
-        into = faulted if tier == "A" else rows
-        into += [_row(f"{tier}/{r.seen.stage.name}", f"{r.seen.stage.about}; {_MEANS[tier]}" if tier != "A" else r.seen.stage.about,
-                      len(r.bad), r.trials, _mark(r.seen.stage), "; ".join([*r.notes, _outcomes(r.seen)]), r.passed) for r in of_tier]
-    entered = sum(result.seen.entered for result in results)
-    parts = [f"Leak rig, {arguments.form} form, seed {arguments.seed}: {'passed' if passed else 'FAILED'} in {seconds:.0f} s.", "",
-             *rows, "", "Tier A, by fault:", "", *faulted, "",
-             f"{entered:,} entries in the egress ledgers, which verify, and every body outside is one of them. No canary in any log, "
-             "metric, record, ledger or header of an answer." if passed else "See what is wrong:", ""]
-    for result in results:
-        parts += [f"- {fault}" for fault in result.faults]
-        if not result.passed or result.seen.stage.mark == "published":
-            parts += [f"- {case}: {how}: {_note(result.seen, case)}" for case, how in list(result.bad.items())[:10]]
-    return "\n".join(parts) + "\n", passed
+    words = {"zero": "0", "restored": "0, all restored", "published": "published"}
+    return words[stage.mark] if stage.mark in words else f"{stage.mark:.0%}"
 
 
 def replayed(case, seen):

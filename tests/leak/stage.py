@@ -187,7 +187,7 @@ def _judge_crossing(seen):
         for name in needles.in_bytes(rest):
             seen.leaks.setdefault(name, "found in what left")
     seen.payload = crossing.payload
-    if crossing.payload and not stage.mixed and not seen.leaks:
+    if (crossing.payload or crossing.connections) and not stage.mixed and not seen.leaks:
         seen.leaks[f"{stage.tier}/{stage.name}"] = f"{crossing.payload} bytes outside, of nothing that is known"
     for address, port in crossing.connections - _EXPECTED:
         seen.leaks[f"{stage.tier}/{stage.name}, {address}:{port}"] = "a connection to where nobody should ask"

@@ -4,7 +4,6 @@ import base64
 import gzip
 import io
 import json
-import random as randomness
 import zipfile
 import zlib
 
@@ -83,7 +82,8 @@ def _picture(data, random):
 
 def _recording(data, random):
     sound = random.randbytes(random.randint(600, 2000)) + data
-    return b"RIFF" + (36 + len(sound)).to_bytes(4, "little") + b"WAVEfmt \x10\0\0\0\1\0\1\0" + b"\x40\x1f\0\0" * 2 + b"\1\0\x08\0data" + sound
+    form = b"WAVEfmt \x10\0\0\0\1\0\1\0" + b"\x40\x1f\0\0" * 2 + b"\1\0\x08\0data"
+    return b"RIFF" + (36 + len(sound)).to_bytes(4, "little") + form + sound
 
 
 _CONTAINERS = {"something encrypted": _encrypted, "an archive": _archive, "a zip": _zip, "a picture": _picture,
