@@ -81,9 +81,9 @@ def _run(rig, arguments):
 def _replay(rig, arguments):
     stage, index, seed = tiers.find(rig, arguments.form, arguments.case)
     case = stage.case(seed, index)
-    seen = run(rig, stage, [case])
-    print(report.replayed(case, seen))
-    return 1 if seen.leaks else 0
+    result = tiers.judge(run(rig, stage, [case]))
+    print(report.replayed(case, result))
+    return 0 if result.passed else 1
 
 
 if __name__ == "__main__":

@@ -34,8 +34,8 @@ def markdown(results, arguments, seconds):
     lines += [_row(_name(r), r.seen.stage.about, [r]) for r in results if r.seen.stage.tier == "A"]
     if passed:
         entered = sum(result.seen.entered for result in results)
-        lines += ["", f"{entered:,} entries in the egress ledgers, which verify, and every body outside is one of them. No canary in "
-                  "any log, metric, record, ledger or header of an answer."]
+        lines += ["", f"{entered:,} entries in the egress ledgers, which verify, and every body outside is one of them. "
+                  "No canary in any log, metric, record, ledger or header of an answer."]
     return "\n".join([*lines, "", *_particulars(results)]) + "\n", passed
 
 
@@ -78,8 +78,9 @@ def _mark(stage):
     return words[stage.mark] if stage.mark in words else f"{stage.mark:.0%}"
 
 
-def replayed(case, seen):
+def replayed(case, result):
     """One case: what was sent, and what left."""
+    seen = result.seen
     parts = [f"{case.name}: {case.note}"]
     for message, reply in zip(case.messages, seen.replies[case.name]):
         shown = {name: value for name, value in message.headers.items() if name != "authorization"}
@@ -87,5 +88,6 @@ def replayed(case, seen):
         parts.append(f"\n--- answer: {reply.outcome()}\n{reply.head.decode('latin-1')}\n{reply.body.decode(errors='replace')}")
     for request in seen.crossing.requests:
         parts.append(f"\n--- left\n{request.head.decode('latin-1')}\n\n{request.body.decode(errors='replace')}")
-    parts.append(f"\n--- {len(seen.crossing.requests)} requests and {seen.payload} bytes left; leaks: {seen.leaks or 'none'}")
+    wrong = "; ".join([*result.bad.values(), *result.faults]) or "nothing"
+    parts.append(f"\n--- {len(seen.crossing.requests)} requests and {seen.payload} bytes left; wrong: {wrong}")
     return "\n".join(parts)
