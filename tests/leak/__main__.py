@@ -69,6 +69,7 @@ def _run(rig, arguments):
         start = time.monotonic()
         seen = run(rig, stage, [stage.case(arguments.seed, index) for index in range(count)])
         results.append(tiers.judge(seen))
+        seen.forget(but=results[-1].bad)
         print(f"{time.monotonic() - began:6.1f} s  {report.line(results[-1])}  ({time.monotonic() - start:.1f} s)", flush=True)
     text, passed = report.markdown(results, arguments, time.monotonic() - began)
     print(f"\n{text}")
@@ -80,9 +81,9 @@ def _run(rig, arguments):
 def _replay(rig, arguments):
     stage, index, seed = tiers.find(rig, arguments.form, arguments.case)
     case = stage.case(seed, index)
-    seen = run(rig, stage, [case])
-    print(report.replayed(case, seen))
-    return 1 if seen.leaks else 0
+    result = tiers.judge(run(rig, stage, [case]))
+    print(report.replayed(case, result))
+    return 0 if result.passed else 1
 
 
 if __name__ == "__main__":

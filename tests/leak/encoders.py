@@ -138,8 +138,8 @@ _NATO = ("Alfa Bravo Charlie Delta Echo Foxtrot Golf Hotel India Juliett Kilo Li
          "Sierra Tango Uniform Victor Whiskey Xray Yankee Zulu").split()
 _POLISH = "zero jeden dwa trzy cztery pięć sześć siedem osiem dziewięć".split()
 _FINNISH = "nolla yksi kaksi kolme neljä viisi kuusi seitsemän kahdeksan yhdeksän".split()
-_ACROSTIC = {c: f"{c} is for {word}." for c, word in zip(
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", (_NATO + "naught unity pair triple quartet quintet sextet septet octet nonet".split()))}
+_FIGURES = "naught unity pair triple quartet quintet sextet septet octet nonet".split()
+_ACROSTIC = {c: f"{c} is for {word}." for c, word in zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", _NATO + _FIGURES)}
 
 
 def _caesar(text):

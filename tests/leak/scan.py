@@ -20,7 +20,7 @@ _FOLDS = {ord(other): plain for plain, other in LOOK_ALIKES.items()}
 _ESCAPES = re.compile(r"\\(?:u[0-9a-fA-F]{4}(?:\\u[0-9a-fA-F]{4})*|x[0-9a-fA-F]{2}(?:\\x[0-9a-fA-F]{2})*|[nrtbf\"\\/])")
 _CONTROL = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{10,}")
-_WRAPPED = re.compile(r"[A-Za-z0-9+/_-]{8,}(?:\s+[A-Za-z0-9+/_-]{2,})+={0,2}")
+_WRAPPED = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{8,}+(?:\s+[A-Za-z0-9+/_-]{2,})+={0,2}")
 _BASE32 = re.compile(r"[A-Z2-7]{14,}|[a-z2-7]{14,}")
 _HEX = re.compile(r"(?:0x)?[0-9a-fA-F]{2}(?:(?:[\s:,-]|0x)*[0-9a-fA-F]{2}){4,}")
 _WORDS = {word: str(i) for words in DIGIT_WORDS.values() for i, word in enumerate(words)}

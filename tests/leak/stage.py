@@ -33,8 +33,8 @@ class Case:
     written: str = ""
     # It may leave.
     public: bool = False
-    # The canary is where nobody looks; the request may leave without it.
-    off_body: bool = False
+    # The request may leave, and the canary may not.
+    stripped: bool = False
     # What the answer must say again.
     echo: str = ""
     name: str = ""
@@ -61,6 +61,8 @@ class Stage:
     # Something may leave, so that bytes outside are no leak by themselves.
     mixed: bool = False
     weight: float = 1.0
+    # What must hold: `zero` leaks, nothing (`published`), all `restored`, or the largest share that may be kept at home.
+    mark: object = "zero"
     # In words, for the report.
     about: str = ""
 
@@ -94,6 +96,11 @@ class Seen:
     cases: dict = field(default_factory=dict)
     crossing: object = None
     entered: int = 0
+
+    def forget(self, but):
+        """Keeps no more than the report needs: the cases that it names."""
+        self.cases = {name: case for name, case in self.cases.items() if name in but}
+        self.replies, self.crossing = {}, None
 
 
 def run(rig, stage, cases):
@@ -170,7 +177,7 @@ def _judge_crossing(seen):
     private = [case for case in seen.cases.values() if not case.public]
     needles = needles_of(private)
     for case in private:
-        if not case.off_body and any(reply.served_by in _EXTERNAL for reply in seen.replies[case.name]):
+        if not case.stripped and any(reply.served_by in _EXTERNAL for reply in seen.replies[case.name]):
             seen.leaks.setdefault(case.name, "answered outside")
     for request in crossing.requests:
         seen.bodies += 1
@@ -180,7 +187,7 @@ def _judge_crossing(seen):
         for name in needles.in_bytes(rest):
             seen.leaks.setdefault(name, "found in what left")
     seen.payload = crossing.payload
-    if crossing.payload and not stage.mixed and not seen.leaks:
+    if (crossing.payload or crossing.connections) and not stage.mixed and not seen.leaks:
         seen.leaks[f"{stage.tier}/{stage.name}"] = f"{crossing.payload} bytes outside, of nothing that is known"
     for address, port in crossing.connections - _EXPECTED:
         seen.leaks[f"{stage.tier}/{stage.name}, {address}:{port}"] = "a connection to where nobody should ask"
@@ -201,7 +208,8 @@ def _judge_ledger(seen, gateway, ledger):
 
 def _judge_at_rest(seen, files):
     # The name of the model that a client asked for is recorded, whatever it is.
-    needles = needles_of(case for case in seen.cases.values() if case.row != "model")
+    asked = {text for case in seen.cases.values() if case.row == "model" for text, _ in case.needles}
+    needles = needles_of(case for case in seen.cases.values() if not any(text in asked for text, _ in case.needles))
     for name, data in files.items():
         text = data.decode("latin-1")
         for at in range(0, len(text), _PIECE):
