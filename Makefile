@@ -12,7 +12,7 @@ NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
 ROOT := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=AJAR_DATA,AJAR_LEAK_MAY_SKIP)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps models demo run test leak leak-short evasion bench fuzz eval-names lint fmt image
+.PHONY: help deps models demo run test leak leak-short evasion bench fuzz eval-entities lint fmt image
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,8 +68,8 @@ bench: deps ## measure the gateway beside nginx
 	@scripts/install-deps.sh --bench
 	scripts/bench.sh
 
-eval-names: deps ## measure the recogniser of names beside Presidio, on the data in $AJAR_DATA
-	scripts/eval-names.sh
+eval-entities: deps ## measure detectors and the recogniser of names beside Presidio, on the data in $AJAR_DATA
+	scripts/eval-entities.sh
 
 # New inputs go to fuzz/found, which git ignores; what is worth keeping is copied to fuzz/corpus by hand.
 fuzz: ## fuzz one reader of text, as in `make fuzz TARGET=expression SECONDS=60` (nightly, cargo-fuzz)
