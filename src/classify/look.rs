@@ -1,8 +1,10 @@
 //! Runs the detectors over one folded text.
 
+use std::ops::Range;
+
 use super::detect::{
-    Candidate, Cluster, Contexts, DEFAULT_WORDS, Hit, Labels, Nationals, Secrets, btc_address, card, cluster_at,
-    email_around, eth_address, iban_at, ipv4_in, ipv6_around, mac_around, mac_at, phone, ssn,
+    Candidate, Cluster, Contexts, DEFAULT_WORDS, Hit, Labels, Named, Nationals, Secrets, btc_address, card, cluster_at,
+    email_around, eth_address, iban_at, ipv4_in, ipv6_around, is_named, mac_around, mac_at, phone, ssn,
 };
 use super::languages::{Foreign, Languages};
 use super::scan::{DetectorKind, DetectorSpec};
@@ -43,6 +45,8 @@ pub enum Lens {
     Loose,
     /// Turned round or shifted: what has no checksum would be found by chance.
     Turned,
+    /// Shifted, and looked at only for what has letters.
+    Shifted,
 }
 
 impl Detectors {
@@ -126,13 +130,30 @@ impl Detectors {
 
     /// Calls `found` for everything in `text` with the detector that looks for it.
     pub fn look(&self, text: &str, lens: Lens, found: &mut dyn FnMut(u16, Candidate)) {
-        self.anchors(text.as_bytes(), lens, found);
+        let bytes = text.as_bytes();
+        self.anchors(bytes, lens, &|span, words| is_named(bytes, span, words), found);
         if let Some(secrets) = &self.secrets {
             secrets.find(text, lens != Lens::Turned, |hit| report(&self.secret, &Candidate::Certain(hit), found));
         }
         for (detector, labels) in &self.labels {
             labels.find(text, lens == Lens::Loose, |hit| found(*detector, Candidate::Certain(hit)));
         }
+    }
+
+    /// Calls `found` for what can be found in a text that was turned, by itself or where a word names it.
+    pub fn look_turned(&self, text: &str, lens: Lens, named: &Named<'_>, found: &mut dyn FnMut(Range<usize>)) {
+        self.anchors(text.as_bytes(), lens, named, &mut |_, candidate| {
+            let (Candidate::Certain(hit) | Candidate::InContext(hit)) = candidate;
+            found(hit.span);
+        });
+        if let Some(secrets) = &self.secrets {
+            secrets.find(text, false, |hit| found(hit.span));
+        }
+    }
+
+    /// Whether US social security numbers are looked for.
+    pub fn looks_for_ssn(&self) -> bool {
+        self.wants.ssn
     }
 
     fn checked(&self, candidate: &Candidate, found: &mut dyn FnMut(u16, Candidate)) {
@@ -143,11 +164,11 @@ impl Detectors {
     }
 
     /// One pass that stops only at digits, `@` and `:`.
-    fn anchors(&self, text: &[u8], lens: Lens, found: &mut dyn FnMut(u16, Candidate)) {
+    fn anchors(&self, text: &[u8], lens: Lens, named: &Named<'_>, found: &mut dyn FnMut(u16, Candidate)) {
         if self.checksums.is_empty() && self.contact.is_empty() {
             return;
         }
-        let contact: &[u16] = if lens == Lens::Turned { &[] } else { &self.contact };
+        let contact: &[u16] = if matches!(lens, Lens::Turned | Lens::Shifted) { &[] } else { &self.contact };
         let (mut at, mut after_ipv6) = (0, 0);
         while let Some(next) = text[at..].iter().position(|b| IS_ANCHOR[usize::from(*b)]) {
             at += next;
@@ -160,7 +181,10 @@ impl Detectors {
                 }
                 b'0'..=b'9' => {
                     let (cluster, end) = cluster_at(text, at);
-                    self.numbers(text, &cluster, found);
+                    self.words(text, &cluster, named, found);
+                    if lens != Lens::Shifted {
+                        self.numbers(text, &cluster, named, found);
+                    }
                     if !contact.is_empty() {
                         numbers_of_contact(text, &cluster, |hit| report_maybe(contact, Some(hit), found));
                     }
@@ -173,9 +197,8 @@ impl Detectors {
         }
     }
 
-    /// What a checksum confirms among these digits.
-    fn numbers(&self, text: &[u8], cluster: &Cluster, found: &mut dyn FnMut(u16, Candidate)) {
-        let digits = cluster.digit_count();
+    /// What a checksum confirms among these digits and the letters beside them.
+    fn words(&self, text: &[u8], cluster: &Cluster, named: &Named<'_>, found: &mut dyn FnMut(u16, Candidate)) {
         for group in &cluster.groups {
             let start = group.start;
             let mut certain = |hit: Option<Hit>| {
@@ -188,18 +211,22 @@ impl Detectors {
                 certain(btc_address(text, start));
             }
             if self.wants.eth && text[start] == b'0' {
-                eth_address(text, start).into_iter().for_each(|candidate| self.checked(&candidate, found));
+                eth_address(text, start, named).into_iter().for_each(|candidate| self.checked(&candidate, found));
             }
         }
+        self.nationals.words(text, cluster, named, |candidate| self.checked(&candidate, found));
+    }
+
+    /// What a checksum confirms among these digits.
+    fn numbers(&self, text: &[u8], cluster: &Cluster, named: &Named<'_>, found: &mut dyn FnMut(u16, Candidate)) {
+        let digits = cluster.digit_count();
         if self.wants.card && digits >= 13 {
             card(text, cluster).into_iter().for_each(|hit| self.checked(&Candidate::Certain(hit), found));
         }
         if self.wants.ssn && digits >= 9 {
             ssn(text, cluster).iter().for_each(|candidate| self.checked(candidate, found));
         }
-        if !self.nationals.is_empty() {
-            self.nationals.find(text, cluster, |candidate| self.checked(&candidate, found));
-        }
+        self.nationals.numbers(text, cluster, named, |candidate| self.checked(&candidate, found));
     }
 }
 

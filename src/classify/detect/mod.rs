@@ -167,15 +167,18 @@ fn mentioned_before(text: &[u8], at: usize, reach: usize, words: &[&str]) -> boo
     mentions(&text[at.saturating_sub(reach)..at], words)
 }
 
+/// Whether one of these lower-case words names what stands at a place.
+pub type Named<'n> = dyn Fn(&Range<usize>, &[&str]) -> bool + 'n;
+
 /// Whether one of the lower-case `words` stands in the 64 bytes before or the 32 bytes after `span`.
-fn is_named(text: &[u8], span: &Range<usize>, words: &[&str]) -> bool {
+pub fn is_named(text: &[u8], span: &Range<usize>, words: &[&str]) -> bool {
     let after = &text[span.end..text.len().min(span.end + 32)];
     mentioned_before(text, span.start, 64, words) || mentions(after, words)
 }
 
 /// Whether one of the lower-case `words` stands in `text` with no letter on either side, in any case; as it is, or in
 /// ROT13, which leaves the figures beside it as they are.
-fn mentions(text: &[u8], words: &[&str]) -> bool {
+pub fn mentions(text: &[u8], words: &[&str]) -> bool {
     let starts = |at: &usize| text[*at].is_ascii_alphabetic() && !(*at > 0 && text[*at - 1].is_ascii_alphabetic());
     let stands_at = |word: &[u8], at: usize| {
         let here = text.get(at..at + word.len());
