@@ -3,12 +3,15 @@
 use std::ops::Range;
 
 use super::decode::{Encoding, Sieve, may_be_encoded, rot13, skeleton};
-use super::detect::{SSN_WORDS, cluster_at, is_named, mentions};
+use super::detect::{Cluster, SSN_WORDS, is_named, mentions};
 use super::look::{Detectors, Lens};
 use super::normalise::Normalised;
 
 /// Fewest figures that may be a number of somebody's, if a word elsewhere names it.
 const FEWEST_FIGURES: usize = 7;
+
+/// Fewest bytes of anything encoded, references aside.
+const SHORTEST_ENCODED: usize = 8;
 
 /// Figures of a US social security number.
 const SSN_DIGITS: usize = 9;
@@ -18,7 +21,12 @@ impl Sieve for Detectors {
         let Some(folded) = Normalised::new(reading) else { return true };
         let text = folded.text();
         let figures = text.bytes().filter(u8::is_ascii_digit).count();
-        if figures >= FEWEST_FIGURES || skeleton(text).is_some() || may_be_encoded(text) {
+        if figures >= FEWEST_FIGURES || skeleton(text).is_some() {
+            return true;
+        }
+        // Shorter text has room for nothing encoded but a reference.
+        let refers = || text.bytes().any(|b| matches!(b, b'&' | b'%' | b'\\' | b'='));
+        if (text.len() >= SHORTEST_ENCODED || refers()) && may_be_encoded(text) {
             return true;
         }
         let mut found = false;
@@ -70,8 +78,9 @@ impl Detectors {
 fn named_ssn(text: &[u8], stretch: &Range<usize>) -> Vec<Range<usize>> {
     let mut spans = Vec::new();
     let mut at = stretch.start;
+    let mut cluster = Cluster::default();
     while let Some(next) = text[at..stretch.end].iter().position(u8::is_ascii_digit) {
-        let (cluster, end) = cluster_at(text, at + next);
+        let end = cluster.read(text, at + next);
         if cluster.digit_count() >= SSN_DIGITS && is_named(text, &cluster.span(), &SSN_WORDS) {
             spans.push(cluster.span());
         }

@@ -87,18 +87,22 @@ impl Read {
     /// Reads hexadecimal digits two by two.
     pub fn pairs(&mut self, text: &str, runs: &[Range<usize>], sieve: &dyn Sieve) {
         let digits = |run: &[u8]| run.split(|b| !b.is_ascii_alphanumeric()).flat_map(pair_digits).copied().collect();
-        self.views.extend(view(text, runs, &RADIXES[0], &mut vec![true; runs.len()], sieve, digits));
+        self.views.extend(view(text, runs, &RADIXES[0], &mut vec![true; runs.len()], sieve, &|_| true, digits));
     }
 
     fn all(&mut self, text: &str, runs: &[Range<usize>], sieve: &dyn Sieve, clean: impl Fn(&[u8]) -> Vec<u8>) {
-        let mut readable = vec![false; runs.len()];
-        for radix in &RADIXES {
-            self.views.extend(view(text, runs, radix, &mut readable, sieve, &clean));
+        if runs.is_empty() {
+            return;
         }
+        let mut readable = vec![false; runs.len()];
+        let written: Vec<Written> = runs.iter().map(|run| Written::of(&text.as_bytes()[run.clone()])).collect();
+        for radix in &RADIXES {
+            let may_be = |at: usize| radix.may_be(written[at]);
+            self.views.extend(view(text, runs, radix, &mut readable, sieve, &may_be, &clean));
+        }
+        let all = runs.iter().zip(written).zip(readable);
         // Figures alone say what they say.
-        let letters = |run: &Range<usize>| text.as_bytes()[run.clone()].iter().any(u8::is_ascii_alphabetic);
-        let opaque = |(run, readable): (&Range<usize>, bool)| run.len() >= OPAQUE && !readable && letters(run);
-        self.opaque |= runs.iter().zip(readable).any(opaque);
+        self.opaque |= all.into_iter().any(|((run, w), readable)| run.len() >= OPAQUE && !readable && w.has_letters());
     }
 }
 
@@ -108,11 +112,15 @@ fn view(
     radix: &Radix,
     readable: &mut [bool],
     sieve: &dyn Sieve,
+    may_be: &dyn Fn(usize) -> bool,
     clean: impl Fn(&[u8]) -> Vec<u8>,
 ) -> Option<View> {
     let mut windows = None;
     let mut room = Room::default();
-    for (run, readable) in runs.iter().zip(readable) {
+    for (at, (run, readable)) in runs.iter().zip(readable).enumerate() {
+        if !may_be(at) {
+            continue;
+        }
         let (spelled, longest) = radix.read(&clean(&text.as_bytes()[run.clone()]), &mut room, sieve);
         // One way must read: chance spells something in each of sixteen.
         *readable |= longest > 0 && longest >= run.len() / 8;
@@ -145,6 +153,30 @@ pub fn begins_readable(word: &[u8]) -> bool {
     word.len() >= 10 && ways.any(|way: Vec<u8>| printable(&RADIXES[1], &way[..8]))
 }
 
+/// Which characters a run has.
+#[derive(Clone, Copy, Debug, Default)]
+struct Written {
+    small: bool,
+    capital: bool,
+    /// Letters that are in no hexadecimal number, not in ROT13 either.
+    beyond_hex: bool,
+}
+
+impl Written {
+    fn of(run: &[u8]) -> Self {
+        let fold = |written: Self, b: &u8| Self {
+            small: written.small | b.is_ascii_lowercase(),
+            capital: written.capital | b.is_ascii_uppercase(),
+            beyond_hex: written.beyond_hex | matches!(b | 0x20, b'g'..=b'm' | b't'..=b'z'),
+        };
+        run.iter().fold(Self::default(), fold)
+    }
+
+    fn has_letters(self) -> bool {
+        self.small || self.capital
+    }
+}
+
 /// What is used again for each run.
 #[derive(Default)]
 struct Room {
@@ -166,7 +198,7 @@ impl Radix {
     /// way gives that gives most.
     fn read(&self, run: &[u8], room: &mut Room, sieve: &dyn Sieve) -> (String, usize) {
         room.ways.clear();
-        if run.len() * self.bits as usize / 8 < 4 || !self.may_be(run) {
+        if run.len() * self.bits as usize / 8 < 4 {
             return (String::new(), 0);
         }
         let turns: [fn(u8) -> u8; 2] = [std::convert::identity, super::flip::rot13];
@@ -188,11 +220,12 @@ impl Radix {
     }
 
     /// Base32 is written in one case, and text in base32 or base64 is never all figures.
-    fn may_be(&self, run: &[u8]) -> bool {
-        if self.bits > 4 && !run.iter().any(u8::is_ascii_alphabetic) {
-            return false;
+    fn may_be(&self, written: Written) -> bool {
+        match self.encoding {
+            Encoding::Hex => !written.beyond_hex,
+            Encoding::Base32 => written.has_letters() && !(written.small && written.capital),
+            _ => written.has_letters(),
         }
-        self.bits != 5 || !(run.iter().any(u8::is_ascii_lowercase) && run.iter().any(u8::is_ascii_uppercase))
     }
 
     /// Reads the values at every alignment.

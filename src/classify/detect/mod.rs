@@ -26,11 +26,11 @@ use std::ops::Range;
 pub use card::card;
 pub use context::Contexts;
 pub use crypto::{ETH_WORDS, btc_address, eth_address};
-pub use digits::{Cluster, cluster_at};
+pub use digits::Cluster;
 pub use email::email_around;
 pub use iban::iban_at;
 pub use ip::{ipv4_in, ipv6_around};
-pub use labels::{DEFAULT_WORDS, Labels};
+pub use labels::{DEFAULT_WORDS, Labels, Lists};
 pub use mac::{mac_around, mac_at};
 pub use national::{National, Nationals};
 pub use phone::phone;
@@ -179,6 +179,10 @@ pub fn is_named(text: &[u8], span: &Range<usize>, words: &[&str]) -> bool {
 /// Whether one of the lower-case `words` stands in `text` with no letter on either side, in any case; as it is, or in
 /// ROT13, which leaves the figures beside it as they are.
 pub fn mentions(text: &[u8], words: &[&str]) -> bool {
+    // Counting them all is faster than to stop at the first.
+    if text.iter().filter(|b| b.is_ascii_alphabetic()).count() == 0 {
+        return false;
+    }
     let starts = |at: &usize| text[*at].is_ascii_alphabetic() && !(*at > 0 && text[*at - 1].is_ascii_alphabetic());
     let stands_at = |word: &[u8], at: usize| {
         let here = text.get(at..at + word.len());
@@ -187,5 +191,9 @@ pub fn mentions(text: &[u8], words: &[&str]) -> bool {
         };
         (same(std::convert::identity) || same(rot13)) && !text.get(at + word.len()).is_some_and(u8::is_ascii_alphabetic)
     };
-    (0..text.len()).filter(starts).any(|at| words.iter().any(|word| stands_at(word.as_bytes(), at)))
+    (0..text.len()).filter(starts).any(|at| {
+        let first = text[at].to_ascii_lowercase();
+        let begins = |word: &&&str| [first, rot13(first)].contains(&word.as_bytes()[0]);
+        words.iter().filter(begins).any(|word| stands_at(word.as_bytes(), at))
+    })
 }
