@@ -9,6 +9,8 @@ from client import Message
 from stage import Case, Stage
 
 _KEYS = {"app": "{ app: other }"}
+# How many requests are of one conversation.
+_TURNS = 10
 _MAKERS = {"email": canaries.email, "phone": canaries.phone, "card": canaries.card, "iban": canaries.iban}
 _SAID = ("Please write to {}.", "Call {} tomorrow, or {}.", "{} and {} are the same person; {} says so.", "Is {} valid?",
          'They answered: "{}" (twice).', "- {}\n- {}\n- {}\n", "{}", "In code: `send(\"{}\")`, and then {}'s reply.")
@@ -16,7 +18,7 @@ _BESIDE = ("system", "assistant", "tool result", "tool arguments", "JSON in a to
            "schema enum")
 
 
-def case(random, _):
+def case(random, index):
     """A text with up to three originals, perhaps another elsewhere, that is said again in the answer."""
     text, originals = random.choice(_SAID), []
     while "{}" in text:
@@ -34,7 +36,9 @@ def case(random, _):
         note = f"said, and in {place}"
     body["messages"].append({"role": "user", "content": text})
     body["stream"] = random.random() < 0.5
-    message = Message(json.dumps(body).encode(), {}, "app")
+    # A conversation remembers every original that it had, and all of them are looked for in each of its requests.
+    session = {"x-ajar-session": f"talk-{index // _TURNS}"}
+    message = Message(json.dumps(body).encode(), session, "app")
     return Case([message], [(original, False) for original in originals], note, stripped=True, echo=text)
 
 
