@@ -8,7 +8,6 @@ mod context;
 mod crypto;
 mod digits;
 mod email;
-mod entropy;
 mod iban;
 mod ip;
 mod labels;
@@ -19,7 +18,6 @@ mod secret;
 mod ssn;
 #[cfg(test)]
 mod tests;
-mod vendors;
 
 use std::ops::Range;
 
