@@ -117,7 +117,10 @@ async fn attempt(
         max_cost: candidate.worst_case,
         deadline: call.deadline,
     };
-    let prepared = match prepare(gateway, call, entry, &attempt, candidate.id, grant) {
+    // Only a body that is transformed is looked at again.
+    let work = if grant.transforms().is_empty() { 0 } else { call.body.len() };
+    let prepare = || prepare(gateway, call, entry, &attempt, candidate.id, grant);
+    let prepared = match gateway.apart.run(work, prepare).await {
         Ok(prepared) => prepared,
         Err(failure) => {
             reservation.settle(MicroUsd::ZERO);
