@@ -27,7 +27,7 @@ use crate::dispatch::remote::OpenAi;
 use crate::egress::SendError;
 use crate::govern::{Ledger, PriceList};
 use crate::models;
-use crate::pipeline::{Gateway, Generation, Reloads, Taints};
+use crate::pipeline::{Apart, Gateway, Generation, Reloads, Taints};
 use crate::record::{Conversations, Recorder, Records, StoreError, StoreOptions};
 use crate::serve::listener::{Limits, bind, serve};
 use crate::serve::{data, operator};
@@ -160,9 +160,10 @@ fn assemble(
         cache: (config.cache.memory > 0).then(|| Store::new(config.cache.memory, config.cache.ttl)),
         generation: ArcSwap::from_pointee(generation),
         reloads,
-        estimator: Estimator::embedded(),
+        estimator: Arc::new(Estimator::embedded()),
         prices: PriceList::embedded(),
         flights: Flights::default(),
+        apart: Apart::default(),
         taints,
         vaults: Vaults::new(config.pseudonyms.ttl),
         dispatcher,

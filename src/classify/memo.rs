@@ -50,7 +50,9 @@ impl Memo {
             return known;
         }
         let reading = Arc::new(read());
-        self.readings.insert(digest, Arc::clone(&reading));
+        if !reading.stopped {
+            self.readings.insert(digest, Arc::clone(&reading));
+        }
         reading
     }
 }

@@ -33,6 +33,8 @@ pub struct Reading {
     pub truncated: bool,
     /// Not all could be looked at.
     pub blind: bool,
+    /// It was stopped before all was looked at.
+    pub stopped: bool,
     /// A long stretch says nothing that could be read.
     pub opaque: bool,
     /// What is, or may be, in another language than it should.
@@ -52,15 +54,15 @@ pub struct Seen {
     pub encoding: Encoding,
 }
 
-/// Reads a text.
-pub fn read(detectors: &Detectors, text: &str) -> Reading {
-    let reading = read_within(detectors, text, BUDGET + BUDGET_SHARE * text.len());
+/// Reads a text, for as long as `go_on` says so.
+pub fn read(detectors: &Detectors, text: &str, go_on: &dyn Fn() -> bool) -> Reading {
+    let reading = read_within(detectors, text, BUDGET + BUDGET_SHARE * text.len(), go_on);
     Reading { foreign: detectors.foreign(text), ..reading }
 }
 
 /// Reads a text whose decoded views may have so many bytes.
-fn read_within(detectors: &Detectors, text: &str, budget: usize) -> Reading {
-    let mut reader = Reader { detectors, budget, reading: Reading::default() };
+fn read_within(detectors: &Detectors, text: &str, budget: usize, go_on: &dyn Fn() -> bool) -> Reading {
+    let mut reader = Reader { detectors, go_on, budget, reading: Reading::default() };
     let form = Form { outermost: Encoding::Plain, last: Encoding::Plain, lens: Lens::Whole };
     reader.read(text, None, DEPTH, form);
     reader.reading
@@ -68,6 +70,7 @@ fn read_within(detectors: &Detectors, text: &str, budget: usize) -> Reading {
 
 struct Reader<'d> {
     detectors: &'d Detectors,
+    go_on: &'d dyn Fn() -> bool,
     budget: usize,
     reading: Reading,
 }
@@ -106,6 +109,11 @@ impl Trail<'_> {
 
 impl Reader<'_> {
     fn read(&mut self, text: &str, up: Option<&Trail<'_>>, depth: u8, form: Form) {
+        if self.reading.stopped || !(self.go_on)() {
+            self.reading.stopped = true;
+            self.reading.blind = true;
+            return;
+        }
         let Some(folded) = Normalised::new(text) else {
             self.reading.blind = true;
             return;
@@ -218,8 +226,8 @@ mod tests {
     fn where_the_budget_for_decoded_text_ends_not_all_was_looked_at() {
         // The card's number in base64, in base64.
         let text = "see VGtSRmVFMVVSWGhOVkVWNFRWUkZlRTFVUlhoTlVUMDk= please";
-        assert!(!read_within(&detectors(), text, 4096).blind);
-        assert!(read_within(&detectors(), text, 16).blind);
-        assert!(!read_within(&detectors(), "see you on Tuesday", 0).blind, "there is nothing to decode");
+        assert!(!read_within(&detectors(), text, 4096, &|| true).blind);
+        assert!(read_within(&detectors(), text, 16, &|| true).blind);
+        assert!(!read_within(&detectors(), "see you on Tuesday", 0, &|| true).blind, "there is nothing to decode");
     }
 }

@@ -95,6 +95,8 @@ pub struct Scan {
     pub truncated: bool,
     /// Whether the request holds what no detector can look into: media, or a long stretch that says nothing readable.
     pub uninspectable: bool,
+    /// Whether it was stopped before all was looked at.
+    pub stopped: bool,
 }
 
 /// The detectors of a policy set, compiled, with a memory for texts they have seen.
@@ -135,6 +137,12 @@ impl Scanner {
         scan
     }
 
+    /// What is known of a request at which nobody looked: nothing.
+    pub fn unknown(&self) -> Scan {
+        let results = vec![DetectorResult { truth: Truth::Unknown }; self.count];
+        Scan { results, uninspectable: true, stopped: true, ..Scan::default() }
+    }
+
     /// How long the models may take for a request; `None` if there are none.
     pub fn models_deadline(&self) -> Option<Duration> {
         self.models.deadline()
@@ -161,12 +169,21 @@ impl Scanner {
     /// data of media is not looked into and changes no verdict: that is for guards on `uses.image`,
     /// `uses.uninspectable` and their like to judge.
     pub fn scan_exact(&self, scope: &str, parts: &[Part<'_>]) -> Scan {
+        self.scan_exact_while(scope, parts, &|| true)
+    }
+
+    /// As [`Self::scan_exact`], for as long as `go_on` says so, which is asked a few times for each part. A detector that
+    /// found nothing until then is *unknown*.
+    pub fn scan_exact_while(&self, scope: &str, parts: &[Part<'_>], go_on: &dyn Fn() -> bool) -> Scan {
         let mut collector = Collector::new(self.count);
         collector.blind = !self.detectors.are_ready();
         for (index, part) in (0..=u32::MAX).zip(parts) {
+            if collector.is_stopped(go_on) {
+                break;
+            }
             collector.uninspectable |= part.source == Source::Media;
             if !is_inline_media(part) {
-                let reading = self.reading(scope, &part.text);
+                let reading = self.reading(scope, &part.text, go_on);
                 collector.add_part(index, &reading);
                 if is_spoken(part.source) {
                     collector.add_foreign(index, &reading.foreign);
@@ -174,12 +191,15 @@ impl Scanner {
             }
         }
         for joint in joints(parts) {
-            self.scan_joint(scope, &joint, &mut collector);
+            if collector.is_stopped(go_on) {
+                break;
+            }
+            self.scan_joint(scope, &joint, go_on, &mut collector);
             if let Some(spaced) = joint.spaced() {
-                self.scan_joint(scope, &spaced, &mut collector);
+                self.scan_joint(scope, &spaced, go_on, &mut collector);
             }
         }
-        if !collector.in_context.is_empty() {
+        if !collector.in_context.is_empty() && !collector.stopped {
             collector.accept_context(&self.spoken_of(parts));
         }
         let mut scan = collector.finish();
@@ -190,10 +210,11 @@ impl Scanner {
         scan
     }
 
-    fn scan_joint(&self, scope: &str, joint: &Joint, collector: &mut Collector) {
-        let reading = self.reading(scope, &joint.text);
+    fn scan_joint(&self, scope: &str, joint: &Joint, go_on: &dyn Fn() -> bool, collector: &mut Collector) {
+        let reading = self.reading(scope, &joint.text, go_on);
         // Of findings that were left out nobody knows whether they lie across parts.
         collector.blind |= reading.blind || reading.truncated;
+        collector.stopped |= reading.stopped;
         for seen in &reading.seen {
             if let Some((part, span)) = joint.place(&seen.span) {
                 collector.add(part, &Seen { span, encoding: Encoding::Split, ..seen.clone() });
@@ -201,8 +222,8 @@ impl Scanner {
         }
     }
 
-    fn reading(&self, scope: &str, text: &str) -> Arc<Reading> {
-        let read = || read(&self.detectors, text);
+    fn reading(&self, scope: &str, text: &str, go_on: &dyn Fn() -> bool) -> Arc<Reading> {
+        let read = || read(&self.detectors, text, go_on);
         self.memo.as_ref().map_or_else(|| Arc::new(read()), |memo| memo.reading(scope, text, read))
     }
 
@@ -247,6 +268,8 @@ struct Collector {
     /// Something could not be looked at.
     blind: bool,
     uninspectable: bool,
+    /// It was stopped before all was looked at.
+    stopped: bool,
     /// Findings that hold only if the request speaks of such things.
     in_context: Vec<Finding>,
 }
@@ -260,12 +283,22 @@ impl Collector {
             truncated: false,
             blind: false,
             uninspectable: false,
+            stopped: false,
             in_context: Vec::new(),
         }
     }
 
+    /// Whether to look no further; then what was not found is unknown.
+    fn is_stopped(&mut self, go_on: &dyn Fn() -> bool) -> bool {
+        self.stopped |= !go_on();
+        self.blind |= self.stopped;
+        self.uninspectable |= self.stopped;
+        self.stopped
+    }
+
     fn add_part(&mut self, part: u32, reading: &Reading) {
         self.blind |= reading.blind;
+        self.stopped |= reading.stopped;
         self.uninspectable |= reading.opaque || reading.blind;
         self.truncated |= reading.truncated;
         for detector in &reading.found {
@@ -330,6 +363,7 @@ impl Collector {
             findings: self.findings,
             truncated: self.truncated,
             uninspectable: self.uninspectable,
+            stopped: self.stopped,
         }
     }
 }
@@ -435,6 +469,25 @@ mod tests {
         assert!(scan.uninspectable);
         let grows = "\u{FDFA}".repeat(MAX_BYTES / 20);
         assert_eq!(truths(&scanner().scan(&[user(&grows)]))[0], Truth::Unknown);
+    }
+
+    #[test]
+    fn what_was_not_found_before_a_scan_was_stopped_is_unknown_and_is_not_remembered() {
+        let long = format!("{} jane@example.com", "The committee met on Tuesday. ".repeat(10));
+        let parts = [user("4111111111111111"), user(&long)];
+        let scanner = scanner();
+        for asked in 0..12 {
+            let left = std::cell::Cell::new(asked);
+            let scan = scanner.scan_exact_while("", &parts, &|| left.replace(left.get().max(1) - 1) > 0);
+            assert!(
+                !scan.stopped || scan.uninspectable && scan.results.iter().all(|r| r.truth.is_possible()),
+                "{asked}"
+            );
+        }
+        assert!(scanner.scan_exact_while("", &parts, &|| false).stopped);
+        let whole = scanner.scan_exact("", &parts);
+        assert_eq!(truths(&whole), [Truth::True, Truth::True, Truth::False, Truth::False]);
+        assert!(!whole.stopped);
     }
 
     #[test]

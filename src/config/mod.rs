@@ -77,6 +77,8 @@ pub struct Server {
     pub drain: Duration,
     /// How long one request may take altogether.
     pub deadline: Duration,
+    /// How long a large request may wait for its turn and be looked at by the detectors.
+    pub scan: Duration,
     /// Most connections at a time.
     pub connections: usize,
 }

@@ -83,6 +83,7 @@ fn server(node: &Node, problems: &mut Problems) -> Option<Server> {
         idle_timeout: Duration::from_secs(75),
         drain: Duration::from_secs(30),
         deadline: Duration::from_secs(600),
+        scan: Duration::from_secs(10),
         connections: 10_000,
     };
     if let Some(node) = limits {
@@ -100,6 +101,7 @@ fn limits_into(server: &mut Server, node: &Node, problems: &mut Problems) {
     replace(&mut server.idle_timeout, fields.optional("idle_timeout").and_then(|n| n.duration(problems)));
     replace(&mut server.drain, fields.optional("drain").and_then(|n| n.duration(problems)));
     replace(&mut server.deadline, fields.optional("deadline").and_then(|n| n.duration(problems)));
+    replace(&mut server.scan, fields.optional("scan").and_then(|n| n.duration(problems)));
     let connections = fields.optional("connections").and_then(|n| n.whole(problems));
     replace(&mut server.connections, connections.map(|n| usize::try_from(n).unwrap_or(usize::MAX)));
     fields.finish(problems);

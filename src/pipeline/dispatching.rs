@@ -121,7 +121,10 @@ async fn attempt(
             class: call.policy.names.classes[usize::from(call.decision.class.0)].clone(),
         },
     };
-    let prepared = match prepare(gateway, call, entry, &attempt, candidate.id, grant) {
+    // Only a body that is transformed is looked at again.
+    let work = if grant.transforms().is_empty() { 0 } else { call.body.len() };
+    let prepare = || prepare(gateway, call, entry, &attempt, candidate.id, grant);
+    let prepared = match gateway.apart.run(work, prepare).await {
         Ok(prepared) => prepared,
         Err(failure) => {
             reservation.settle(MicroUsd::ZERO);

@@ -76,7 +76,9 @@ async fn explain(
     entry.asks(&decoded.request, read.elapsed());
     let headers = &head.headers;
     let recalled = gateway.taints.recall(&generation.policy.set, &subject.tenant, headers, &decoded.request).await;
-    let view = View { gateway, generation, side: Side::InForce, subject, headers, past: &recalled.past };
+    let beforehand = gateway.apart.look(gateway, generation, &subject.tenant, &decoded).await;
+    let (side, past, beforehand) = (Side::InForce, &recalled.past, beforehand.as_ref());
+    let view = View { gateway, generation, side, subject, headers, past, beforehand };
     let mut considered = consider(view, &decoded, entry.row.id)?;
     let explanation = serde_json::to_string_pretty(&considered.explain(&decoded)).unwrap_or_default() + "\n";
     note(entry, considered.view.policy(), &considered.weighed, considered.tried.take());

@@ -9,7 +9,7 @@ use http::header::{AUTHORIZATION, ORIGIN};
 use http::request::Parts;
 
 use super::respond::Head;
-use super::{Generation, Reloads, Taints};
+use super::{Apart, Generation, Reloads, Taints};
 use crate::cache::{Flights, Store};
 use crate::classify::difficulty::Estimator;
 use crate::config::Config;
@@ -32,13 +32,15 @@ pub struct Gateway {
     /// Whom requests without a key count as, where that is allowed.
     pub anonymous: Arc<Subject>,
     /// Expected gain of the closed model.
-    pub estimator: Estimator,
+    pub estimator: Arc<Estimator>,
     /// What models cost and can do.
     pub prices: PriceList,
     /// Whole answers.
     pub cache: Option<Store>,
     /// Identical requests under way.
     pub flights: Flights<Result<Head, ApiError>>,
+    /// Where large requests are looked at.
+    pub apart: Apart,
     /// What conversations rose to.
     pub taints: Taints,
     /// Pseudonyms of conversations; `None` where there is no randomness to draw them from.

@@ -4,6 +4,7 @@
 //! authenticate ─► understand (read, decode, classify, decide) ─► look up ─► dispatch ─► encode ─► respond ─► record
 //! ```
 
+mod apart;
 mod conversation;
 mod dispatching;
 mod dry_run;
@@ -28,6 +29,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::Request;
 
+pub use self::apart::Apart;
 use self::dispatching::dispatch;
 use self::entry::Entry;
 pub use self::gateway::Gateway;

@@ -86,7 +86,9 @@ pub(crate) async fn understand(
 
     let headers = &head.headers;
     let recalled = gateway.taints.recall(&generation.policy.set, &subject.tenant, headers, &decoded.request).await;
-    let view = View { gateway, generation: &generation, side: Side::InForce, subject, headers, past: &recalled.past };
+    let beforehand = gateway.apart.look(gateway, &generation, &subject.tenant, &decoded).await;
+    let (side, past, beforehand) = (Side::InForce, &recalled.past, beforehand.as_ref());
+    let view = View { gateway, generation: &generation, side, subject, headers, past, beforehand };
     let considered = consider(view, &decoded, entry.row.id)?;
     let pseudonyms = Pseudonyms::of(&considered, &decoded).map(Box::new);
     let Considered { view, weighed, risen, tried, .. } = considered;
@@ -216,7 +218,9 @@ pub async fn explain<T>(
     let json = Json::parse(body)?;
     let decoded = decode(body, &json)?;
     let recalled = gateway.taints.recall(&generation.policy.set, &subject.tenant, headers, &decoded.request).await;
-    let view = View { gateway, generation, side: Side::InForce, subject, headers, past: &recalled.past };
+    let beforehand = gateway.apart.look(gateway, generation, &subject.tenant, &decoded).await;
+    let (side, past, beforehand) = (Side::InForce, &recalled.past, beforehand.as_ref());
+    let view = View { gateway, generation, side, subject, headers, past, beforehand };
     let considered = consider(view, &decoded, RequestId(Ulid::nil()))?;
     Ok(show(&considered.explain(&decoded)))
 }

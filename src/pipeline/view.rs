@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use http::HeaderMap;
 
+use super::apart::Beforehand;
 use super::generation::books;
 use super::lazily::models_matter;
 use super::taint::Past;
@@ -40,14 +41,16 @@ pub(super) struct View<'a> {
     pub(super) headers: &'a HeaderMap,
     /// What the request's conversation was before.
     pub(super) past: &'a Past,
+    /// What was seen of a large request already.
+    pub(super) beforehand: Option<&'a Beforehand>,
 }
 
 /// What the detectors saw.
 #[derive(Clone)]
-struct Looked {
-    scan: Scan,
+pub(super) struct Looked {
+    pub(super) scan: Scan,
     /// Whether those that are models looked too.
-    by_models: bool,
+    pub(super) by_models: bool,
 }
 
 /// A request classified and decided.
@@ -103,7 +106,13 @@ impl Weighed {
 
     fn seen(&self) -> Seen<'_> {
         let findings = &self.looked.scan.findings;
-        Seen { verdicts: &self.verdicts, findings, gain: self.gain, before: self.before }
+        Seen {
+            verdicts: &self.verdicts,
+            findings,
+            gain: self.gain,
+            before: self.before,
+            stopped: self.looked.scan.stopped,
+        }
     }
 }
 
@@ -125,10 +134,13 @@ impl<'a> View<'a> {
 
     /// Classifies and decides.
     pub(super) fn weigh(&self, decoded: &Decoded<'_>, preference: Option<DestinationId>) -> Weighed {
-        let start = Instant::now();
+        let (now, took) = (Instant::now(), self.beforehand.map_or(Duration::ZERO, |seen| seen.took));
         let looked = self.look(decoded);
-        let gain = self.gateway.estimator.gain(&asked(&decoded.request));
-        self.decide(decoded, preference, looked, gain, start)
+        let gain = match self.beforehand {
+            Some(seen) => seen.gain,
+            None => self.gateway.estimator.gain(&asked(&decoded.request)),
+        };
+        self.decide(decoded, preference, looked, gain, now.checked_sub(took).unwrap_or(now))
     }
 
     /// As [`Self::weigh`], about what another set saw and estimated. Where their detectors are the same, nothing is looked
@@ -147,6 +159,13 @@ impl<'a> View<'a> {
 
     /// Everything but the models: whether they must look depends on the rules.
     fn look(&self, decoded: &Decoded<'_>) -> Arc<Looked> {
+        let seen = self.beforehand.and_then(|seen| match self.side {
+            Side::InForce => Some(&seen.in_force),
+            Side::OnTrial => seen.on_trial.as_ref(),
+        });
+        if let Some(looked) = seen {
+            return looked.clone();
+        }
         Arc::new(Looked {
             scan: self.policy().scanner.scan_exact(&self.subject.tenant, &decoded.parts),
             by_models: false,
@@ -371,7 +390,7 @@ impl<'a> View<'a> {
 }
 
 /// What is asked: the last user message, which says how hard the request is.
-fn asked(request: &ChatRequest) -> String {
+pub(super) fn asked(request: &ChatRequest) -> String {
     let last = request.messages.iter().rev().find(|message| message.role == Role::User);
     last.map(|message| message.text()).unwrap_or_default()
 }

@@ -16,6 +16,7 @@ mod dispatching;
 mod dry_run;
 mod harness;
 mod keys;
+mod large;
 mod leak;
 #[cfg(feature = "llama")]
 mod local;

@@ -271,7 +271,7 @@ pub fn explain<'a>(
             Outcome::Refuse(refusal) => refusal.reason(set),
         },
         refused: matches!(decision.outcome, Outcome::Refuse(_)),
-        flags: decision.flags().collect(),
+        flags: seen.flags(decision),
     }
 }
 

@@ -19,6 +19,7 @@ pub use summary::{
     barrier, summarize,
 };
 
+use super::decision::Decision;
 use super::set::{DestinationSet, Floor};
 use crate::chat::{RequestId, Source};
 use crate::classify::{Finding, Gain, Truth};
@@ -35,6 +36,15 @@ pub struct Seen<'a> {
     pub gain: Option<Gain>,
     /// What the request's conversation was before.
     pub before: Option<Before>,
+    /// Whether the detectors were stopped before they had looked at all.
+    pub stopped: bool,
+}
+
+impl Seen<'_> {
+    /// What operators should know of the decision and of what it was made on.
+    fn flags(self, decision: &Decision) -> Vec<&'static str> {
+        decision.flags().chain(self.stopped.then_some("scan_stopped")).collect()
+    }
 }
 
 /// What a request's conversation was before.

@@ -143,7 +143,7 @@ pub fn summarize<'a>(set: &'a PolicySet, inputs: &Inputs<'_>, decision: &'a Deci
             Outcome::Go(choice) => choice.code(),
             Outcome::Refuse(refusal) => refusal.reason(set),
         },
-        flags: decision.flags().collect(),
+        flags: seen.flags(decision),
     }
 }
 
