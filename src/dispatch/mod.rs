@@ -145,7 +145,7 @@ impl Dispatcher {
     /// What `destination` can do.
     pub fn abilities(&self, destination: &Destination) -> Uses {
         if destination.is_embedded() {
-            [Feature::Stream, Feature::LogitBias].into_iter().collect()
+            [Feature::Stream, Feature::LogitBias, Feature::JsonObject, Feature::JsonSchema].into_iter().collect()
         } else {
             Uses::all()
         }

@@ -12,16 +12,19 @@ use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::model::params::LlamaModelParams;
 use llama_cpp_2::sampling::LlamaSampler;
 use llama_cpp_2::token::LlamaToken;
+use llama_cpp_2::token::data::LlamaTokenData;
+use llama_cpp_2::token::data_array::LlamaTokenDataArray;
 use llama_cpp_2::{LogOptions, send_logs_to_tracing};
 
 use super::engine::Shared;
-use super::model::{Input, Model, Token};
+use super::form::{Form, Forms};
+use super::model::{Drawn, Input, Model, Token};
 use super::prompt::PromptWriter;
 use super::sampler::sampler;
 use super::schedule::Limits;
 use super::threads::default_threads;
 use super::{EngineConfig, EngineError, memory, trial, worker};
-use crate::chat::request::{ChatRequest, Sampling};
+use crate::chat::request::ChatRequest;
 use crate::models::gguf::Gguf;
 
 /// Most sequences that llama.cpp decodes together (`LLAMA_MAX_SEQ`).
@@ -103,12 +106,19 @@ fn too_large(config: &EngineConfig, length: u32) -> EngineError {
     EngineError::Model(text)
 }
 
+/// How the tokens of one answer are drawn.
+struct Drawing {
+    chain: LlamaSampler,
+    form: Option<Form>,
+}
+
 /// A model with its context and a batch to fill.
 struct Llama<'m> {
     model: &'m LlamaModel,
     context: LlamaContext<'m>,
     batch: LlamaBatch<'static>,
     prompts: PromptWriter<'m>,
+    forms: Forms,
     context_length: usize,
 }
 
@@ -138,7 +148,23 @@ impl<'m> Llama<'m> {
             .with_no_perf(true);
         let context = model.new_context(backend, params).map_err(|_| too_large(config, length))?;
         let prompts = PromptWriter::new(model, length as usize).map_err(|what| bad_file(config, &what))?;
-        Ok(Self { model, context, batch: LlamaBatch::new(batch, 1), prompts, context_length: length as usize })
+        let forms = Forms::new(&LlamaSampler::llguidance_tok_env(model)).map_err(|what| bad_file(config, &what))?;
+        let batch = LlamaBatch::new(batch, 1);
+        Ok(Self { model, context, batch, prompts, forms, context_length: length as usize })
+    }
+
+    /// Draws among the tokens that the form allows.
+    fn sample_formed(&self, chain: &mut LlamaSampler, form: &mut Form, input: i32) -> Result<LlamaToken, EngineError> {
+        let allowed = form.allowed()?;
+        let is_allowed = |candidate: &LlamaTokenData| allowed.is_allowed(candidate.id().0.cast_unsigned());
+        let candidates = self.context.candidates_ith(input).filter(is_allowed);
+        let mut candidates = LlamaTokenDataArray::from_iter(candidates, false);
+        candidates.apply_sampler(chain);
+        let nothing = || EngineError::Decode("no token fits the form that the answer must have".to_owned());
+        let token = candidates.selected_token().ok_or_else(nothing)?;
+        chain.accept(token);
+        form.accept(token.0)?;
+        Ok(token)
     }
 
     fn fill(&mut self, inputs: &[Input]) -> Result<(), EngineError> {
@@ -154,7 +180,7 @@ impl<'m> Llama<'m> {
 }
 
 impl Model for Llama<'_> {
-    type Sampler = LlamaSampler;
+    type Sampler = Drawing;
     type State = SeqState;
 
     fn context(&self) -> usize {
@@ -165,8 +191,9 @@ impl Model for Llama<'_> {
         self.prompts.write(request)
     }
 
-    fn sampler(&self, sampling: &Sampling, cap: usize) -> LlamaSampler {
-        sampler(sampling, cap, self.model.n_vocab())
+    fn sampler(&self, request: &ChatRequest, cap: usize) -> Result<Drawing, EngineError> {
+        let form = self.forms.of(&request.response_format)?;
+        Ok(Drawing { chain: sampler(&request.sampling, cap, self.model.n_vocab()), form })
     }
 
     fn decode(&mut self, inputs: &[Input]) -> Result<(), EngineError> {
@@ -175,12 +202,16 @@ impl Model for Llama<'_> {
         self.context.decode(&mut self.batch).map_err(|error| EngineError::Decode(error.to_string()))
     }
 
-    fn sample(&mut self, sampler: &mut LlamaSampler, input: usize) -> Token {
-        sampler.sample(&self.context, input as i32).0
-    }
-
-    fn is_end(&self, token: Token) -> bool {
-        self.model.vocab().is_eog(LlamaToken(token))
+    fn sample(&mut self, drawing: &mut Drawing, input: usize) -> Result<Drawn, EngineError> {
+        let token = match &mut drawing.form {
+            Some(form) => self.sample_formed(&mut drawing.chain, form, input as i32)?,
+            None => drawing.chain.sample(&self.context, input as i32),
+        };
+        if self.model.vocab().is_eog(token) {
+            return Ok(Drawn::End);
+        }
+        let complete = drawing.form.as_ref().is_some_and(Form::is_complete);
+        Ok(if complete { Drawn::Last(token.0) } else { Drawn::Token(token.0) })
     }
 
     fn write(&self, token: Token, bytes: &mut Vec<u8>) {

@@ -7,6 +7,8 @@
 
 mod engine;
 mod error;
+#[cfg(any(feature = "llama", test))]
+mod form;
 mod gauges;
 #[cfg(feature = "llama")]
 mod llama;
@@ -89,7 +91,7 @@ impl EngineConfig {
 /// One answer to generate.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// The conversation and how to sample. Tools, media, answer formats and log-probabilities are not looked at.
+    /// The conversation, the form of the answer and how to sample. Tools, media and log-probabilities are not looked at.
     pub request: Arc<ChatRequest>,
     /// Cap on the answer in tokens; the context's end is another.
     pub max_output: u32,

@@ -1,7 +1,7 @@
 //! What the step loop needs of a model: the seam between scheduling and llama.cpp.
 
 use super::EngineError;
-use crate::chat::request::{ChatRequest, Sampling};
+use crate::chat::request::ChatRequest;
 
 /// A token id of the model's vocabulary.
 pub(super) type Token = i32;
@@ -18,6 +18,17 @@ pub(super) struct Input {
     pub(super) sampled: bool,
 }
 
+/// What was drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Drawn {
+    /// The next token.
+    Token(Token),
+    /// The next token, which completes the form that the answer must have.
+    Last(Token),
+    /// The end of the answer.
+    End,
+}
+
 /// A loaded model with its context of several sequences.
 pub(super) trait Model {
     /// State of one sequence's sampling.
@@ -32,17 +43,20 @@ pub(super) trait Model {
     /// The conversation as the model's chat template writes it, ready for the answer.
     fn prompt(&self, request: &ChatRequest) -> Result<Vec<Token>, EngineError>;
 
-    /// A sampler for an answer of at most `cap` tokens.
-    fn sampler(&self, sampling: &Sampling, cap: usize) -> Self::Sampler;
+    /// A sampler for an answer to `request` of at most `cap` tokens.
+    ///
+    /// # Errors
+    /// [`EngineError::Unsupported`] for a form of answer that cannot be enforced.
+    fn sampler(&self, request: &ChatRequest, cap: usize) -> Result<Self::Sampler, EngineError>;
 
     /// Computes one batch.
     fn decode(&mut self, inputs: &[Input]) -> Result<(), EngineError>;
 
     /// Draws the token that follows the last batch's `input`-th input.
-    fn sample(&mut self, sampler: &mut Self::Sampler, input: usize) -> Token;
-
-    /// Whether `token` ends the answer.
-    fn is_end(&self, token: Token) -> bool;
+    ///
+    /// # Errors
+    /// [`EngineError::Decode`] where no token can follow.
+    fn sample(&mut self, sampler: &mut Self::Sampler, input: usize) -> Result<Drawn, EngineError>;
 
     /// Appends the bytes of `token` to `bytes`: none for a control token, perhaps part of a character.
     fn write(&self, token: Token, bytes: &mut Vec<u8>);

@@ -12,7 +12,7 @@ use super::llama;
 use super::prompt::PromptWriter;
 use super::{Engine, EngineConfig, EngineError, EngineState, Generation, Job, Sharing};
 use crate::chat::reply::{Delta, FinishReason, Usage};
-use crate::chat::request::{ChatRequest, Content, Message, Role, Sampling};
+use crate::chat::request::{ChatRequest, Content, Message, ResponseFormat, Role, Sampling};
 
 fn model() -> PathBuf {
     let given = std::env::var_os("AJAR_TEST_MODEL").map(PathBuf::from);
@@ -247,4 +247,89 @@ async fn a_model_file_that_is_missing_truncated_or_no_model_is_a_clear_error() {
         assert_eq!(engine.facts().state, EngineState::Failed);
         assert!(matches!(engine.generate(job("Hi", 1, greedy())), Err(EngineError::Unavailable { .. })));
     }
+}
+
+/// A job whose answer must have a form.
+fn formed(text: &str, max_output: u32, response_format: ResponseFormat, sampling: Sampling) -> Job {
+    let plain = job(text, max_output, sampling);
+    Job { request: Arc::new(ChatRequest { response_format, ..(*plain.request).clone() }), ..plain }
+}
+
+#[tokio::test]
+async fn answers_that_must_be_json_are_whatever_the_model_would_rather_say() {
+    let engine = engine().await;
+    let schema = serde_json::json!({
+        "type": "object",
+        "properties": {
+            "city": {"type": "string", "maxLength": 20},
+            "people": {"type": "integer", "minimum": 0, "maximum": 100_000_000},
+            "rivers": {"type": "array", "items": {"enum": ["Seine", "Danube", "Rhine"]}, "maxItems": 3},
+            "capital": {"type": "boolean"},
+        },
+        "required": ["city", "people", "rivers", "capital"],
+        "additionalProperties": false,
+    });
+    let strict = serde_json::json!({"name": "city", "strict": true, "schema": schema}).to_string();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let mut ended = 0;
+    for seed in 0..8 {
+        // Hot enough to wander off at the first chance.
+        let sampling = || Sampling { temperature: Some(1.5), seed: Some(seed), ..Sampling::default() };
+        let text = "Tell me about Paris.";
+        let format = ResponseFormat::JsonSchema(strict.as_str().into());
+        let kept = answer(engine.generate(formed(text, 120, format, sampling())).unwrap()).await;
+        let object = answer(engine.generate(formed(text, 120, ResponseFormat::JsonObject, sampling())).unwrap()).await;
+        if kept.finish == FinishReason::Stop {
+            let value = serde_json::from_str(&kept.text()).unwrap();
+            assert!(validator.is_valid(&value), "{value}");
+            ended += 1;
+        }
+        if object.finish == FinishReason::Stop {
+            let value: serde_json::Value = serde_json::from_str(&object.text()).unwrap();
+            assert!(value.is_object(), "{value}");
+        }
+    }
+    assert!(ended >= 6, "{ended} of 8 ended by themselves");
+}
+
+#[tokio::test]
+async fn a_schema_that_cannot_be_enforced_is_refused_and_the_engine_goes_on() {
+    let engine = engine().await;
+    let impossible = r#"{"name": "a", "strict": true, "schema": {"type": "no such type"}}"#;
+    let format = ResponseFormat::JsonSchema(impossible.into());
+    let first = engine.generate(formed("Hi", 5, format, greedy())).unwrap().next().await;
+    assert!(matches!(first, Some(Err(EngineError::Unsupported(_)))), "{first:?}");
+    assert_eq!(answer(engine.generate(job("Hi", 3, greedy())).unwrap()).await.usage.output, 3);
+}
+
+#[tokio::test]
+async fn a_repeated_prompt_and_a_next_turn_go_on_from_what_is_computed() {
+    let engine = engine().await;
+    let text = "one two three ".repeat(60);
+    let first = answer(engine.generate(job(&text, 8, greedy())).unwrap()).await;
+    let again = answer(engine.generate(job(&text, 8, greedy())).unwrap()).await;
+    assert_eq!((first.usage.cached_input, again.usage.cached_input), (0, first.usage.input - 1));
+    let stranger = Sharing { tenant: "b".into(), class: "public".into() };
+    let other = answer(engine.generate(Job { sharing: stranger, ..job(&text, 8, greedy()) }).unwrap()).await;
+    assert_eq!((other.usage.cached_input, other.text()), (0, first.text()));
+    // Others take both sequences; then the first conversation comes back from where it was parked.
+    let third = Sharing { tenant: "c".into(), class: "public".into() };
+    answer(engine.generate(Job { sharing: third, ..job(&text, 8, greedy()) }).unwrap()).await;
+    let mut messages = job(&text, 1, greedy()).request.messages.clone();
+    messages.push(message(Role::Assistant, &first.text()));
+    messages.push(message(Role::User, "And then?"));
+    let plain = job("", 8, greedy());
+    let next = Job { request: Arc::new(ChatRequest { messages, ..(*plain.request).clone() }), ..plain };
+    assert!(answer(engine.generate(next).unwrap()).await.usage.cached_input >= first.usage.input - 4);
+}
+
+#[tokio::test]
+async fn an_answer_with_a_seed_does_not_depend_on_what_is_kept() {
+    let engine = engine().await;
+    let sampling = || Sampling { temperature: Some(1.0), seed: Some(3), ..Sampling::default() };
+    let text = "Tell me a story about a fox, a crow and a piece of cheese. ".repeat(8);
+    let first = answer(engine.generate(job(&text, 24, sampling())).unwrap()).await;
+    let again = answer(engine.generate(job(&text, 24, sampling())).unwrap()).await;
+    assert!(again.usage.cached_input > 0 && again.usage.cached_input.is_multiple_of(32), "{:?}", again.usage);
+    assert_eq!(again.text(), first.text());
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use super::engine::{Pending, RESERVE, Reply, Shared, State};
-use super::model::{Input, Model, Token};
+use super::model::{Drawn, Input, Model, Token};
 use super::prefixes::Prefixes;
 use super::schedule::{Limits, Schedule, Work};
 use super::text::TextStream;
@@ -127,7 +127,7 @@ impl<M: Model> Worker<'_, M> {
             sharing: job.sharing.clone(),
             exactly: job.request.sampling.seed.is_some(),
             kept: 0,
-            sampler: self.model.sampler(&job.request.sampling, cap),
+            sampler: self.model.sampler(&job.request, cap)?,
             text: TextStream::new(&job.request.sampling.stop),
             replies: replies.clone(),
             arrived: *arrived,
@@ -183,20 +183,25 @@ impl<M: Model> Worker<'_, M> {
 
     fn sample(&mut self, slot: usize, input: usize) {
         let Some(sequence) = &mut self.sequences[slot] else { return };
-        let token = self.model.sample(&mut sequence.sampler, input);
+        let drawn = match self.model.sample(&mut sequence.sampler, input) {
+            Ok(drawn) => drawn,
+            Err(error) => return self.fail(slot, error),
+        };
         if sequence.generated == 0 {
             self.shared.gauges.ttft_ms.add(sequence.arrived.elapsed().as_secs_f64() * 1000.0);
         }
-        if self.model.is_end(token) {
-            return self.finish(slot, FinishReason::Stop);
-        }
+        let (token, last) = match drawn {
+            Drawn::Token(token) => (token, false),
+            Drawn::Last(token) => (token, true),
+            Drawn::End => return self.finish(slot, FinishReason::Stop),
+        };
         sequence.last = token;
         sequence.generated += 1;
         let mut bytes = Vec::new();
         self.model.write(token, &mut bytes);
         let release = sequence.text.push(&bytes);
         send_text(&sequence.replies, release.text);
-        if release.stopped {
+        if release.stopped || last {
             self.finish(slot, FinishReason::Stop);
         } else if sequence.generated == sequence.cap {
             self.finish(slot, FinishReason::Length);

@@ -12,17 +12,16 @@ use super::run;
 use crate::chat::reply::{Delta, FinishReason, Usage};
 use crate::chat::request::{ChatRequest, Content, Message, Sampling};
 use crate::dispatch::local::engine::Engine;
-use crate::dispatch::local::model::{Input, Model, Token};
+use crate::dispatch::local::model::{Drawn, Input, Model, Token};
 use crate::dispatch::local::schedule::Limits;
 use crate::dispatch::local::{EngineError, EngineState, Generation, Job, Sharing};
 
 const SLOTS: usize = 2;
 const QUEUE: usize = 2;
 const PREFIX_CACHE: usize = 200;
-const END: Token = 0;
 
-/// A model whose prompt is the user's bytes and whose answer is the prompt again, byte by byte, over and over;
-/// `!` ends it. Steps wait for a permit of the test, so that tests decide what happens between them.
+/// A model whose prompt is the user's bytes, and whose answer is `x` for each byte of the prompt again, from its middle;
+/// but `!` ends it, `.` completes it, and after `?` nothing can follow. Steps wait for a permit of the test, so that tests decide what happens between them.
 struct Echo {
     permits: std_mpsc::Receiver<()>,
     /// How many tokens it has computed.
@@ -43,7 +42,9 @@ impl Model for Echo {
         Ok(request.messages.iter().flat_map(|m| m.text().into_bytes()).map(Token::from).collect())
     }
 
-    fn sampler(&self, _: &Sampling, _: usize) {}
+    fn sampler(&self, _: &ChatRequest, _: usize) -> Result<(), EngineError> {
+        Ok(())
+    }
 
     fn decode(&mut self, inputs: &[Input]) -> Result<(), EngineError> {
         // A test that has dropped its end lets the model run freely.
@@ -62,12 +63,13 @@ impl Model for Echo {
         Ok(())
     }
 
-    fn sample(&mut self, (): &mut (), input: usize) -> Token {
-        if self.outputs[input] == Token::from(b'!') { END } else { Token::from(b'x') }
-    }
-
-    fn is_end(&self, token: Token) -> bool {
-        token == END
+    fn sample(&mut self, (): &mut (), input: usize) -> Result<Drawn, EngineError> {
+        match u8::try_from(self.outputs[input]) {
+            Ok(b'!') => Ok(Drawn::End),
+            Ok(b'.') => Ok(Drawn::Last(Token::from(b'.'))),
+            Ok(b'?') => Err(EngineError::Decode("scripted".to_owned())),
+            _ => Ok(Drawn::Token(Token::from(b'x'))),
+        }
     }
 
     fn write(&self, token: Token, bytes: &mut Vec<u8>) {
@@ -165,6 +167,23 @@ async fn the_end_token_stops_and_does_not_count() {
     let (text, finish, usage, _) = collect(engine.generate(job("!", 9)).unwrap()).await;
     assert_eq!((text.as_str(), finish), ("", Some(FinishReason::Stop)));
     assert_eq!(usage.map(|u| u.output), Some(0));
+}
+
+#[tokio::test]
+async fn a_token_that_completes_the_answers_form_is_sent_and_ends_it() {
+    let (engine, permit) = engine();
+    drop(permit);
+    let (text, finish, usage, _) = collect(engine.generate(job(".", 9)).unwrap()).await;
+    assert_eq!((text.as_str(), finish, usage.map(|u| u.output)), (".", Some(FinishReason::Stop), Some(1)));
+}
+
+#[tokio::test]
+async fn an_answer_that_nothing_can_follow_is_an_error_and_frees_its_slot() {
+    let (engine, permit) = engine();
+    drop(permit);
+    let (.., error) = collect(engine.generate(job("?", 9)).unwrap()).await;
+    assert_eq!(error, Some(EngineError::Decode("scripted".to_owned())));
+    until(&engine, |e| e.facts().free_slots == SLOTS).await;
 }
 
 #[tokio::test]

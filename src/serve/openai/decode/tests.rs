@@ -78,7 +78,7 @@ fn a_conversation_with_everything_is_understood() {
         max_tokens: Some(64),
         logprobs: Some(3),
     };
-    let tool = r#"{"function":{"name":"f","parameters":{}},"type":"function"}"#;
+    let tool = r#"{"type":"function","function":{"name":"f","parameters":{}}}"#;
     assert_eq!(decoded.messages, messages);
     assert_eq!(decoded.sampling, sampling);
     assert_eq!(decoded.streaming, Streaming::On { usage: true });
@@ -108,12 +108,12 @@ fn every_part_has_the_right_provenance() {
     assert_eq!(all(Source::Assistant), "asst-1");
     assert_eq!(all(Source::ToolArguments), r#"{"k":"\u0061"} k a"#);
     assert_eq!(all(Source::ToolResult), "result-1");
-    assert_eq!(all(Source::ToolDefinition), "function name tool-1 parameters properties p-1 type function");
-    assert_eq!(all(Source::Name), "name-2 name-1 call-1 name-3 call-1");
+    assert_eq!(all(Source::ToolDefinition), "type function function name tool-1 parameters properties p-1");
+    assert_eq!(all(Source::Name), "name-1 name-2 call-1 name-3 call-1");
     assert_eq!(all(Source::Media), "media-1");
-    assert_eq!(all(Source::Metadata), "team t-1 u-1");
-    assert_eq!(all(Source::Unknown), "cache x-2 vendor deep x-1 7");
-    assert_eq!(all(Source::Parameter), "system text file user assistant tool gpt 42");
+    assert_eq!(all(Source::Metadata), "u-1 team t-1");
+    assert_eq!(all(Source::Unknown), "vendor deep x-1 7 cache x-2");
+    assert_eq!(all(Source::Parameter), "gpt 42 system user text file assistant tool");
 }
 
 #[test]

@@ -1,0 +1,205 @@
+//! What form an answer must have, and which tokens may come next for it to have that.
+
+use std::sync::Arc;
+
+use llguidance::api::TopLevelGrammar;
+use llguidance::toktrie::{InferenceCapabilities, SimpleVob, TokEnv};
+use llguidance::{Matcher, ParserFactory};
+use serde_json::{Map, Value, json};
+
+use super::EngineError;
+use super::model::Token;
+use crate::chat::ResponseFormat;
+
+/// Makes forms for one model's vocabulary. To make this takes a while, to make a form from it does not.
+pub(super) struct Forms {
+    factory: Arc<ParserFactory>,
+}
+
+/// The form of one answer, and how far that has come.
+pub(super) struct Form {
+    matcher: Matcher,
+}
+
+impl Forms {
+    /// # Errors
+    /// What is wrong with the vocabulary, to be read after the file's name.
+    pub(super) fn new(vocabulary: &TokEnv) -> Result<Self, String> {
+        let slices = llguidance::earley::SlicedBiasComputer::general_slices();
+        let factory = ParserFactory::new(vocabulary, InferenceCapabilities::default(), &slices);
+        let mut factory = factory.map_err(|_| "has a vocabulary that no grammar can be built on".to_owned())?;
+        // What it would print quotes schemas.
+        factory.quiet();
+        factory.limits_mut().verbose_errors = false;
+        Ok(Self { factory: Arc::new(factory) })
+    }
+
+    /// The form that `format` asks for, if any.
+    ///
+    /// # Errors
+    /// [`EngineError::Unsupported`] for a schema that cannot be enforced.
+    pub(super) fn of(&self, format: &ResponseFormat) -> Result<Option<Form>, EngineError> {
+        match schema(format)? {
+            Some(schema) => self.build(TopLevelGrammar::from_json_schema(schema)).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn build(&self, grammar: TopLevelGrammar) -> Result<Form, EngineError> {
+        let matcher = Matcher::new(self.factory.create_parser(grammar));
+        // The reason may quote the schema.
+        if matcher.is_error() { Err(UNENFORCEABLE) } else { Ok(Form { matcher }) }
+    }
+}
+
+impl Form {
+    /// The tokens that may come next.
+    ///
+    /// # Errors
+    /// [`EngineError::Decode`] where finding them out takes too much.
+    pub(super) fn allowed(&mut self) -> Result<SimpleVob, EngineError> {
+        self.matcher.compute_mask_or_eos().map_err(|_| too_much())
+    }
+
+    /// Goes on by `token`.
+    ///
+    /// # Errors
+    /// [`EngineError::Decode`] for one that was not allowed.
+    pub(super) fn accept(&mut self, token: Token) -> Result<(), EngineError> {
+        self.matcher.consume_token(token.cast_unsigned()).map_err(|_| too_much())
+    }
+
+    /// Whether nothing more can follow.
+    pub(super) fn is_complete(&self) -> bool {
+        self.matcher.is_stopped() && !self.matcher.is_error()
+    }
+}
+
+const UNENFORCEABLE: EngineError =
+    EngineError::Unsupported("this `json_schema`: it is none, or uses what cannot be enforced");
+
+fn too_much() -> EngineError {
+    EngineError::Decode("the form of the answer takes too much to enforce".to_owned())
+}
+
+/// The schema that `format` stands for, with how it is to be written: on one line, so that no model fills its answer
+/// with blanks.
+fn schema(format: &ResponseFormat) -> Result<Option<Value>, EngineError> {
+    let (mut schema, strict) = match format {
+        ResponseFormat::Text => return Ok(None),
+        ResponseFormat::JsonObject => (any_object(), true),
+        ResponseFormat::JsonSchema(asked) => {
+            let asked: Value = serde_json::from_str(asked.expose()).map_err(|_| UNENFORCEABLE)?;
+            let strict = asked.get("strict").and_then(Value::as_bool).unwrap_or(false);
+            match asked.get("schema") {
+                Some(Value::Object(schema)) => (schema.clone(), strict),
+                Some(Value::Null) | None => (any_object(), strict),
+                Some(_) => return Err(UNENFORCEABLE),
+            }
+        }
+    };
+    let style = json!({
+        "whitespace_flexible": false,
+        "item_separator": ", ",
+        "key_separator": ": ",
+        // As at OpenAI, a schema that is not strict is followed as far as it can be.
+        "lenient": !strict,
+    });
+    schema.insert("x-guidance".to_owned(), style);
+    Ok(Some(Value::Object(schema)))
+}
+
+fn any_object() -> Map<String, Value> {
+    Map::from_iter([("type".to_owned(), "object".into())])
+}
+
+#[cfg(test)]
+mod tests {
+    use llguidance::toktrie::ApproximateTokEnv;
+    use serde_json::{Value, json};
+
+    use super::{Form, Forms};
+    use crate::chat::ResponseFormat;
+    use crate::dispatch::local::EngineError;
+    use crate::dispatch::local::model::Token;
+
+    fn form(format: &ResponseFormat) -> Result<Option<Form>, EngineError> {
+        Forms::new(&ApproximateTokEnv::single_byte_env()).unwrap().of(format)
+    }
+
+    fn schema(strict: bool, schema: &Value) -> ResponseFormat {
+        let asked = json!({"name": "answer", "strict": strict, "schema": schema});
+        ResponseFormat::JsonSchema(asked.to_string().into())
+    }
+
+    /// How much of `text` the form lets through, and whether the answer is over then.
+    fn follow(format: &ResponseFormat, text: &str) -> (usize, bool) {
+        let mut form = form(format).unwrap().unwrap();
+        for (at, byte) in text.bytes().enumerate() {
+            if !form.allowed().unwrap().is_allowed(u32::from(byte)) {
+                return (at, form.is_complete());
+            }
+            form.accept(Token::from(byte)).unwrap();
+        }
+        (text.len(), form.is_complete())
+    }
+
+    #[test]
+    fn text_has_no_form() {
+        assert!(form(&ResponseFormat::Text).unwrap().is_none());
+    }
+
+    #[test]
+    fn an_object_is_over_with_its_brace_and_is_nothing_else() {
+        let whole = r#"{"a": [1, {"b": "é \n"}], "c": null}"#;
+        assert_eq!(follow(&ResponseFormat::JsonObject, whole), (whole.len(), true));
+        for other in ["[1]", "\"a\"", "Sure!", " {"] {
+            assert_eq!(follow(&ResponseFormat::JsonObject, other), (0, false), "{other}");
+        }
+        assert_eq!(follow(&ResponseFormat::JsonObject, "{}x"), (2, true));
+    }
+
+    #[test]
+    fn a_schema_is_followed_in_the_order_of_its_properties() {
+        let format = schema(
+            true,
+            &json!({
+                "type": "object",
+                "properties": {
+                    "zip": {"type": "string", "pattern": "^[0-9]{5}$"},
+                    "age": {"type": "integer", "minimum": 0, "maximum": 120},
+                    "kind": {"enum": ["a", "b"]},
+                },
+                "required": ["zip", "age", "kind"],
+                "additionalProperties": false,
+            }),
+        );
+        let whole = r#"{"zip": "89073", "age": 120, "kind": "b"}"#;
+        assert_eq!(follow(&format, whole), (whole.len(), true));
+        for (wrong, until) in [
+            (r#"{"age": 1"#, 2),
+            (r#"{"zip": "8907x"#, 13),
+            (r#"{"zip": "89073", "age": 121"#, 26),
+            (r#"{"zip": "89073", "age": 1}"#, 25),
+            (r#"{"zip": "89073", "age": 1, "kind": "c"#, 36),
+        ] {
+            assert_eq!(follow(&format, wrong), (until, false), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_enforced_is_refused_where_strict_and_left_out_where_not() {
+        let odd = json!({"type": "object", "properties": {"a": {"type": "integer"}}, "unevaluatedProperties": false});
+        assert!(matches!(form(&schema(true, &odd)), Err(EngineError::Unsupported(_))));
+        assert_eq!(follow(&schema(false, &odd), r#"{"a": "x"#), (6, false));
+        for nonsense in [json!(1), json!({"type": "no such type"}), json!({"$ref": "#/nowhere"})] {
+            assert!(matches!(form(&schema(true, &nonsense)), Err(EngineError::Unsupported(_))), "{nonsense}");
+        }
+    }
+
+    #[test]
+    fn a_client_does_not_say_how_its_schema_is_read() {
+        let format = schema(true, &json!({"type": "object", "x-guidance": {"whitespace_flexible": true}}));
+        assert_eq!(follow(&format, "{ "), (1, false));
+    }
+}
