@@ -17,7 +17,7 @@ pub const ENTITIES: [(&str, &str); 7] = [
     ("CREDIT_CARD", "card"),
     ("IBAN_CODE", "iban"),
     ("US_SSN", "us_ssn"),
-    ("US_DRIVER_LICENSE", "us_driver_licence"),
+    ("US_DRIVER_LICENSE", "us_driver_license"),
     ("EMAIL_ADDRESS", "email"),
     ("PHONE_NUMBER", "phone"),
     ("IP_ADDRESS", "ip"),

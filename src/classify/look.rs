@@ -30,13 +30,16 @@ pub struct Detectors {
 const SHORTEST_SECRET: usize = 8;
 
 /// Fewest digits of a telephone number; identifiers have more.
-const FEWEST_DIGITS: usize = 7;
+const FEWEST_DIGITS: usize = 6;
 
 /// Numbers of an IPv4 address.
 const IPV4_GROUPS: usize = 4;
 
 /// How far before a telephone number a word may stand that names it; bytes.
 const PHONE_REACH: usize = 32;
+
+/// How far after a telephone number its label may begin; bytes.
+const LABEL_REACH: usize = 4;
 
 /// What is looked for at digits.
 #[derive(Debug, Default)]
@@ -281,13 +284,15 @@ fn numbers_of_contact(text: &[u8], cluster: &Cluster, mut found: impl FnMut(Hit)
     addresses.into_iter().for_each(found);
 }
 
-/// Whether digits have some sign of a telephone number: a mark before them, three groups, or words.
+/// Whether digits have some sign of a telephone number: a mark before them, three groups, words before them or a label after.
 fn may_be_phone(text: &[u8], cluster: &Cluster) -> bool {
     let start = cluster.span().start;
     let before = &text[start.saturating_sub(PHONE_REACH)..start];
     let marked = matches!(before.last(), Some(b'+' | b'(')) || text[start] == b'0' || cluster.groups.len() > 2;
+    let end = cluster.span().end;
+    let after = &text[end..text.len().min(end + LABEL_REACH)];
     // Counting them all is faster than to stop at the first.
-    marked || before.iter().filter(|b| b.is_ascii_alphabetic()).count() > 0
+    marked || before.iter().chain(after).filter(|b| b.is_ascii_alphabetic()).count() > 0
 }
 
 /// Whether there are enough digits for a number of somebody's, or signs beside them that make something of fewer.

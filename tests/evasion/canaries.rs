@@ -52,6 +52,7 @@ const IDENTIFIERS: &[(&str, &str)] = &[
     ("ca_sin", "SIN 130692544"),
     ("cl_rut", "76.086.428-5"),
     ("mx_curp", "BOXW310820HNERXN09"),
+    ("us_driver_license", "driver license B20417736"),
     ("us_itin", "912-90-3456"),
     ("au_medicare", "medicare 2123456701"),
     ("au_tfn", "TFN 123456782"),

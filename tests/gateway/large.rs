@@ -77,7 +77,7 @@ async fn a_client_that_leaves_stops_the_looking_and_the_next_has_its_turn() {
 async fn what_could_not_be_looked_at_in_time_stays_home_and_the_record_says_why() {
     let (far, home) = (Sim::start(Script::text("far")), Sim::start(Script::text("home")));
     let gateway = Setup::new().provider("far", &far).provider("home", &home);
-    let gateway = gateway.set("server.limits.scan", "1ms").start().await;
+    let gateway = gateway.set("server.limits.scan", "1ns").start().await;
     let prose = |kib: usize| user(&"The committee met on Tuesday to talk about the harvest. ".repeat(kib * 18));
     assert_eq!(gateway.ask(&prose(8)).await.header("x-ajar-served-by"), "far", "a small one is looked at at once");
     assert_eq!(gateway.ask(&prose(200)).await.header("x-ajar-served-by"), "home");

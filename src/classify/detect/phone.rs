@@ -30,8 +30,11 @@ const LOOSE_CONTEXT: [&str; 6] = ["call", "dial", "dialled", "dialed", "answerin
 pub fn phone(text: &[u8], cluster: &Cluster) -> Option<Hit> {
     let digits = cluster.digit_count();
     let span = cluster.span();
-    if !(7..=17).contains(&digits) || is_bounded_badly(text, cluster) {
+    if !(6..=17).contains(&digits) || is_bounded_badly(text, cluster) {
         return None;
+    }
+    if digits == 6 {
+        return is_three_pairs(text, cluster).then(|| Hit::new("phone", span));
     }
     let plus = international_start(text, span.start);
     let written_as_one = cluster.groups.len() == 1;
@@ -40,7 +43,8 @@ pub fn phone(text: &[u8], cluster: &Cluster) -> Option<Hit> {
         || is_north_american(text, cluster)
         || is_trunk(text, cluster)
         || has_area_code(text, cluster)
-        || is_named(text, cluster);
+        || is_named(text, cluster)
+        || is_labelled(text, cluster);
     found.then(|| Hit::new("phone", plus.unwrap_or(opening(text, span.start))..span.end))
 }
 
@@ -103,7 +107,10 @@ fn is_north_american(text: &[u8], cluster: &Cluster) -> bool {
 /// National form with the trunk prefix 0: `079 4650 2145`, `(027) 0336-972`, `06-10446904`.
 fn is_trunk(text: &[u8], cluster: &Cluster) -> bool {
     let lengths = lengths(cluster);
+    // Written as a US social security number.
+    let other = lengths == [3, 2, 4] && is_separated_by(text, cluster, b"-");
     text[cluster.span().start] == b'0'
+        && !other
         && text[cluster.span().start + 1..].first().is_some_and(|d| *d != b'0')
         && (9..=11).contains(&cluster.digit_count())
         && (2..=5).contains(&lengths.len())
@@ -125,6 +132,32 @@ fn has_area_code(text: &[u8], cluster: &Cluster) -> bool {
 fn is_named(text: &[u8], cluster: &Cluster) -> bool {
     let start = cluster.span().start;
     named(text, start) || cluster.groups.len() > 1 && mentioned_before(text, start, 16, &LOOSE_CONTEXT)
+}
+
+/// `33 93 31` beside a word that names a telephone: the shortest national numbers.
+fn is_three_pairs(text: &[u8], cluster: &Cluster) -> bool {
+    lengths(cluster) == [2, 2, 2]
+        && is_separated_by(text, cluster, b" ")
+        && (is_named(text, cluster) || is_labelled(text, cluster))
+}
+
+/// What a telephone number is labelled with at the end of a line of contact data.
+const LABELS: [&str; 10] = ["office", "fax", "mobile", "cell", "phone", "tel", "telefax", "home", "work", "direct"];
+
+/// Of [`LABELS`], those that say it also of a number without groups.
+const OWN_LABELS: std::ops::Range<usize> = 1..7;
+
+/// The label of a line of contact data after the digits: `9885 1152-Office`, `2546712361 fax`.
+fn is_labelled(text: &[u8], cluster: &Cluster) -> bool {
+    let labels = if cluster.groups.len() > 1 { &LABELS[..] } else { &LABELS[OWN_LABELS] };
+    let rest = &text[cluster.span().end..];
+    let gap = rest.iter().take(3).take_while(|b| b" -(,:".contains(b)).count();
+    let word = rest[gap..].iter().take(8).take_while(|b| b.is_ascii_alphabetic()).count();
+    let label = &rest[gap..gap + word];
+    // Words that go on are of something else: `2500000 mobile users`.
+    let after = rest[gap + word..].iter().find(|b| **b != b' ');
+    let ends = after.is_none_or(|b| matches!(b, b'\n' | b'\r' | b',' | b';' | b')' | b'.' | b'|' | b'/' | b'\\'));
+    gap > 0 && ends && labels.iter().any(|known| label.eq_ignore_ascii_case(known.as_bytes()))
 }
 
 fn named(text: &[u8], start: usize) -> bool {

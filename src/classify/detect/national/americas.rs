@@ -43,6 +43,31 @@ pub const TABLE: &[National] = &[
     },
     National { name: "mx_curp", shapes: &[Mixed(18, mx_curp)], strong: true, forms: &[], words: &["curp"] },
     National {
+        name: "us_driver_license",
+        shapes: &[
+            Digits(&[8, 9, 10, 12], us_license_number),
+            Mixed(8, us_license),
+            Mixed(9, us_license),
+            Mixed(10, us_license),
+            Mixed(12, us_license),
+            Mixed(13, us_license),
+            Mixed(15, us_license),
+        ],
+        strong: false,
+        forms: &[],
+        words: &[
+            "driver license",
+            "drivers license",
+            "driver's license",
+            "driver licence",
+            "drivers licence",
+            "driver's licence",
+            "driver_license",
+            "driving license",
+            "driving licence",
+        ],
+    },
+    National {
         name: "us_itin",
         shapes: &[Digits(&[9], us_itin)],
         strong: false,
@@ -109,6 +134,18 @@ fn mx_curp(text: &[u8]) -> bool {
         && matches!(text[10], b'H' | b'M' | b'X')
         && date
         && u32::from(text[17] - b'0') == check
+}
+
+/// The states' numbers have no check digit in common; those of figures only are told by the words beside them.
+fn us_license_number(d: &[u8]) -> bool {
+    !is_uniform(d)
+}
+
+/// A letter and 7 to 14 figures, as most states that use letters do, or Washington's and Oregon's older mixtures.
+fn us_license(text: &[u8]) -> bool {
+    const FORMS: [&str; 7] =
+        ["A9999999", "A99999999", "A999999999", "A99999999999", "A999999999999", "A99999999999999", "AA999999A"];
+    FORMS.iter().any(|form| fits(text, form))
 }
 
 /// Of the form of a social security number, beginning with 9, in the groups that the IRS uses for it.
