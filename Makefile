@@ -8,8 +8,11 @@ SECONDS := 600
 DICTIONARY = fuzz/$(if $(filter policy_file expression yaml,$(TARGET)),policy,openai).dict
 NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
 
+# What leaves is measured in network namespaces, which need root.
+ROOT := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=AJAR_DATA,AJAR_LEAK_MAY_SKIP)
+
 .DEFAULT_GOAL := help
-.PHONY: help deps models demo run test evasion bench fuzz eval-names lint fmt image
+.PHONY: help deps models demo run test leak leak-short evasion bench fuzz eval-entities lint fmt image
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,7 +35,8 @@ demo: deps ## show the gateway at work: a local model, a simulated closed one, a
 run: models ## serve with config/ajar.yaml
 	cargo run --release --quiet -- serve --config config/ajar.yaml
 
-test: deps ## run all tests, the official SDKs' included
+test: ## run all tests, the official SDKs' and the leak rig's included
+	@scripts/install-deps.sh --leak
 	cargo test --locked --no-run
 	$(BUILT)/debug/ajar models pull $(MODEL)
 	scripts/sdk-venv.sh
@@ -42,6 +46,20 @@ ifeq ($(NEXTEST),yes)
 else
 	cargo test --locked
 endif
+	python3 tests/leak/test_rig.py
+	AJAR_LEAK_MAY_SKIP=1 python3 tests/leak short --ajar $(BUILT)/debug/ajar
+
+# Without the engine, which it does not need. Where no namespaces can be made it says so and ends with 77.
+leak-short: ## show in short that nothing private leaves (network namespaces, root)
+	@scripts/install-deps.sh --leak
+	python3 tests/leak/test_rig.py
+	cargo build --locked --no-default-features --bin ajar
+	$(ROOT) python3 tests/leak short --ajar $(BUILT)/debug/ajar --report $(BUILT)/leak-short.md
+
+leak: ## show it at length: more than 100,000 requests
+	@scripts/install-deps.sh --leak
+	cargo build --release --locked --no-default-features --bin ajar
+	$(ROOT) python3 tests/leak long --ajar $(BUILT)/release/ajar --report $(BUILT)/leak.md
 
 evasion: ## write every identifier in every encoding of every encoding: all must be found
 	AJAR_EVASION=long cargo test --release --locked --no-default-features --test evasion
@@ -50,8 +68,8 @@ bench: deps ## measure the gateway beside nginx
 	@scripts/install-deps.sh --bench
 	scripts/bench.sh
 
-eval-names: deps ## measure the recogniser of names beside Presidio, on the data in $AJAR_DATA
-	scripts/eval-names.sh
+eval-entities: deps ## measure detectors and the recogniser of names beside Presidio, on the data in $AJAR_DATA
+	scripts/eval-entities.sh
 
 # New inputs go to fuzz/found, which git ignores; what is worth keeping is copied to fuzz/corpus by hand.
 fuzz: ## fuzz one reader of text, as in `make fuzz TARGET=expression SECONDS=60` (nightly, cargo-fuzz)

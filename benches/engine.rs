@@ -96,6 +96,7 @@ fn config(threads: u32) -> EngineConfig {
         threads: Some(threads),
         gpu_layers: None,
         queue: 16,
+        tried_by: None,
         // Each round asks the same again, and is to compute it again.
         prefix_cache: 0,
     }

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that building and testing need (with --bench, also those of the gateway benchmark).
+# Installs the Debian packages that building and testing need (with --bench, also those of the gateway benchmark,
+# with --leak those of the leak rig).
 # Says what it installs; does nothing where all are there, or where there is no dpkg.
 set -euo pipefail
 
@@ -8,7 +9,8 @@ packages=(clang cmake g++ libclang-dev make pkg-config python3-venv)
 for argument in "$@"; do
     case "$argument" in
         --bench) packages+=(nginx-light python3 util-linux wrk) ;;
-        *) echo "usage: $0 [--bench]" >&2 && exit 2 ;;
+        --leak) packages+=(iproute2 python3) ;;
+        *) echo "usage: $0 [--bench] [--leak]" >&2 && exit 2 ;;
     esac
 done
 

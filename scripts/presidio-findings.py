@@ -1,9 +1,9 @@
-"""Writes what Microsoft Presidio finds in the labelled documents, for `ajar evaluate names --beside FILE`.
+"""Writes what Microsoft Presidio finds in the labelled documents, for `ajar evaluate {detectors,names} --beside FILE`.
 
     python presidio-findings.py FOLDER FILE
 
 FOLDER is the data folder (`AJAR_DATA`). FILE gets a line of JSON a text: {"text", "spans": [[start, end, type, score]]},
-with places in characters. Prints how long Presidio took. `make eval-names` installs what this needs.
+with places in characters. Prints how long Presidio took. `make eval-entities` installs what this needs.
 """
 
 import gzip

@@ -52,3 +52,10 @@ pub fn read_rows<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<Vec<T
     }
     Ok(rows)
 }
+
+/// A hash of a text, below `parts`: on which side of a split it is.
+pub fn part(text: &str, parts: u64) -> u64 {
+    let hash = blake3::hash(text.as_bytes());
+    let bytes = hash.as_bytes();
+    u64::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7]]) % parts
+}

@@ -246,12 +246,18 @@ fn engines(config: &Config, load: impl Fn(EngineConfig) -> Option<Engine>) -> Ha
             threads: local.threads,
             gpu_layers: local.gpu_layers,
             queue: local.queue,
+            tried_by: models::find(&local.model).is_none().then(this_program),
             prefix_cache: local.prefix_cache,
         });
         engines.insert(local.name.clone(), engine.clone());
         engines.insert(local.model.clone(), engine);
     }
     engines
+}
+
+/// Where this cannot be told, a file that must be tried is refused.
+fn this_program() -> PathBuf {
+    std::env::current_exe().unwrap_or_else(|_| "ajar".into())
 }
 
 fn providers(config: &Config) -> Result<HashMap<String, Option<OpenAi>>, StartError> {

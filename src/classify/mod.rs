@@ -14,7 +14,8 @@ pub mod names;
 pub mod normalise;
 mod read;
 pub mod scan;
-pub mod signals;
+mod sieve;
+mod signals;
 pub mod truth;
 
 pub use decode::Encoding;

@@ -54,11 +54,16 @@ pub struct Seen {
 
 /// Reads a text.
 pub fn read(detectors: &Detectors, text: &str) -> Reading {
-    let budget = BUDGET + BUDGET_SHARE * text.len();
+    let reading = read_within(detectors, text, BUDGET + BUDGET_SHARE * text.len());
+    Reading { foreign: detectors.foreign(text), ..reading }
+}
+
+/// Reads a text whose decoded views may have so many bytes.
+fn read_within(detectors: &Detectors, text: &str, budget: usize) -> Reading {
     let mut reader = Reader { detectors, budget, reading: Reading::default() };
     let form = Form { outermost: Encoding::Plain, last: Encoding::Plain, lens: Lens::Whole };
     reader.read(text, None, DEPTH, form);
-    Reading { foreign: detectors.foreign(text), ..reader.reading }
+    reader.reading
 }
 
 struct Reader<'d> {
@@ -130,7 +135,7 @@ impl Reader<'_> {
 
     fn decode(&mut self, text: &str, trail: &Trail<'_>, depth: u8, form: Form) {
         let turned = matches!(form.last, Encoding::Reversed | Encoding::Rot13).then_some(form.last);
-        let decoded = decode(text, turned);
+        let decoded = decode(text, turned, self.detectors);
         self.reading.opaque |= decoded.opaque;
         for view in &decoded.views {
             let size = view.made.text().len();
@@ -193,4 +198,28 @@ fn is_turned(trail: &Trail<'_>, span: &Range<usize>, encoding: Encoding) -> bool
         Way::Skeleton(made) => made.original(span.clone()),
     };
     trail.up.is_none_or(|up| is_turned(up, &above, encoding))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scan::{DetectorKind, DetectorSpec};
+    use super::super::{PatternSet, Recognizer};
+    use super::*;
+
+    fn detectors() -> Detectors {
+        let spec = |name: &str, kind| DetectorSpec { name: name.to_owned(), kind };
+        Detectors::new(&[
+            spec("card", DetectorKind::Checksum(vec![Recognizer::PanLuhn])),
+            spec("contact", DetectorKind::Pattern(PatternSet::Contact)),
+        ])
+    }
+
+    #[test]
+    fn where_the_budget_for_decoded_text_ends_not_all_was_looked_at() {
+        // The card's number in base64, in base64.
+        let text = "see VGtSRmVFMVVSWGhOVkVWNFRWUkZlRTFVUlhoTlVUMDk= please";
+        assert!(!read_within(&detectors(), text, 4096).blind);
+        assert!(read_within(&detectors(), text, 16).blind);
+        assert!(!read_within(&detectors(), "see you on Tuesday", 0).blind, "there is nothing to decode");
+    }
 }

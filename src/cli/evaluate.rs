@@ -17,12 +17,21 @@ pub(super) struct Data {
 
 #[derive(clap::Subcommand)]
 pub(super) enum Subject {
-    /// Precision and recall of the detectors.
-    Detectors(Data),
+    /// How well identifiers, contact data and secrets are found.
+    Detectors(DetectorArgs),
     /// How well the difficulty model ranks and calibrates, on rows it was not fitted on, beside prompt length.
     Difficulty(Data),
     /// How well names, addresses, dates of birth and health terms are recognised, on templates that nothing was fitted on.
     Names(NamesArgs),
+}
+
+#[derive(clap::Args)]
+pub(super) struct DetectorArgs {
+    #[command(flatten)]
+    data: Data,
+    /// What Presidio found in the same texts: the output of `scripts/presidio-findings.py`.
+    #[arg(long, value_name = "FILE")]
+    beside: Option<PathBuf>,
 }
 
 #[derive(clap::Args)]
@@ -66,7 +75,7 @@ pub(super) enum Fit {
 #[expect(clippy::print_stdout, reason = "the command's answer")]
 pub(super) fn run(subject: &Subject) -> Result<ExitCode> {
     let report = match subject {
-        Subject::Detectors(args) => detectors::evaluate(&args.data)?,
+        Subject::Detectors(args) => detectors::evaluate(&args.data.data, args.beside.as_deref())?,
         Subject::Difficulty(args) => difficulty::evaluate(&args.data)?,
         Subject::Names(args) => evaluate_names(args)?,
     };

@@ -4,10 +4,13 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
+use bytesize::ByteSize;
 use comfy_table::{LineStyle, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::dispatch::local::{try_apart, try_here};
+use crate::models::gguf::Gguf;
 use crate::models::{self, DEFAULT_FOLDER, Entry, Source, catalogue};
 use crate::yaml::did_you_mean;
 
@@ -40,6 +43,14 @@ pub(super) enum Action {
         /// Its name in the catalogue.
         name: String,
     },
+    /// Say what a model file is, and whether it loads and answers: tried in a process of its own.
+    Check {
+        /// The GGUF file.
+        file: PathBuf,
+        /// Load it in this process.
+        #[arg(long, hide = true)]
+        here: bool,
+    },
 }
 
 pub(super) async fn run(action: Action) -> Result<ExitCode> {
@@ -59,8 +70,23 @@ pub(super) async fn run(action: Action) -> Result<ExitCode> {
             models::verify(&path, entry)?;
             writeln!(out, "{}: verified, SHA-256 {}", path.display(), entry.sha256)?;
         }
+        Action::Check { file, here: true } => try_here(&file).await?,
+        Action::Check { file, here: false } => writeln!(out, "{}", check(&file)?)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn check(file: &Path) -> Result<String> {
+    let gguf = Gguf::open(file).map_err(|fault| anyhow!("the model file `{}` {fault}", file.display()))?;
+    try_apart(&std::env::current_exe()?, file)?;
+    let (architecture, layers, context, vocabulary) =
+        (&gguf.architecture, gguf.layers(), gguf.context(), gguf.vocabulary());
+    let [weights, cache] = [gguf.weights(), gguf.cache_per_token()].map(ByteSize);
+    Ok(format!(
+        "{}: {architecture}, {layers} layers, context of {context} tokens, vocabulary of {vocabulary}, {weights} of weights, \
+         {cache} for each token of context; loads and answers",
+        file.display()
+    ))
 }
 
 fn list(dir: &Path) -> Table {

@@ -4,6 +4,7 @@
 //! that of the catalogue. Files keep the names their publishers gave them.
 
 mod catalogue;
+pub mod gguf;
 mod pull;
 mod registry;
 mod verify;

@@ -55,6 +55,10 @@ pub const PARTS: &[(&str, Part)] = &[
     ("unknown field", |t| with(user("hello"), json!({ "x_extra": { "deep": [[t]] } }))),
     ("unknown key", |t| with(user("hello"), json!({ t: true }))),
     ("unknown nested key", |t| with(user("hello"), json!({ "x_extra": { "deep": { t: 0 } } }))),
+    ("JSON in JSON in JSON in tool arguments", |t| called("look_up", &nested(t, 3))),
+    ("JSON in JSON in JSON in a tool result", |t| answered(&nested(t, 3))),
+    ("JSON in JSON in JSON in a message", |t| user(&nested(t, 3))),
+    ("JSON in JSON in JSON in an unknown field", |t| with(user("hello"), json!({ "x_extra": nested(t, 3) }))),
     ("JSON text in an unknown field", |t| with(user("hello"), json!({ "x_extra": json!({ "a": t }).to_string() }))),
 ];
 
@@ -65,9 +69,15 @@ const RESTRICTED: &[(&str, &str)] = &[
     ("card with invisible characters", "4111\u{200b}1111\u{2060}1111\u{ad}1111"),
     ("IBAN", "GB82 WEST 1234 5698 7654 32"),
     ("SSN", "SSN 536-22-8145"),
+    ("card on lines of base64", "N\nD\nE\nx\nM\nT\nE\nx\nM\nT\nE\nx\nM\nT\nE\nx\nM\nT\nE\nx\nM\nQ\n=\n="),
     ("cloud key", "AKIAQYLPMN5HFIQR7XYA"),
     ("label", "CONFIDENTIAL"),
 ];
+
+/// The text in a string of JSON, in a string of JSON, and so on.
+fn nested(text: &str, layers: usize) -> String {
+    (0..layers).fold(text.to_owned(), |text, _| json!({ "body": [text] }).to_string())
+}
 
 fn said(message: Value) -> Value {
     json!({ "model": "auto", "messages": [{ "role": "user", "content": "hello" }, message] })

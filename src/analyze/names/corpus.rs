@@ -8,7 +8,8 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::super::data::{DataError, read_rows};
+use super::super::data::{DataError, part, read_rows};
+use super::super::identifiers::is_identifier;
 use super::words::Words;
 use super::{forms, generate};
 use crate::classify::names::Entity;
@@ -124,13 +125,6 @@ impl Corpus {
 /// Records for each copy of the templates.
 const RECORDS: usize = 50;
 
-/// A hash of a text, below `parts`.
-pub fn part(text: &str, parts: u64) -> u64 {
-    let hash = blake3::hash(text.as_bytes());
-    let bytes = hash.as_bytes();
-    u64::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7]]) % parts
-}
-
 // === The generated data set ===
 
 #[derive(Deserialize)]
@@ -139,10 +133,6 @@ struct Generated {
     template: String,
     spans: Vec<(usize, usize, String)>,
 }
-
-/// Labels of identifiers and contact data.
-pub const IDENTIFIERS: [&str; 7] =
-    ["CREDIT_CARD", "IBAN_CODE", "US_SSN", "EMAIL_ADDRESS", "PHONE_NUMBER", "IP_ADDRESS", "US_DRIVER_LICENSE"];
 
 impl Generated {
     /// The labels in our terms; the data set counts characters.
@@ -161,7 +151,7 @@ impl Generated {
             self.spans.iter().filter_map(|(start, end, label)| Some((bytes(*start)..bytes(*end), entity(label)?)));
         let spans = whole(&self.text, labelled.collect());
         let document = Document { text: self.text.clone(), spans, known: Known::All };
-        Held { document, has_identifier: self.spans.iter().any(|(_, _, label)| IDENTIFIERS.contains(&label.as_str())) }
+        Held { document, has_identifier: self.spans.iter().any(|(_, _, label)| is_identifier(label)) }
     }
 }
 

@@ -1,18 +1,15 @@
 //! Who is measured: our recogniser, and what another one wrote down of the same texts.
 
 use std::collections::HashMap;
-use std::path::Path;
 
-use serde::Deserialize;
-
-use super::super::data::{DataError, read_rows};
-use super::corpus::IDENTIFIERS;
+use super::super::identifiers::{detectors, is_identifier};
+use super::super::presidio::Presidio;
 use super::rules::Rules;
 use crate::chat::{Part, Source};
+use crate::classify::Scanner;
 use crate::classify::names::lexicon::Lexicon;
 use crate::classify::names::{Entity, Found, Recogniser, Thresholds};
 use crate::classify::normalise::Normalised;
-use crate::classify::{DetectorKind, DetectorSpec, PatternSet, Recognizer, Scanner};
 
 /// Something that finds entities in texts.
 pub trait Finder {
@@ -44,7 +41,7 @@ impl<'r> Ours<'r> {
     /// the templates that are fitted on.
     pub fn new(recogniser: &'r Recogniser) -> Self {
         let others = Thresholds::new([(Entity::Location, 0.3), (Entity::Organisation, 0.2)]);
-        Self { recogniser, thresholds: Thresholds::default().or(others), identifiers: identifiers() }
+        Self { recogniser, thresholds: Thresholds::default().or(others), identifiers: Scanner::new(&detectors()) }
     }
 }
 
@@ -64,34 +61,12 @@ impl Finder for Ours<'_> {
     }
 }
 
-/// What Microsoft Presidio found, as `scripts/presidio-findings.py` writes it: places in characters.
-pub struct Presidio(HashMap<String, Vec<(usize, usize, String, f64)>>);
-
-#[derive(Deserialize)]
-struct Line {
-    text: String,
-    spans: Vec<(usize, usize, String, f64)>,
-}
-
-impl Presidio {
-    /// Reads its findings.
-    pub fn read(file: &Path) -> Result<Self, DataError> {
-        let lines: Vec<Line> = read_rows(Path::new(""), &file.to_string_lossy())?;
-        Ok(Self(lines.into_iter().map(|line| (line.text, line.spans)).collect()))
-    }
-
-    fn spans(&self, text: &str) -> &[(usize, usize, String, f64)] {
-        self.0.get(text).map_or(&[], Vec::as_slice)
-    }
-}
-
 impl Finder for Presidio {
     fn name(&self) -> &str {
-        "Presidio"
+        Self::NAME
     }
 
     fn find(&self, text: &str) -> Vec<Found> {
-        let bytes = |chars: usize| text.char_indices().nth(chars).map_or(text.len(), |(at, _)| at);
         let entity = |label: &str| match label {
             "PERSON" => Some(Entity::Person),
             "LOCATION" => Some(Entity::Location),
@@ -99,19 +74,16 @@ impl Finder for Presidio {
             "DATE_TIME" => Some(Entity::BirthDate),
             _ => None,
         };
-        let spans = self.spans(text).iter();
-        let found = spans.filter_map(|(start, end, label, score)| {
-            Some(Found { entity: entity(label)?, span: bytes(*start)..bytes(*end), score: *score as f32 })
-        });
-        found.collect()
+        let found = self.findings(text);
+        found.filter_map(|f| Some(Found { entity: entity(f.label)?, span: f.span, score: f.score as f32 })).collect()
     }
 
     fn has_identifier(&self, text: &str) -> bool {
-        self.spans(text).iter().any(|(_, _, label, _)| IDENTIFIERS.contains(&label.as_str()))
+        self.findings(text).any(|found| is_identifier(found.label))
     }
 
     fn has_seen(&self, text: &str) -> bool {
-        self.0.contains_key(text)
+        Self::has_seen(self, text)
     }
 
     fn stands_for_address(&self, entity: Entity) -> bool {
@@ -128,7 +100,7 @@ pub struct RulesOnly {
 impl RulesOnly {
     /// With these lists.
     pub fn new(lexicon: Lexicon) -> Self {
-        Self { rules: Rules { lexicon }, identifiers: identifiers() }
+        Self { rules: Rules { lexicon }, identifiers: Scanner::new(&detectors()) }
     }
 }
 
@@ -177,15 +149,6 @@ impl Finder for Either<'_> {
     fn has_identifier(&self, text: &str) -> bool {
         self.of(text).is_some_and(|ours| ours.has_identifier(text))
     }
-}
-
-fn identifiers() -> Scanner {
-    let recognizers = Recognizer::NAMES.iter().filter_map(|name| Recognizer::parse(name)).collect();
-    let named = |name: &str, kind| DetectorSpec { name: name.to_owned(), kind };
-    Scanner::new(&[
-        named("identifier", DetectorKind::Checksum(recognizers)),
-        named("contact", DetectorKind::Pattern(PatternSet::Contact)),
-    ])
 }
 
 fn scan(scanner: &Scanner, text: &str) -> bool {

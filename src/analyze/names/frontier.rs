@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
+use super::super::counts::tally;
 use super::super::data::DataError;
+use super::super::presidio::Presidio;
 use super::super::report::{Report, Table, ratio};
 use super::corpus::{Corpus, Document, Recipe};
-use super::finders::{Either, Finder, Ours, Presidio, RulesOnly};
+use super::finders::{Either, Finder, Ours, RulesOnly};
 use super::fitting::{Learner, Settings};
-use super::measure::{Counts, Judged, documents, spans, tally, times};
+use super::measure::{Judged, count, documents, spans, times};
 use super::words::Words;
 use super::{RECIPE, SETTINGS, fit_corpus};
 use crate::classify::names::lexicon::Lexicon;
@@ -53,7 +55,7 @@ fn row(name: &str, size: String, finder: &dyn Finder, corpus: &Corpus) -> Vec<St
     let verdicts: Vec<[bool; 2]> = corpus.held.iter().map(|held| Judged::new(finder, held).any()).collect();
     let texts: Vec<Document> = corpus.held.iter().map(|held| held.document.clone()).collect();
     let found: Vec<Vec<Found>> = texts.iter().map(|document| finder.find(&document.text)).collect();
-    let f2 = |entity: Entity| format!("{:.3}", Counts::of(entity, finder, &texts, &found).f2());
+    let f2 = |entity: Entity| format!("{:.3}", count(entity, finder, &texts, &found).f2());
     let share = |labelled: bool| {
         let (part, whole) = tally(&verdicts, labelled);
         ratio(part, whole)

@@ -20,10 +20,11 @@ mod words;
 use std::path::Path;
 
 use self::corpus::{Corpus, Recipe};
-use self::finders::{Finder, Ours, Presidio};
+use self::finders::{Finder, Ours};
 use self::fitting::{Learner, Settings, prepare};
 use self::words::Words;
 use super::data::DataError;
+use super::presidio::Presidio;
 use super::report::Report;
 use crate::classify::names::{ArtefactError, Model, Recogniser};
 

@@ -20,33 +20,38 @@ pub fn push(made: &mut Mapped, decoded: &[u8], source: std::ops::Range<usize>) {
     made.replace(text.chars(), source.start, source.len());
 }
 
-/// What `decoded` spells, added to `text`: runs of characters too long to be chance. Returns how many bytes they have.
-pub fn readable(decoded: &[u8], text: &mut String) -> usize {
-    let mut readable = 0;
-    each_run(decoded, |run| {
-        if run.chars().count() >= FEWEST {
-            text.push_str(run);
-            text.push_str(APART);
-            readable += run.len();
+/// Calls `found` for each run of at least [`FEWEST`] characters in `decoded`.
+pub fn readable(decoded: &[u8], mut found: impl FnMut(&str)) {
+    let mut at = 0;
+    while at < decoded.len() {
+        let start = at;
+        let mut characters = 0;
+        while let Some(length) = decoded.get(at).and_then(|_| character(&decoded[at..])) {
+            characters += usize::from(decoded[at] != 0);
+            at += length;
         }
-    });
-    readable
+        // Where too few bytes in a row could be text, none are looked at as characters.
+        if characters >= FEWEST {
+            each_run(&decoded[start..at], |run| {
+                if run.chars().count() >= FEWEST {
+                    found(run);
+                }
+            });
+        }
+        at += 1;
+    }
 }
 
-/// Whether some run is too long to be chance.
-pub fn is_readable(decoded: &[u8]) -> bool {
-    let mut run = 0;
-    decoded.iter().any(|byte| {
-        // Bytes of characters outside ASCII count, since they are text if anything else is.
-        run = if matches!(byte, b' '..=b'~' | b'\n' | b'\t' | b'\r' | 0x80..) {
-            run + 1
-        } else if *byte == 0 {
-            run
-        } else {
-            0
-        };
-        run >= FEWEST
-    })
+/// How many bytes the character takes that the bytes may begin with; a zero byte stands between characters.
+fn character(bytes: &[u8]) -> Option<usize> {
+    let length = match bytes[0] {
+        b' '..=b'~' | b'\n' | b'\t' | b'\r' | 0 => return Some(1),
+        0xC2..=0xDF => 2,
+        0xE0..=0xEF => 3,
+        0xF0..=0xF4 => 4,
+        _ => return None,
+    };
+    bytes.get(1..length)?.iter().all(|b| b & 0xC0 == 0x80).then_some(length)
 }
 
 /// Runs of printable characters. Zero bytes are passed over: they are halves of UTF-16.

@@ -4,6 +4,12 @@ use super::super::mapped::Mapped;
 use super::windows::{View, Windows};
 use super::{Encoding, bytes};
 
+/// How near to each other the characters of quoted-printable text are written so; bytes.
+const NEAR: usize = 12;
+
+/// Fewest figures of a number that may be somebody's.
+const FEWEST_FIGURES: usize = 7;
+
 /// The text around references with those resolved; `None` where there are none.
 pub fn view(text: &str, starts: &[usize]) -> Option<View> {
     let found: Vec<(usize, usize, Vec<u8>)> = runs(text.as_bytes(), starts);
@@ -15,6 +21,11 @@ pub fn view(text: &str, starts: &[usize]) -> Option<View> {
         windows.replace(start..end, |made: &mut Mapped| bytes::push(made, &decoded, start..end));
     }
     Some(windows.finish(Encoding::Escape))
+}
+
+/// Whether some reference can be resolved.
+pub fn refers(text: &str, starts: &[usize]) -> bool {
+    !runs(text.as_bytes(), starts).is_empty()
 }
 
 /// Neighbouring references, resolved together: they may spell one character.
@@ -35,8 +46,27 @@ fn runs(text: &[u8], starts: &[usize]) -> Vec<(usize, usize, Vec<u8>)> {
             _ => runs.push((*start, after, decoded)),
         }
     }
+    drop_assignments(text, &mut runs);
     join_surrogates(&mut runs);
     runs
+}
+
+/// `status=200` is no quoted-printable text, in which letters and figures stand as they are or are all written so.
+fn drop_assignments(text: &[u8], runs: &mut Vec<(usize, usize, Vec<u8>)>) {
+    let starts: Vec<usize> = runs.iter().map(|(start, ..)| *start).collect();
+    let alone = |at: usize, start: usize| {
+        let near =
+            |other: Option<&usize>| other.is_some_and(|other| other.abs_diff(start) <= NEAR && text[*other] == b'=');
+        !near(at.checked_sub(1).and_then(|before| starts.get(before))) && !near(starts.get(at + 1))
+    };
+    let mut at = 0;
+    runs.retain(|(start, end, decoded)| {
+        at += 1;
+        let figures = text[start + 1..].iter().take(FEWEST_FIGURES).take_while(|b| b.is_ascii_digit()).count();
+        let plain = matches!(decoded[..], [b' ' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z']);
+        let short = (2..FEWEST_FIGURES).contains(&figures) && end - start == 3;
+        !(text[*start] == b'=' && plain && short && alone(at - 1, *start))
+    });
 }
 
 /// UTF-16 halves that [`unicode`] left as three bytes each become the character that they spell.

@@ -3,8 +3,9 @@
 use std::ops::Range;
 
 use super::super::mapped::Mapped;
-use super::Encoding;
+use super::scout::outermost;
 use super::windows::{View, Windows, floor};
+use super::{Encoding, Sieve};
 
 /// How far around a stretch the same turn may have been applied to words that belong to it; bytes.
 const REACH: usize = 56;
@@ -37,6 +38,25 @@ pub fn shifted(text: &str, stretches: &[Range<usize>]) -> Option<View> {
 
 fn shift(c: char) -> char {
     if c.is_ascii() { char::from(rot13(c as u8)) } else { c }
+}
+
+/// The stretches that are worth turning: of the `candidates`, which are in order, those in which `sieve` sees something,
+/// and all of the `sure`. Of a list only the parts that matter.
+pub fn worth(
+    text: &str,
+    candidates: &[Range<usize>],
+    sure: &[Range<usize>],
+    turn: Encoding,
+    sieve: &dyn Sieve,
+) -> Vec<Range<usize>> {
+    let mut stretches = sure.to_vec();
+    for hit in widened(text, candidates).iter().flat_map(|wide| sieve.turned(text, wide, turn)) {
+        let at = candidates.partition_point(|stretch| stretch.end <= hit.start);
+        let around = candidates.get(at).filter(|stretch| stretch.start < hit.end && stretch.len() <= LONGEST);
+        stretches.push(around.cloned().unwrap_or(hit));
+    }
+    outermost(&mut stretches);
+    stretches
 }
 
 fn view(

@@ -16,6 +16,8 @@ mod spelled;
 mod spread;
 mod windows;
 
+use std::ops::Range;
+
 pub use confusables::skeleton;
 pub use flip::rot13;
 pub use windows::View;
@@ -64,6 +66,23 @@ impl Encoding {
     }
 }
 
+/// Tells chance from what could be meant, for those who look at what was decoded.
+pub trait Sieve {
+    /// Whether something in a text that was read could be found, or decoded again.
+    fn matters(&self, reading: &str) -> bool;
+
+    /// Where in a stretch of `text` something would be found if that were turned: shifted by ROT13, or from back to front,
+    /// with or without ROT13.
+    fn turned(&self, text: &str, stretch: &Range<usize>, turn: Encoding) -> Vec<Range<usize>>;
+}
+
+/// Whether something in a text may be encoded.
+pub fn may_be_encoded(text: &str) -> bool {
+    let found = scout::scout(text);
+    let refers = escape::refers(text, &found.references);
+    refers || !scout::Found { references: Vec::new(), ..found }.is_empty()
+}
+
 /// What a text says when one layer of encoding is undone.
 #[derive(Debug, Default)]
 pub struct Decoded {
@@ -76,27 +95,47 @@ pub struct Decoded {
 /// Undoes one layer of encoding.
 ///
 /// `turned` says what already was done to the text: turning it again would undo that.
-pub fn decode(text: &str, turned: Option<Encoding>) -> Decoded {
+pub fn decode(text: &str, turned: Option<Encoding>, sieve: &dyn Sieve) -> Decoded {
     let found = scout::scout(text);
     if found.is_empty() {
         return Decoded::default();
     }
     let mut read = radix::Read::default();
-    read.runs(text, &found.runs);
-    read.wrapped(text, &found.wrapped);
-    read.wrapped(text, &found.wrapped_on);
-    read.pairs(text, &found.pairs);
+    read.runs(text, &found.runs, sieve);
+    read.wrapped(text, &found.wrapped, sieve);
+    read.wrapped(text, &found.wrapped_on, sieve);
+    read.pairs(text, &found.pairs, sieve);
     let mut views = read.views;
     views.extend(escape::view(text, &found.references));
     views.extend(spread::views(text, &found.spread, turned.is_some()));
     views.extend(spelled::view(text, &found.spelled));
     if turned != Some(Encoding::Rot13) {
-        views.extend(flip::shifted(text, &found.random));
+        let stretches = flip::worth(text, &found.random, &found.turned, Encoding::Rot13, sieve);
+        views.extend(flip::shifted(text, &stretches));
     }
     if turned.is_none() {
-        let mut stretches: Vec<_> = found.numbers.into_iter().chain(found.random).collect();
-        scout::outermost(&mut stretches);
+        let mut candidates: Vec<_> = found.numbers.into_iter().chain(found.random).collect();
+        scout::outermost(&mut candidates);
+        let stretches = flip::worth(text, &candidates, &found.turned, Encoding::Reversed, sieve);
         views.extend(flip::reversed(text, &stretches));
     }
     Decoded { views, opaque: read.opaque }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lets everything pass.
+    pub struct All;
+
+    impl Sieve for All {
+        fn matters(&self, _: &str) -> bool {
+            true
+        }
+
+        fn turned(&self, _: &str, stretch: &Range<usize>, _: Encoding) -> Vec<Range<usize>> {
+            vec![stretch.clone()]
+        }
+    }
 }

@@ -3,11 +3,18 @@
 
 use std::ops::Range;
 
+use super::scout::pair_digits;
 use super::windows::{View, Windows};
-use super::{Encoding, bytes};
+use super::{Encoding, Sieve, bytes};
 
-/// How many characters are looked at before a whole short run is decoded.
-const PROBE: usize = 32;
+/// Of ways to read a run, those that give less than this share of what the best gives are chance.
+const KEPT_SHARE: usize = 4;
+
+/// Fewest characters in a row that count in a long run of which hardly anything is text.
+const FEWEST_BY_CHANCE: usize = 8;
+
+/// Pieces of so many bytes are looked at in any case.
+const LONG: usize = 64;
 
 /// One way to write bytes.
 struct Radix {
@@ -68,31 +75,34 @@ pub struct Read {
 
 impl Read {
     /// Reads words.
-    pub fn runs(&mut self, text: &str, runs: &[Range<usize>]) {
-        let mut readable = vec![runs.is_empty(); runs.len()];
-        for radix in &RADIXES {
-            self.views.extend(view(text, runs, radix, &mut readable, <[u8]>::to_vec));
-        }
-        self.opaque |= runs.iter().zip(readable).any(|(run, readable)| run.len() >= OPAQUE && !readable);
+    pub fn runs(&mut self, text: &str, runs: &[Range<usize>], sieve: &dyn Sieve) {
+        self.all(text, runs, sieve, <[u8]>::to_vec);
     }
 
     /// Reads words that were wrapped.
-    pub fn wrapped(&mut self, text: &str, runs: &[Range<usize>]) {
-        let joined = |run: &[u8]| run.iter().copied().filter(|b| !b.is_ascii_whitespace()).collect();
-        let mut readable = vec![false; runs.len()];
-        for radix in &RADIXES {
-            self.views.extend(view(text, runs, radix, &mut readable, joined));
-        }
-        self.opaque |= runs.iter().zip(readable).any(|(run, readable)| run.len() >= OPAQUE && !readable);
+    pub fn wrapped(&mut self, text: &str, runs: &[Range<usize>], sieve: &dyn Sieve) {
+        self.all(text, runs, sieve, |run| run.iter().copied().filter(|b| !b.is_ascii_whitespace()).collect());
     }
 
     /// Reads hexadecimal digits two by two.
-    pub fn pairs(&mut self, text: &str, runs: &[Range<usize>]) {
-        let digits = |run: &[u8]| {
-            let words = run.split(|b| !b.is_ascii_alphanumeric()).map(|word| word.strip_prefix(b"0x").unwrap_or(word));
-            words.flatten().copied().collect()
-        };
-        self.views.extend(view(text, runs, &RADIXES[0], &mut vec![true; runs.len()], digits));
+    pub fn pairs(&mut self, text: &str, runs: &[Range<usize>], sieve: &dyn Sieve) {
+        let digits = |run: &[u8]| run.split(|b| !b.is_ascii_alphanumeric()).flat_map(pair_digits).copied().collect();
+        self.views.extend(view(text, runs, &RADIXES[0], &mut vec![true; runs.len()], sieve, &|_| true, digits));
+    }
+
+    fn all(&mut self, text: &str, runs: &[Range<usize>], sieve: &dyn Sieve, clean: impl Fn(&[u8]) -> Vec<u8>) {
+        if runs.is_empty() {
+            return;
+        }
+        let mut readable = vec![false; runs.len()];
+        let written: Vec<Written> = runs.iter().map(|run| Written::of(&text.as_bytes()[run.clone()])).collect();
+        for radix in &RADIXES {
+            let may_be = |at: usize| radix.may_be(written[at]);
+            self.views.extend(view(text, runs, radix, &mut readable, sieve, &may_be, &clean));
+        }
+        let all = runs.iter().zip(written).zip(readable);
+        // Figures alone say what they say.
+        self.opaque |= all.into_iter().any(|((run, w), readable)| run.len() >= OPAQUE && !readable && w.has_letters());
     }
 }
 
@@ -101,14 +111,20 @@ fn view(
     runs: &[Range<usize>],
     radix: &Radix,
     readable: &mut [bool],
+    sieve: &dyn Sieve,
+    may_be: &dyn Fn(usize) -> bool,
     clean: impl Fn(&[u8]) -> Vec<u8>,
 ) -> Option<View> {
     let mut windows = None;
-    for (run, readable) in runs.iter().zip(readable) {
-        let (spelled, longest) = radix.read(clean(&text.as_bytes()[run.clone()]));
+    let mut room = Room::default();
+    for (at, (run, readable)) in runs.iter().zip(readable).enumerate() {
+        if !may_be(at) {
+            continue;
+        }
+        let (spelled, longest) = radix.read(&clean(&text.as_bytes()[run.clone()]), &mut room, sieve);
+        // One way must read: chance spells something in each of sixteen.
+        *readable |= longest > 0 && longest >= run.len() / 8;
         if !spelled.is_empty() {
-            // One way must read: chance spells something in each of sixteen.
-            *readable |= longest >= run.len() / 8;
             let windows = windows.get_or_insert_with(|| Windows::new(text));
             let text = APART.chars().chain(spelled.chars());
             windows.replace(run.clone(), |made| made.replace(text, run.start, run.len()));
@@ -122,7 +138,8 @@ fn view(
 pub fn begins_readable(word: &[u8]) -> bool {
     let printable = |radix: &Radix, characters: &[u8]| {
         let mut readable = true;
-        radix.decode(characters.iter().copied(), &mut |_, byte| readable &= matches!(byte, b' '..=b'~' | b'\n'));
+        let values = characters.iter().map(|b| radix.values[usize::from(*b)]);
+        radix.decode(values, &mut |byte| readable &= matches!(byte, b' '..=b'~' | b'\n'));
         readable
     };
     if printable(&RADIXES[2], &word[..8]) {
@@ -136,60 +153,114 @@ pub fn begins_readable(word: &[u8]) -> bool {
     word.len() >= 10 && ways.any(|way: Vec<u8>| printable(&RADIXES[1], &way[..8]))
 }
 
+/// Which characters a run has.
+#[derive(Clone, Copy, Debug, Default)]
+struct Written {
+    small: bool,
+    capital: bool,
+    /// Letters that are in no hexadecimal number, not in ROT13 either.
+    beyond_hex: bool,
+}
+
+impl Written {
+    fn of(run: &[u8]) -> Self {
+        let fold = |written: Self, b: &u8| Self {
+            small: written.small | b.is_ascii_lowercase(),
+            capital: written.capital | b.is_ascii_uppercase(),
+            beyond_hex: written.beyond_hex | matches!(b | 0x20, b'g'..=b'm' | b't'..=b'z'),
+        };
+        run.iter().fold(Self::default(), fold)
+    }
+
+    fn has_letters(self) -> bool {
+        self.small || self.capital
+    }
+}
+
+/// What is used again for each run.
+#[derive(Default)]
+struct Room {
+    values: Vec<u8>,
+    decoded: Vec<u8>,
+    pieces: Vec<String>,
+    ways: Vec<Way>,
+}
+
+/// What a run spells when it is read in one way.
+struct Way {
+    text: String,
+    /// How many bytes of it are text.
+    readable: usize,
+}
+
 impl Radix {
     /// Everything readable that the run spells, at any alignment, either way round, with or without ROT13, and how much the
     /// way gives that gives most.
-    fn read(&self, plain: Vec<u8>) -> (String, usize) {
-        let (mut text, mut longest) = (String::new(), 0);
-        if plain.len() * self.bits as usize / 8 < 4 || !self.may_be(&plain) {
-            return (text, longest);
+    fn read(&self, run: &[u8], room: &mut Room, sieve: &dyn Sieve) -> (String, usize) {
+        room.ways.clear();
+        if run.len() * self.bits as usize / 8 < 4 {
+            return (String::new(), 0);
         }
-        let shifted: Vec<u8> = plain.iter().map(|b| super::flip::rot13(*b)).collect();
-        for run in [plain, shifted] {
-            if run.iter().all(|b| self.values[usize::from(*b)] != NONE) {
-                longest = longest.max(self.read_forward(&run, &mut text));
-                let reversed: Vec<u8> = run.iter().rev().copied().collect();
-                longest = longest.max(self.read_forward(&reversed, &mut text));
+        let turns: [fn(u8) -> u8; 2] = [std::convert::identity, super::flip::rot13];
+        // Figures alone are the same in ROT13.
+        let turns = if run.iter().any(u8::is_ascii_alphabetic) { &turns[..] } else { &turns[..1] };
+        for turn in turns {
+            room.values.clear();
+            room.values.extend(run.iter().map(|b| self.values[usize::from(turn(*b))]));
+            if room.values.iter().all(|value| *value != NONE) {
+                self.read_forward(room, sieve);
+                room.values.reverse();
+                self.read_forward(room, sieve);
             }
         }
-        (text, longest)
+        let longest = room.ways.iter().map(|way| way.readable).max().unwrap_or(0);
+        // Where one way reads well, what the others give is chance.
+        let kept = room.ways.iter().filter(|way| way.readable * KEPT_SHARE >= longest);
+        (kept.map(|way| way.text.as_str()).collect(), longest)
     }
 
     /// Base32 is written in one case, and text in base32 or base64 is never all figures.
-    fn may_be(&self, run: &[u8]) -> bool {
-        if self.bits > 4 && !run.iter().any(u8::is_ascii_alphabetic) {
-            return false;
+    fn may_be(&self, written: Written) -> bool {
+        match self.encoding {
+            Encoding::Hex => !written.beyond_hex,
+            Encoding::Base32 => written.has_letters() && !(written.small && written.capital),
+            _ => written.has_letters(),
         }
-        self.bits != 5 || !(run.iter().any(u8::is_ascii_lowercase) && run.iter().any(u8::is_ascii_uppercase))
     }
 
-    /// Returns how much the alignment gives that gives most.
-    fn read_forward(&self, run: &[u8], text: &mut String) -> usize {
-        let mut longest = 0;
-        let mut decoded = Vec::with_capacity(run.len());
-        for alignment in 0..self.alignments.min(run.len()) {
+    /// Reads the values at every alignment.
+    fn read_forward(&self, room: &mut Room, sieve: &dyn Sieve) {
+        let Room { values, decoded, pieces, ways } = room;
+        for alignment in 0..self.alignments.min(values.len()) {
             decoded.clear();
-            let probe = run.len().min(alignment + PROBE);
-            self.decode(run[alignment..probe].iter().copied(), &mut |_, byte| decoded.push(byte));
-            if probe == run.len() && !bytes::is_readable(&decoded) {
-                continue;
+            self.decode(values[alignment..].iter().copied(), &mut |byte| decoded.push(byte));
+            pieces.clear();
+            bytes::readable(decoded, |piece| pieces.push(piece.to_owned()));
+            let readable = pieces.iter().map(String::len).sum::<usize>();
+            // In what says nothing, short pieces are chance.
+            let says_nothing = values.len() >= OPAQUE && readable < values.len() / 8;
+            let fewest = if says_nothing { FEWEST_BY_CHANCE } else { 0 };
+            let mut text = String::new();
+            for piece in pieces.iter().filter(|piece| piece.len() >= fewest) {
+                if piece.len() >= LONG || sieve.matters(piece) {
+                    text.push_str(piece);
+                    text.push_str(bytes::APART);
+                }
             }
-            decoded.clear();
-            self.decode(run[alignment..].iter().copied(), &mut |_, byte| decoded.push(byte));
-            longest = longest.max(bytes::readable(&decoded, text));
+            if readable > 0 {
+                ways.push(Way { text, readable });
+            }
         }
-        longest
     }
 
-    fn decode(&self, run: impl Iterator<Item = u8>, put: &mut impl FnMut(usize, u8)) {
-        let (mut bits, mut held, mut at) = (0_u32, 0, 0);
-        for character in run {
-            bits = bits << self.bits | u32::from(self.values[usize::from(character)]);
+    fn decode(&self, values: impl Iterator<Item = u8>, put: &mut impl FnMut(u8)) {
+        let (mut bits, mut held) = (0_u32, 0);
+        for value in values {
+            bits = bits << self.bits | u32::from(value);
             held += self.bits;
             if held >= 8 {
                 held -= 8;
-                put(at, (bits >> held) as u8);
-                at += 1;
+                put((bits >> held) as u8);
             }
         }
     }
@@ -199,10 +270,12 @@ impl Radix {
 mod tests {
     use base64::Engine as _;
 
+    use super::super::tests::All;
     use super::*;
 
     fn reads(encoding: Encoding, run: &str) -> String {
-        RADIXES.iter().find(|r| r.encoding == encoding).unwrap().read(run.as_bytes().to_vec()).0
+        let radix = RADIXES.iter().find(|r| r.encoding == encoding).unwrap();
+        radix.read(run.as_bytes(), &mut Room::default(), &All).0
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::flip::rot13;
 use super::{radix, spelled, spread};
 
 /// Where something may be encoded. All ranges are in order and on ASCII characters.
@@ -19,8 +20,10 @@ pub struct Found {
     pub pairs: Vec<Range<usize>>,
     /// Numbers, which may be turned round.
     pub numbers: Vec<Range<usize>>,
-    /// Words with letters and figures, and references from back to front: they may be turned round or shifted.
+    /// Words with letters and figures, which may be turned round or shifted.
     pub random: Vec<Range<usize>>,
+    /// References that were turned round or shifted.
+    pub turned: Vec<Range<usize>>,
     /// Rows of single characters.
     pub spread: Vec<Range<usize>>,
     /// Rows of figures spelled as words.
@@ -37,6 +40,7 @@ impl Found {
             && self.pairs.is_empty()
             && self.numbers.is_empty()
             && self.random.is_empty()
+            && self.turned.is_empty()
             && self.spread.is_empty()
             && self.spelled.is_empty()
     }
@@ -113,7 +117,9 @@ struct Scout<'t> {
     text: &'t [u8],
     found: Found,
     singles: Row,
+    /// Odd if it is in ROT13.
     pairs: Row,
+    pairs_have_letters: bool,
     spelled: Row,
     figures: Row,
     wrapped: Row,
@@ -201,22 +207,35 @@ impl Scout<'_> {
 
     fn reference(&mut self, at: usize) {
         self.found.references.push(at);
-        let byte = |offset: usize| self.text.get(at + offset).copied();
-        let before = |offset: usize| at.checked_sub(offset).map(|at| self.text[at]);
-        let same = Some(self.text[at]);
-        // From back to front, a reference ends with its sign; in ROT13 its letters are others.
-        let reversed = before(1) == Some(b'#') || matches!(before(1), Some(b'u' | b'x' | b'h' | b'k'));
-        let shifted = matches!(byte(1), Some(b'h' | b'k')) || byte(1) == Some(b'#') && byte(2) == Some(b'k');
-        let thrice = before(3) == same && before(6) == same;
-        if (reversed || shifted || thrice) && before(1) != same {
+        if self.is_turned(at) {
             let ascii = |text: &mut dyn Iterator<Item = &u8>| text.take(9).take_while(|b| b.is_ascii()).count();
             let start = at - ascii(&mut self.text[..at].iter().rev());
             let end = at + ascii(&mut self.text[at..].iter());
-            self.found.random.push(start..end);
+            self.found.turned.push(start..end);
         }
         if spread::separator(&self.text[at..]).is_some() {
             self.found.spread.push(at..at + 1);
         }
+    }
+
+    /// Whether the sign at `at` may be of a reference from back to front, which ends with it, or in ROT13, in which its
+    /// letters are others.
+    fn is_turned(&self, at: usize) -> bool {
+        let byte = |offset: usize| self.text.get(at + offset).copied();
+        let before = |offset: usize| at.checked_sub(offset).map(|at| self.text[at]);
+        let same = Some(self.text[at]);
+        let figure = |b: Option<u8>| b.is_some_and(is_hex_turned);
+        let thrice = before(3) == same && before(6) == same;
+        let letters = match self.text[at] {
+            b'&' => before(1) == Some(b'#') || byte(1) == Some(b'#') && byte(2) == Some(b'k'),
+            b'\\' => {
+                let reversed = matches!(before(1), Some(b'u' | b'x' | b'h' | b'k'));
+                let shifted = matches!(byte(1), Some(b'h' | b'k'));
+                reversed && figure(before(2)) && figure(before(3)) || shifted && figure(byte(2)) && figure(byte(3))
+            }
+            _ => false,
+        };
+        (letters || thrice) && before(1) != same
     }
 
     /// Characters that stand alone, or between signs.
@@ -238,28 +257,32 @@ impl Scout<'_> {
         }
     }
 
-    /// `34 31 31`, `0x34, 0x31`; in ROT13, `0k34`.
+    /// `34 31 31`, `0x34, 0x31`; also from back to front or in ROT13, or both: `43k0`.
     fn pair(&mut self, word: &Range<usize>) {
-        let bytes = &self.text[word.clone()];
-        let digits = if bytes.len() == 4 { bytes.strip_prefix(b"0x") } else { Some(bytes) };
-        let shifted = bytes.starts_with(b"0k");
-        if !shifted && !digits.is_some_and(|d| d.iter().all(u8::is_ascii_hexdigit)) {
+        let digits = pair_digits(&self.text[word.clone()]);
+        let plain = digits.iter().all(u8::is_ascii_hexdigit);
+        let shifted = digits.iter().all(|b| rot13(*b).is_ascii_hexdigit());
+        if digits.len() != 2 || !plain && !shifted {
             return;
         }
-        if !self.pairs.continues(word.start, MAX_PAIR_GAP) {
+        let fits = if self.pairs.odd { shifted } else { plain };
+        if !self.pairs.continues(word.start, MAX_PAIR_GAP) || !fits && self.pairs_have_letters {
             self.end_pairs();
             self.pairs.span.start = word.start;
+            self.pairs_have_letters = false;
+        }
+        if plain != shifted {
+            self.pairs.odd = shifted;
+            self.pairs_have_letters = true;
         }
         self.pairs.count += 1;
-        self.pairs.odd |= shifted;
         self.pairs.span.end = word.end;
     }
 
     fn end_pairs(&mut self) {
         let row = std::mem::take(&mut self.pairs);
         if row.count >= FEWEST_PAIRS {
-            let list = if row.odd { &mut self.found.random } else { &mut self.found.pairs };
-            list.push(row.span);
+            self.found.pairs.push(row.span);
         }
     }
 
@@ -366,6 +389,7 @@ impl Scout<'_> {
             &mut found.pairs,
             &mut found.numbers,
             &mut found.random,
+            &mut found.turned,
         ] {
             outermost(ranges);
         }
@@ -380,10 +404,22 @@ fn is_alternating(word: &[u8]) -> bool {
     word.windows(2).all(|pair| pair.iter().any(|b| CLASSES[usize::from(*b)] == SIGN))
 }
 
+/// The word without the mark of hexadecimal figures, on either side, which ROT13 may have changed.
+pub fn pair_digits(word: &[u8]) -> &[u8] {
+    match word {
+        [b'0', b'x' | b'k', digits @ ..] | [digits @ .., b'x' | b'k', b'0'] => digits,
+        _ => word,
+    }
+}
+
+/// Whether a byte is a hexadecimal figure, in ROT13 or not.
+fn is_hex_turned(byte: u8) -> bool {
+    byte.is_ascii_hexdigit() || rot13(byte).is_ascii_hexdigit()
+}
+
 /// Every third byte is a sign, and the others are hexadecimal.
 fn is_in_pairs(word: &[u8]) -> bool {
-    let place =
-        |(i, b): (usize, &u8)| if i % 3 == 2 { CLASSES[usize::from(*b)] == SIGN } else { b.is_ascii_hexdigit() };
+    let place = |(i, b): (usize, &u8)| if i % 3 == 2 { CLASSES[usize::from(*b)] == SIGN } else { is_hex_turned(*b) };
     word.len() > 3 * FEWEST_PAIRS - 2 && word.iter().enumerate().take(3 * FEWEST_PAIRS - 1).all(place)
 }
 

@@ -32,27 +32,30 @@ const WORDS: [&[&str]; 10] = [
     &["nine", "neun", "neuf", "nueve", "nove"],
 ];
 
-/// The words in every disguise, packed, in order.
-static PACKED: LazyLock<Vec<(u64, u8)>> = LazyLock::new(|| {
+/// A word, packed, the figure that it spells, and whether it does so only turned round or shifted.
+type Packed = (u64, u8, bool);
+
+/// The words in every disguise, in order.
+static PACKED: LazyLock<Vec<Packed>> = LazyLock::new(|| {
     let mut packed = Vec::new();
     for (figure, words) in (0..).zip(WORDS) {
         for word in words {
             let shifted: Vec<u8> = word.bytes().map(rot13).collect();
-            for letters in [word.as_bytes(), &shifted] {
-                packed.push((pack(letters.iter().copied()), figure));
-                packed.push((pack(letters.iter().rev().copied()), figure));
+            for (letters, disguised) in [(word.as_bytes(), false), (&shifted, true)] {
+                packed.push((pack(letters.iter().copied()), figure, disguised));
+                packed.push((pack(letters.iter().rev().copied()), figure, true));
             }
         }
     }
     packed.sort_unstable();
-    packed.dedup_by_key(|(letters, _)| *letters);
+    packed.dedup_by_key(|(letters, ..)| *letters);
     packed
 });
 
 /// Whether some word begins with these two letters (row and column from `a`).
 static BEGINNINGS: LazyLock<[u32; 26]> = LazyLock::new(|| {
     let mut table = [0; 26];
-    for (letters, _) in PACKED.iter() {
+    for (letters, ..) in PACKED.iter() {
         // The first letter was packed first and stands highest.
         let bytes: Vec<u8> = letters.to_be_bytes().into_iter().filter(|b| *b != 0).collect();
         table[usize::from(bytes[0] - b'a')] |= 1 << (bytes[1] - b'a');
@@ -66,13 +69,17 @@ fn pack(letters: impl Iterator<Item = u8>) -> u64 {
 
 /// The figure that a word of letters spells.
 pub fn figure(word: &[u8]) -> Option<u8> {
+    known(word).map(|(_, figure, _)| figure)
+}
+
+fn known(word: &[u8]) -> Option<Packed> {
     let [first, second, ..] = word else { return None };
     let (row, column) = ((first | 0x20).wrapping_sub(b'a'), (second | 0x20).wrapping_sub(b'a'));
     if row >= 26 || column >= 26 || BEGINNINGS[usize::from(row)] >> column & 1 == 0 || word.len() > MAX_WORD {
         return None;
     }
-    let place = PACKED.binary_search_by_key(&pack(word.iter().copied()), |(letters, _)| *letters);
-    place.ok().map(|at| PACKED[at].1)
+    let place = PACKED.binary_search_by_key(&pack(word.iter().copied()), |(letters, ..)| *letters);
+    place.ok().map(|at| PACKED[at])
 }
 
 /// Whether a long word is made of such words.
@@ -98,6 +105,17 @@ fn pieces(word: &[u8]) -> impl Iterator<Item = Piece> {
     })
 }
 
+/// How a stretch is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// Figures, and other words apart from them.
+    Apart,
+    /// All as one code.
+    AsOne,
+    /// The same, where what is a figure only in disguise is a code's letters: `SHAS` is a bank, and five in ROT13.
+    Undisguised,
+}
+
 /// The text around the stretches with figures for words: by themselves, and as one with codes that stand right beside them.
 pub fn view(text: &str, stretches: &[Range<usize>]) -> Option<View> {
     if stretches.is_empty() {
@@ -105,20 +123,36 @@ pub fn view(text: &str, stretches: &[Range<usize>]) -> Option<View> {
     }
     let mut windows = Windows::new(text);
     for stretch in stretches {
-        windows.replace(stretch.clone(), |made| figures(made, text, stretch.clone(), false));
+        windows.replace(stretch.clone(), |made| figures(made, text, stretch.clone(), Reading::Apart));
     }
     windows.close();
     for stretch in stretches {
         let whole = with_neighbours(text.as_bytes(), stretch);
-        windows.append(|made| figures(made, text, whole, true));
+        if is_mixed(&text.as_bytes()[whole.clone()]) {
+            windows.append(|made| figures(made, text, whole.clone(), Reading::Undisguised));
+        }
+        windows.append(|made| figures(made, text, whole, Reading::AsOne));
     }
     Some(windows.finish(Encoding::Spelled))
 }
 
+/// Whether some words spell figures as they stand, and others only in disguise.
+fn is_mixed(stretch: &[u8]) -> bool {
+    let words = stretch.split(|b| !b.is_ascii_alphanumeric());
+    let (mut plain, mut disguised) = (false, false);
+    for (_, _, is_disguised) in words.filter_map(known) {
+        plain |= !is_disguised;
+        disguised |= is_disguised;
+    }
+    plain && disguised
+}
+
 /// Words as figures with nothing between but the signs of written numbers; other words stand apart. Unless all is to be
 /// one: then with all signs.
-fn figures(made: &mut Mapped, text: &str, stretch: Range<usize>, as_one: bool) {
+fn figures(made: &mut Mapped, text: &str, stretch: Range<usize>, reading: Reading) {
     let bytes = text.as_bytes();
+    let as_one = reading != Reading::Apart;
+    let counts = |disguised: bool| !disguised || reading != Reading::Undisguised;
     let mut at = stretch.start;
     while at < stretch.end {
         let length = bytes[at..stretch.end].iter().take_while(|b| b.is_ascii_alphanumeric()).count();
@@ -131,7 +165,7 @@ fn figures(made: &mut Mapped, text: &str, stretch: Range<usize>, as_one: bool) {
             at += c;
             continue;
         }
-        if let Some(figure) = figure(&bytes[word.clone()]) {
+        if let Some((_, figure, _)) = known(&bytes[word.clone()]).filter(|(.., disguised)| counts(*disguised)) {
             made.replace([char::from(b'0' + figure)], word.start, length);
         } else if is_glued(&bytes[word.clone()]) {
             unglue(made, text, word.clone());
@@ -196,6 +230,16 @@ mod tests {
         assert_eq!(figure(b"ruof"), Some(4));
         assert_eq!(figure(b"bar"), Some(1));
         assert_eq!(figure(b"fourth"), None);
+    }
+
+    #[test]
+    fn a_code_that_is_a_figure_only_in_disguise_is_also_read_as_a_code() {
+        let text = "NL four eight SHAS three five eight five four six six one six three";
+        let made = view(text, std::slice::from_ref(&(3..text.len()))).unwrap();
+        assert!(made.made.text().contains("NL48SHAS3585466163"), "{}", made.made.text());
+        let shifted = "sbhe bar bar sbhe gjb guerr";
+        let made = view(shifted, std::slice::from_ref(&(0..shifted.len()))).unwrap();
+        assert!(made.made.text().starts_with("411423"), "{}", made.made.text());
     }
 
     #[test]

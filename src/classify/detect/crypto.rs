@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{Candidate, Hit, is_named, word_at, word_before};
+use super::{Candidate, Hit, Named, word_at, word_before};
 
 /// Words beside which an address in one case is an ethereum address; hashes look alike.
 pub const ETH_WORDS: [&str; 9] =
@@ -74,7 +74,7 @@ fn bech32_step(sum: u32, value: u32) -> u32 {
 }
 
 /// The ethereum address whose `0x` begins at `start`: 40 hexadecimal digits, in mixed case (EIP-55) or named.
-pub fn eth_address(text: &[u8], start: usize) -> Option<Candidate> {
+pub fn eth_address(text: &[u8], start: usize, named: &Named<'_>) -> Option<Candidate> {
     let end = start + 42;
     let digits = text.get(start + 2..end)?;
     let shaped = matches!(text[start + 1], b'x' | b'X') && digits.iter().all(u8::is_ascii_hexdigit);
@@ -83,11 +83,12 @@ pub fn eth_address(text: &[u8], start: usize) -> Option<Candidate> {
     }
     let mixed = digits.iter().any(u8::is_ascii_uppercase) && digits.iter().any(u8::is_ascii_lowercase);
     let hit = Hit::new("eth_address", start..end);
-    (mixed || is_named(text, &(start..end), &ETH_WORDS)).then_some(Candidate::Certain(hit))
+    (mixed || named(&(start..end), &ETH_WORDS)).then_some(Candidate::Certain(hit))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::is_named;
     use super::*;
 
     #[test]
@@ -108,10 +109,13 @@ mod tests {
     #[test]
     fn ethereum_addresses_are_in_mixed_case_or_named() {
         let mixed = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
-        assert!(eth_address(mixed.as_bytes(), 0).is_some());
         let lower = mixed.to_lowercase();
-        assert!(eth_address(lower.as_bytes(), 0).is_none());
-        assert!(eth_address(format!("wallet {lower}").as_bytes(), 7).is_some());
-        assert!(eth_address(format!("{mixed}0").as_bytes(), 0).is_none());
+        let found = |text: &str, start| {
+            let text = text.as_bytes();
+            eth_address(text, start, &|span, words| is_named(text, span, words)).is_some()
+        };
+        assert!(found(mixed, 0) && !found(&lower, 0));
+        assert!(found(&format!("wallet {lower}"), 7));
+        assert!(!found(&format!("{mixed}0"), 0));
     }
 }

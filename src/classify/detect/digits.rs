@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 /// Digits that belong together to a reader: `4111 1111-1111.1111`, `(650) 555-0100`.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Cluster {
     /// Each run of digits, in order.
     pub groups: Vec<Range<usize>>,
@@ -13,6 +13,22 @@ pub struct Cluster {
 const MAX_GROUPS: usize = 40;
 
 impl Cluster {
+    /// Becomes the cluster that begins with the digit at `start`. Returns where the search goes on.
+    pub fn read(&mut self, text: &[u8], start: usize) -> usize {
+        self.groups.clear();
+        let mut at = start;
+        loop {
+            let end = run_end(text, at);
+            self.groups.push(at..end);
+            match next_group(text, end) {
+                Some(next) if self.groups.len() < MAX_GROUPS => at = next,
+                // A number that straddles the limit is seen whole by the cluster that starts halfway.
+                Some(_) => return self.groups[MAX_GROUPS / 2].start,
+                None => return end,
+            }
+        }
+    }
+
     /// From the first digit to the last.
     pub fn span(&self) -> Range<usize> {
         match (self.groups.first(), self.groups.last()) {
@@ -29,22 +45,6 @@ impl Cluster {
     /// The digits of some of the groups, without separators.
     pub fn digits(text: &[u8], groups: &[Range<usize>]) -> Vec<u8> {
         groups.iter().flat_map(|group| text[group.clone()].iter().copied()).collect()
-    }
-}
-
-/// The cluster that begins with the digit at `start`, and where the search goes on.
-pub fn cluster_at(text: &[u8], start: usize) -> (Cluster, usize) {
-    let mut groups = Vec::new();
-    let mut at = start;
-    loop {
-        let end = run_end(text, at);
-        groups.push(at..end);
-        match next_group(text, end) {
-            Some(next) if groups.len() < MAX_GROUPS => at = next,
-            // A number that straddles the limit is seen whole by the cluster that starts halfway.
-            Some(_) => return (Cluster { groups: groups.clone() }, groups[MAX_GROUPS / 2].start),
-            None => return (Cluster { groups }, end),
-        }
     }
 }
 

@@ -5,6 +5,9 @@ use super::{Hit, word_at, word_before};
 /// The account number whose country code begins at `start`.
 pub fn iban_at(text: &[u8], start: usize) -> Option<Hit> {
     let country = [text.get(start)?.to_ascii_uppercase(), text.get(start + 1)?.to_ascii_uppercase()];
+    if !country.iter().all(u8::is_ascii_uppercase) {
+        return None;
+    }
     let length = length_of(country)?;
     if word_before(text, start) {
         return None;

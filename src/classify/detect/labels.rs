@@ -2,12 +2,13 @@
 
 use std::ops::Range;
 
-use aho_corasick::{AhoCorasick, AhoCorasickBuilder, MatchKind};
+use aho_corasick::automaton::OverlappingState;
+use aho_corasick::{AhoCorasick, AhoCorasickBuilder, Anchored, Input, Match, MatchKind, StartKind};
 
 use super::super::decode::{rot13, skeleton};
 use super::super::normalise::fold;
 use super::super::signals::Entity;
-use super::Hit;
+use super::{Hit, is_word};
 
 /// The usual markings.
 pub const DEFAULT_WORDS: [&str; 14] = [
@@ -72,30 +73,112 @@ impl Labels {
         });
         let words: Vec<Word> = words.collect();
         let mut builder = AhoCorasickBuilder::new();
-        builder.ascii_case_insensitive(true).match_kind(MatchKind::Standard);
+        builder.ascii_case_insensitive(true).match_kind(MatchKind::Standard).start_kind(StartKind::Anchored);
         let automaton = builder.build(words.iter().map(|word| &word.text));
         // Building fails only beyond two thousand million states; with no automaton every text is unknown.
         Self { entity, words, automaton: automaton.ok() }
     }
 
     /// Whether the words could be compiled at all.
-    pub fn is_ready(&self) -> bool {
+    fn is_ready(&self) -> bool {
         self.automaton.is_some()
     }
 
-    /// Calls `found` for every word in `text`; if that is `loose`, words have no limits in it.
-    pub fn find(&self, text: &str, loose: bool, mut found: impl FnMut(Hit)) {
+    /// Calls `found` for every word that begins at `start`.
+    fn find_at(&self, text: &str, start: usize, loose: bool, found: &mut impl FnMut(Hit)) {
         let Some(automaton) = &self.automaton else { return };
-        for hit in automaton.find_overlapping_iter(text) {
-            let span = hit.start()..hit.end();
-            let word = &self.words[hit.pattern().as_usize()];
-            let cased = word.any_case
-                || text[span.clone()] == word.text
-                || word.marks_lines && is_a_line(text.as_bytes(), span.start, span.end);
-            if cased && (loose && word.text.len() >= SHORTEST_TURNED || is_whole(text, &span)) {
-                found(Hit::new(self.entity, span));
+        let mut state = OverlappingState::start();
+        loop {
+            let input = Input::new(text).span(start..text.len()).anchored(Anchored::Yes);
+            automaton.find_overlapping(input, &mut state);
+            let Some(hit) = state.get_match() else { return };
+            // Words that end another one are reported, too.
+            if hit.start() == start {
+                self.judge(text, &hit, loose, found);
             }
         }
+    }
+
+    fn judge(&self, text: &str, hit: &Match, loose: bool, found: &mut impl FnMut(Hit)) {
+        let span = hit.start()..hit.end();
+        let word = &self.words[hit.pattern().as_usize()];
+        let cased = word.any_case
+            || text[span.clone()] == word.text
+            || word.marks_lines && is_a_line(text.as_bytes(), span.start, span.end);
+        if cased && (loose && word.text.len() >= SHORTEST_TURNED || is_whole(text, &span)) {
+            found(Hit::new(self.entity, span));
+        }
+    }
+}
+
+/// The lists of words of all detectors, found in one pass.
+#[derive(Debug, Default)]
+pub struct Lists {
+    lists: Vec<(u16, Labels)>,
+    beginnings: Beginnings,
+}
+
+impl Lists {
+    /// Adds the list of a detector.
+    pub fn add(&mut self, detector: u16, labels: Labels) {
+        self.lists.push((detector, labels));
+        self.beginnings = Beginnings::new(self.lists.iter().flat_map(|(_, labels)| &labels.words));
+    }
+
+    /// Whether all could be compiled.
+    pub fn are_ready(&self) -> bool {
+        self.lists.iter().all(|(_, labels)| labels.is_ready())
+    }
+
+    /// Calls `found` with its detector for every word in `text`; if that is `loose`, words have no limits in it.
+    pub fn find(&self, text: &str, loose: bool, mut found: impl FnMut(u16, Hit)) {
+        let mut inside = false;
+        for (at, byte) in text.bytes().enumerate() {
+            // A word may begin anywhere but inside another one, and scripts without spaces are not ASCII.
+            let word = is_word(byte);
+            if (loose || !(inside && word)) && self.beginnings.has(text.as_bytes(), at) {
+                self.lists.iter().for_each(|(detector, list)| {
+                    list.find_at(text, at, loose, &mut |hit| found(*detector, hit));
+                });
+            }
+            inside = word;
+        }
+    }
+}
+
+/// Which bytes words begin with, in any case: hardly any other beginning passes.
+#[derive(Debug, Default)]
+struct Beginnings {
+    /// How many bytes are looked at: no word is shorter. 0 if there is none.
+    length: usize,
+    /// A bit for each hash.
+    bits: Vec<u64>,
+}
+
+impl Beginnings {
+    const LONGEST: usize = 3;
+
+    fn new<'w>(words: impl Iterator<Item = &'w Word> + Clone) -> Self {
+        let shortest = words.clone().map(|word| word.text.len()).min().unwrap_or(0);
+        let mut beginnings = Self { length: shortest.min(Self::LONGEST), bits: vec![0; 1 << 10] };
+        for word in words {
+            let place = beginnings.place(word.text.as_bytes());
+            beginnings.bits[place / 64] |= 1 << (place % 64);
+        }
+        beginnings
+    }
+
+    fn has(&self, text: &[u8], at: usize) -> bool {
+        self.length > 0 && text.len() - at >= self.length && {
+            let place = self.place(&text[at..]);
+            self.bits[place / 64] >> (place % 64) & 1 == 1
+        }
+    }
+
+    /// The bit of what the text begins with, in sixteen bits.
+    fn place(&self, text: &[u8]) -> usize {
+        let bytes = text[..self.length].iter().fold(0_u32, |key, byte| key << 8 | u32::from(byte | 0x20));
+        (bytes.wrapping_mul(0x9E37_79B1) >> 16) as usize
     }
 }
 

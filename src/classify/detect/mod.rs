@@ -8,7 +8,6 @@ mod context;
 mod crypto;
 mod digits;
 mod email;
-mod entropy;
 mod iban;
 mod ip;
 mod labels;
@@ -19,18 +18,17 @@ mod secret;
 mod ssn;
 #[cfg(test)]
 mod tests;
-mod vendors;
 
 use std::ops::Range;
 
 pub use card::card;
 pub use context::Contexts;
 pub use crypto::{ETH_WORDS, btc_address, eth_address};
-pub use digits::{Cluster, cluster_at};
+pub use digits::Cluster;
 pub use email::email_around;
 pub use iban::iban_at;
 pub use ip::{ipv4_in, ipv6_around};
-pub use labels::{DEFAULT_WORDS, Labels};
+pub use labels::{DEFAULT_WORDS, Labels, Lists};
 pub use mac::{mac_around, mac_at};
 pub use national::{National, Nationals};
 pub use phone::phone;
@@ -167,15 +165,22 @@ fn mentioned_before(text: &[u8], at: usize, reach: usize, words: &[&str]) -> boo
     mentions(&text[at.saturating_sub(reach)..at], words)
 }
 
+/// Whether one of these lower-case words names what stands at a place.
+pub type Named<'n> = dyn Fn(&Range<usize>, &[&str]) -> bool + 'n;
+
 /// Whether one of the lower-case `words` stands in the 64 bytes before or the 32 bytes after `span`.
-fn is_named(text: &[u8], span: &Range<usize>, words: &[&str]) -> bool {
+pub fn is_named(text: &[u8], span: &Range<usize>, words: &[&str]) -> bool {
     let after = &text[span.end..text.len().min(span.end + 32)];
     mentioned_before(text, span.start, 64, words) || mentions(after, words)
 }
 
 /// Whether one of the lower-case `words` stands in `text` with no letter on either side, in any case; as it is, or in
 /// ROT13, which leaves the figures beside it as they are.
-fn mentions(text: &[u8], words: &[&str]) -> bool {
+pub fn mentions(text: &[u8], words: &[&str]) -> bool {
+    // Counting them all is faster than to stop at the first.
+    if text.iter().filter(|b| b.is_ascii_alphabetic()).count() == 0 {
+        return false;
+    }
     let starts = |at: &usize| text[*at].is_ascii_alphabetic() && !(*at > 0 && text[*at - 1].is_ascii_alphabetic());
     let stands_at = |word: &[u8], at: usize| {
         let here = text.get(at..at + word.len());
@@ -184,5 +189,9 @@ fn mentions(text: &[u8], words: &[&str]) -> bool {
         };
         (same(std::convert::identity) || same(rot13)) && !text.get(at + word.len()).is_some_and(u8::is_ascii_alphabetic)
     };
-    (0..text.len()).filter(starts).any(|at| words.iter().any(|word| stands_at(word.as_bytes(), at)))
+    (0..text.len()).filter(starts).any(|at| {
+        let first = text[at].to_ascii_lowercase();
+        let begins = |word: &&&str| [first, rot13(first)].contains(&word.as_bytes()[0]);
+        words.iter().filter(begins).any(|word| stands_at(word.as_bytes(), at))
+    })
 }

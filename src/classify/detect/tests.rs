@@ -379,6 +379,100 @@ fn values_beside_a_name_look_random_or_are_passwords() {
 }
 
 #[test]
+fn keys_may_lack_figures_where_no_word_is_written_so() {
+    let key = ["glpat-UDpsJwXo", "ZdTEBmhyxnax"].concat();
+    assert_eq!(secrets(&format!("use {key}")), [("gitlab_token", key)]);
+    for miss in ["glpat-PutYourAccessTokenInHere", "sm_pat_ThisIsSomeToken"] {
+        assert_eq!(secrets(miss), [], "{miss}");
+    }
+}
+
+#[test]
+fn a_web_token_that_cannot_be_read_still_has_its_form() {
+    let token = format!("ey{}.ey{}.{}", random(40), random(50), random(43));
+    assert_eq!(secrets(&format!("cookie {token}")), [("jwt", token)]);
+    assert_eq!(secrets("they.eyes.key and money.eyebrows"), []);
+}
+
+#[test]
+fn headers_carry_credentials_of_any_scheme() {
+    let token = random(40);
+    for header in ["Authorization: Token ", "authorization: ", "\"Authorization\": \"ApiKey ", "Authorization:\tBasic "]
+    {
+        assert_eq!(secrets(&format!("-H '{header}{token}'")), [("authorization", token.clone())], "{header}");
+    }
+    for miss in [
+        "Authorization: Token $TOKEN",
+        "Authorization: Bearer {token}",
+        "Authorization: Bearer <your-token-1234567890>",
+        "the authorization of 20240101 expenses: none",
+        "Authorization: Digest username=\"Mufasa\", realm=\"x\"",
+        "authorization: required since version 2.14.1",
+    ] {
+        assert_eq!(secrets(miss), [], "{miss}");
+    }
+}
+
+#[test]
+fn commands_carry_passwords_in_short_options() {
+    let password = ["Tr0ub4", "dor3x"].concat();
+    for command in [
+        format!("curl -s -u admin:{password} https://db.internal/x"),
+        format!("curl --user 'admin:{password}' https://db.internal/x"),
+        format!("mysql -h db -u root -p{password} shop"),
+        format!("mysqldump -uroot -p'{password}' shop"),
+        format!("sshpass -p {password} ssh root@host"),
+        format!("redis-cli -h cache -a {password} ping"),
+        format!("tool --password {password} run"),
+    ] {
+        assert_eq!(secrets(&command), [("password", password.clone())], "{command}");
+    }
+    for miss in [
+        "curl -u $USER:$PASSWORD https://db.internal/x",
+        "curl -u admin https://db.internal/x",
+        "curl -u user:password https://db.internal/x",
+        "mysql -u root -p shop2024",
+        "mysql -u root -port 3306",
+        "sshpass -p \"$PW2024\" ssh root@host",
+        "tool --password-file /etc/tool2024",
+    ] {
+        assert_eq!(secrets(miss), [], "{miss}");
+    }
+}
+
+#[test]
+fn what_only_resembles_a_secret_is_none() {
+    for miss in [
+        "request id 5f0c6a3e-9b1d-4c7e-8a52-3d9e1b7f6c04",
+        "git checkout 9fceb02d0ae598e95dc970b74767f19372d61af8",
+        "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        "order 2024-10-12-00017 of 3 items",
+        "pandas 2.2.3, torch==2.4.1+cu121, v1.28.0-rc.1",
+        "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAUAAAAFCAYAAACNbyblAAAAHElEQVQI12P4",
+        "sk-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+        "api_key = \"<YOUR_KEY>\"",
+        "API_KEY=123456789012345678901234567890ab",
+        "vaultForSecrets: cmp2-prod-1208358310",
+        "token: jackson-databind-0.11.2",
+        "http://assets.example.org/box.ico-7a388b69018576d24b59331fd60aab0c.png",
+        "xoxb-572370529330-573807301142-####################",
+        "secret = os.environ.get(\"S3CR3T_0F_MINE_2024\")",
+        "password: ********",
+    ] {
+        assert_eq!(secrets(miss), [], "{miss}");
+    }
+}
+
+#[test]
+fn a_value_may_stand_in_an_aligned_column() {
+    let key = random(32);
+    assert_eq!(secrets(&format!("'secret_key'            =>       '{key}',")), [("secret_value", key.clone())]);
+    assert_eq!(secrets(&format!("secret_key                   {key}")), []);
+    let signs = ["sk_PDI4#$i1,Wlgg", "O%R:,=Rm=gFR8q"].concat();
+    assert_eq!(secrets(&format!("secret_key => '{signs}'")), [("secret_value", signs)]);
+}
+
+#[test]
 fn labels_match_as_written_and_alone_on_their_line_in_any_case() {
     let label = |words: &[&str], text: &str| {
         found(DetectorKind::Label { words: words.iter().map(|w| (*w).to_owned()).collect() }, text).len()

@@ -260,17 +260,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_build_without_llama_says_so() {
-        let config = EngineConfig {
-            name: "small".to_owned(),
-            model: "models/small.gguf".into(),
-            context: 512,
-            sequences: 1,
-            threads: None,
-            gpu_layers: None,
-            queue: 1,
-            prefix_cache: 0,
-        };
-        let error = Engine::load(config).ready().await;
+        let error = Engine::load(EngineConfig::trial("models/small.gguf".into())).ready().await;
         assert!(matches!(&error, Err(EngineError::Model(why)) if why.contains("`llama` feature")), "{error:?}");
     }
 }

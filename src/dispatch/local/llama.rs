@@ -23,8 +23,9 @@ use super::prompt::PromptWriter;
 use super::sampler::sampler;
 use super::schedule::Limits;
 use super::threads::default_threads;
-use super::{EngineConfig, EngineError, gguf, worker};
+use super::{EngineConfig, EngineError, memory, trial, worker};
 use crate::chat::request::ChatRequest;
+use crate::models::gguf::Gguf;
 
 /// Most sequences that llama.cpp decodes together (`LLAMA_MAX_SEQ`).
 const MAX_SEQUENCES: u32 = 256;
@@ -80,7 +81,11 @@ pub(super) fn load(backend: &LlamaBackend, config: &EngineConfig) -> Result<Llam
         let text = format!("engine `{name}` is to serve {given} sequences: 1 to {MAX_SEQUENCES} are possible");
         return Err(EngineError::Model(text));
     }
-    gguf::check(&config.model).map_err(|what| bad_file(config, &what))?;
+    let gguf = Gguf::open(&config.model).map_err(|fault| bad_file(config, &fault.to_string()))?;
+    memory::check(&gguf, config, memory::available()).map_err(EngineError::Model)?;
+    if let Some(program) = &config.tried_by {
+        trial::try_apart(program, &config.model)?;
+    }
     let mut params = LlamaModelParams::default();
     if let Some(layers) = config.gpu_layers {
         params = params.with_n_gpu_layers(layers);

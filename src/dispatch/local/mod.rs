@@ -10,10 +10,10 @@ mod error;
 #[cfg(any(feature = "llama", test))]
 mod form;
 mod gauges;
-#[cfg(any(feature = "llama", test))]
-mod gguf;
 #[cfg(feature = "llama")]
 mod llama;
+#[cfg(any(feature = "llama", test))]
+mod memory;
 #[cfg(any(feature = "llama", test))]
 mod model;
 #[cfg(any(feature = "llama", test))]
@@ -29,6 +29,7 @@ mod schedule;
 mod text;
 #[cfg(any(feature = "llama", test))]
 mod threads;
+mod trial;
 #[cfg(any(feature = "llama", test))]
 mod worker;
 
@@ -42,6 +43,7 @@ use std::time::Instant;
 pub use engine::{Engine, Generation};
 pub use error::EngineError;
 pub use gauges::{EngineFacts, EngineState};
+pub use trial::{try_apart, try_here};
 
 use crate::chat::request::ChatRequest;
 
@@ -65,6 +67,25 @@ pub struct EngineConfig {
     /// Bytes of the host's memory for computed prompts whose slot somebody else needs; 0 keeps nothing beyond its
     /// request, in slots neither.
     pub prefix_cache: u64,
+    /// The program, ajar itself, that tries the file in a process of its own first; `None` for files that are known.
+    pub tried_by: Option<PathBuf>,
+}
+
+impl EngineConfig {
+    /// The least that an engine takes: to see whether `model` loads and answers.
+    pub(crate) fn trial(model: PathBuf) -> Self {
+        Self {
+            name: "trial".to_owned(),
+            model,
+            context: 256,
+            sequences: 1,
+            threads: Some(1),
+            gpu_layers: Some(0),
+            queue: 1,
+            prefix_cache: 0,
+            tried_by: None,
+        }
+    }
 }
 
 /// One answer to generate.

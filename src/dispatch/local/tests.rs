@@ -32,6 +32,7 @@ fn config(model: PathBuf) -> EngineConfig {
         threads: Some(1),
         gpu_layers: Some(0),
         queue: 8,
+        tried_by: None,
         prefix_cache: 64 << 20,
     }
 }
@@ -278,13 +279,14 @@ async fn answers_that_must_be_json_are_whatever_the_model_would_rather_say() {
         let format = ResponseFormat::JsonSchema(strict.as_str().into());
         let kept = answer(engine.generate(formed(text, 120, format, sampling())).unwrap()).await;
         let object = answer(engine.generate(formed(text, 120, ResponseFormat::JsonObject, sampling())).unwrap()).await;
+        let (kept_text, object_text) = (kept.text(), object.text());
         if kept.finish == FinishReason::Stop {
-            let value = serde_json::from_str(&kept.text()).expect(&kept.text());
+            let value = serde_json::from_str(&kept_text).expect(&kept_text);
             assert!(validator.is_valid(&value), "{value}");
             ended += 1;
         }
         if object.finish == FinishReason::Stop {
-            let value: serde_json::Value = serde_json::from_str(&object.text()).expect(&object.text());
+            let value: serde_json::Value = serde_json::from_str(&object_text).expect(&object_text);
             assert!(value.is_object(), "{value}");
         }
     }

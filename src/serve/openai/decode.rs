@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::field::At;
 use super::uses::{Feature, Uses};
-use super::walk::Parts;
+use super::walk::{MAX_LAYERS, Parts};
 use crate::chat::{ChatRequest, Json, Part, Source, Streaming, Text};
 
 /// Where the responses API names the answer that a request continues. Servers that know it take it here as well.
@@ -138,9 +138,13 @@ impl<'a> Decoder<'a> {
         if self.request.tools.is_empty() && self.request.tool_choice.is_some() {
             return Err(at.key("tool_choice").invalid("come with `tools`"));
         }
+        if self.parts.too_deep {
+            let message = format!("the body holds JSON in strings of JSON in more than {MAX_LAYERS} layers");
+            return Err(BadRequest { message, param: None, code: "nested_too_deep" });
+        }
         self.request.sampling.logprobs = self.logprobs.then(|| self.top_logprobs.unwrap_or(0));
         self.request.streaming = self.streaming()?;
-        Ok(Decoded { request: self.request, parts: self.parts.0, uses: self.uses, edits: self.points })
+        Ok(Decoded { request: self.request, parts: self.parts.all, uses: self.uses, edits: self.points })
     }
 
     fn streaming(&self) -> Result<Streaming, BadRequest> {

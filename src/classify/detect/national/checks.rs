@@ -31,10 +31,24 @@ pub fn mod11_10(digits: &[u8]) -> bool {
 
 /// The check digit of Verhoeff's scheme (J. Verhoeff, "Error Detecting Decimal Codes", 1969).
 pub fn verhoeff(digits: &[u8]) -> bool {
-    const PERMUTE: [u8; 10] = [1, 5, 7, 6, 2, 8, 3, 0, 9, 4];
-    let permuted = |times: usize, digit: u8| (0..times % 8).fold(digit, |d, _| PERMUTE[usize::from(d)]);
-    digits.iter().rev().enumerate().fold(0, |sum, (i, d)| dihedral(sum, permuted(i, *d))) == 0
+    digits.iter().rev().enumerate().fold(0, |sum, (i, d)| dihedral(sum, PERMUTED[i % 8][usize::from(*d)])) == 0
 }
+
+/// The digits, permuted as often as their place says.
+const PERMUTED: [[u8; 10]; 8] = {
+    const PERMUTE: [u8; 10] = [1, 5, 7, 6, 2, 8, 3, 0, 9, 4];
+    let mut table = [[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]; 8];
+    let mut row = 1;
+    while row < 8 {
+        let mut digit = 0;
+        while digit < 10 {
+            table[row][digit] = PERMUTE[table[row - 1][digit] as usize];
+            digit += 1;
+        }
+        row += 1;
+    }
+    table
+};
 
 /// The product of two elements of the dihedral group of order 10.
 fn dihedral(a: u8, b: u8) -> u8 {

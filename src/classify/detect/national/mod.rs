@@ -11,7 +11,7 @@ mod europe;
 
 use std::ops::Range;
 
-use super::{Candidate, Cluster, Hit, is_named, word_at, word_before};
+use super::{Candidate, Cluster, Hit, Named, word_at, word_before};
 use crate::classify::signals::Entity;
 
 /// One country's identifier.
@@ -76,6 +76,9 @@ pub const NAMES: [&str; COUNT] = {
     names
 };
 
+/// Fewest digits of an identifier that has no letters.
+const FEWEST_DIGITS: usize = 8;
+
 /// Longest identifier: letters and digits.
 const MAX_LENGTH: usize = 18;
 
@@ -108,26 +111,13 @@ impl Nationals {
         numbers.chain(self.mixed.iter().map(|(n, ..)| n.name)).any(|name| name == national.name)
     }
 
-    /// Whether there is nothing to look for.
-    pub fn is_empty(&self) -> bool {
-        self.mixed.is_empty() && self.by_length.iter().all(Vec::is_empty)
-    }
-
-    /// Calls `found` for each identifier among the digits of `cluster` and the letters right beside them.
-    pub fn find(&self, text: &[u8], cluster: &Cluster, mut found: impl FnMut(Candidate)) {
-        if cluster.digit_count() >= 8 {
-            self.numbers(text, cluster, &mut found);
-        }
-        if !self.mixed.is_empty() {
-            let mut seen = usize::MAX;
-            for group in cluster.groups.iter().filter(|group| has_letters_beside(text, group)) {
-                self.words_with_digits(text, group, &mut seen, &mut found);
-            }
-        }
-    }
-
-    fn numbers(&self, text: &[u8], cluster: &Cluster, found: &mut impl FnMut(Candidate)) {
+    /// Calls `found` for each identifier among the digits of `cluster`. `named` says whether one of these words names what
+    /// stands there.
+    pub fn numbers(&self, text: &[u8], cluster: &Cluster, named: &Named<'_>, mut found: impl FnMut(Candidate)) {
         let groups = &cluster.groups;
+        if cluster.digit_count() < FEWEST_DIGITS {
+            return;
+        }
         for first in 0..groups.len() {
             let mut digits = [0_u8; MAX_LENGTH];
             let mut length = 0;
@@ -136,54 +126,58 @@ impl Nationals {
                 let Some(room) = digits.get_mut(length..length + group.len()) else { break };
                 room.iter_mut().zip(group).for_each(|(digit, byte)| *digit = byte - b'0');
                 length += group.len();
-                let span = groups[first].start..groups[last].end;
                 let candidates = &self.by_length[length];
+                let span = groups[first].start..groups[last].end;
                 if candidates.is_empty() || !is_bounded(text, &span) {
                     continue;
                 }
-                let whole = last - first + 1 == groups.len();
+                let written = &text[span.clone()];
+                let tidy = first == last || last - first + 1 == groups.len() || is_regular(written);
                 for (national, valid) in candidates {
-                    if !valid(&digits[..length]) {
-                        continue;
-                    }
-                    let (sure, tidy) = national.is_written(text, &span, last == first);
-                    if tidy || whole {
-                        judge(text, national, span.clone(), sure || national.strong, found);
+                    let formal = national.is_formal(written);
+                    if (tidy || formal) && valid(&digits[..length]) {
+                        let sure = formal || national.strong;
+                        judge(text, Found { national, span: span.clone(), sure }, named, &mut found);
                     }
                 }
             }
         }
     }
 
-    fn words_with_digits(
-        &self,
-        text: &[u8],
-        group: &Range<usize>,
-        seen: &mut usize,
-        found: &mut impl FnMut(Candidate),
-    ) {
-        for start in starts(text, group.start) {
-            // Each start is tried once, whichever of its digits led to it.
-            if *seen != usize::MAX && start <= *seen {
-                continue;
-            }
-            *seen = start;
-            for (national, length, valid) in &self.mixed {
-                let Some((compact, end)) = compact(text, start, *length) else { continue };
-                if valid(&compact[..*length]) && !word_at(text, end) {
-                    let capitals = !text[start..end].iter().any(u8::is_ascii_lowercase);
-                    let (formal, _) = national.is_written(text, &(start..end), true);
-                    judge(text, national, start..end, formal || national.strong && capitals, found);
+    /// Calls `found` for each identifier made of digits of `cluster` and the letters right beside them.
+    pub fn words(&self, text: &[u8], cluster: &Cluster, named: &Named<'_>, mut found: impl FnMut(Candidate)) {
+        if self.mixed.is_empty() {
+            return;
+        }
+        let mut seen = usize::MAX;
+        for group in cluster.groups.iter().filter(|group| has_letters_beside(text, group)) {
+            for start in starts(text, group.start) {
+                // Each start is tried once, whichever of its digits led to it.
+                if seen == usize::MAX || start > seen {
+                    seen = start;
+                    self.word_at(text, start, &mut |valid| judge(text, valid, named, &mut found));
                 }
+            }
+        }
+    }
+
+    fn word_at(&self, text: &[u8], start: usize, found: &mut impl FnMut(Found)) {
+        let compact = Compact::at(text, start);
+        for (national, length, valid) in &self.mixed {
+            let Some(end) = compact.end(*length) else { continue };
+            if valid(&compact.characters[..*length]) {
+                let written = &text[start..end];
+                let capitals = !written.iter().any(u8::is_ascii_lowercase);
+                let sure = national.is_formal(written) || national.strong && capitals;
+                found(Found { national, span: start..end, sure });
             }
         }
     }
 }
 
 impl National {
-    /// Whether it is written in a form of its own, and whether as one number or in such a form.
-    fn is_written(&self, text: &[u8], span: &Range<usize>, one_group: bool) -> (bool, bool) {
-        let written = &text[span.clone()];
+    /// Whether it is written in a form of its own.
+    fn is_formal(&self, written: &[u8]) -> bool {
         let fits = |form: &&str| {
             let same = |(byte, place): (&u8, u8)| match place {
                 b'9' => byte.is_ascii_digit(),
@@ -192,8 +186,7 @@ impl National {
             };
             form.len() == written.len() && written.iter().zip(form.bytes()).all(same)
         };
-        let formal = self.forms.iter().any(fits);
-        (formal, formal || one_group || is_regular(written))
+        self.forms.iter().any(fits)
     }
 }
 
@@ -204,11 +197,21 @@ fn is_regular(written: &[u8]) -> bool {
     separators.all(|b| Some(b) == first) && written.split(|b| !b.is_ascii_digit()).all(|group| group.len() >= 2)
 }
 
-fn judge(text: &[u8], national: &'static National, span: Range<usize>, sure: bool, found: &mut impl FnMut(Candidate)) {
-    let hit = Hit::new(national.name, span.clone());
-    if sure || is_named(text, &span, national.words) {
+/// A valid number.
+struct Found {
+    national: &'static National,
+    span: Range<usize>,
+    /// Whether it counts by itself.
+    sure: bool,
+}
+
+fn judge(text: &[u8], valid: Found, named: &Named<'_>, found: &mut impl FnMut(Candidate)) {
+    let Found { national, span, sure } = valid;
+    let is_all = text.trim_ascii().len() == span.len();
+    let hit = Hit::new(national.name, span);
+    if sure || named(&hit.span, national.words) {
         found(Candidate::Certain(hit));
-    } else if text.trim_ascii().len() == span.len() {
+    } else if is_all {
         found(Candidate::InContext(hit));
     }
 }
@@ -247,21 +250,34 @@ fn starts(text: &[u8], digits: usize) -> impl Iterator<Item = usize> {
     [third, second, Some(first)].into_iter().flatten().filter(|start| !word_before(text, *start))
 }
 
-/// The next `length` letters and digits in capitals, over single separators, and where they end.
-fn compact(text: &[u8], start: usize, length: usize) -> Option<([u8; MAX_LENGTH], usize)> {
-    let mut compact = [0; MAX_LENGTH];
-    let (mut filled, mut at) = (0, start);
-    while filled < length {
-        let byte = *text.get(at)?;
-        if byte.is_ascii_alphanumeric() {
-            compact[filled] = byte.to_ascii_uppercase();
-            filled += 1;
-        } else if !separates(byte) || !text[at - 1].is_ascii_alphanumeric() {
-            return None;
+/// The next letters and digits in capitals, over single separators.
+struct Compact {
+    characters: [u8; MAX_LENGTH],
+    /// Where the text goes on after each of them, if it does not go on in the same word.
+    ends: [Option<usize>; MAX_LENGTH],
+}
+
+impl Compact {
+    fn at(text: &[u8], start: usize) -> Self {
+        let mut compact = Self { characters: [0; MAX_LENGTH], ends: [None; MAX_LENGTH] };
+        let (mut filled, mut at) = (0, start);
+        while let Some(byte) = text.get(at).filter(|_| filled < MAX_LENGTH) {
+            at += 1;
+            if byte.is_ascii_alphanumeric() {
+                compact.characters[filled] = byte.to_ascii_uppercase();
+                compact.ends[filled] = (!word_at(text, at)).then_some(at);
+                filled += 1;
+            } else if filled == 0 || !separates(*byte) || !text[at - 2].is_ascii_alphanumeric() {
+                break;
+            }
         }
-        at += 1;
+        compact
     }
-    Some((compact, at))
+
+    /// Where a word of so many characters ends; `None` if there is none.
+    fn end(&self, length: usize) -> Option<usize> {
+        self.ends[length - 1]
+    }
 }
 
 /// The values of figures.

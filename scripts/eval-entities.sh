@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures the recogniser of names beside Microsoft Presidio, in one run, on the labelled data in $AJAR_DATA.
+# Measures the detectors and the recogniser of names beside Microsoft Presidio, in one run, on the labelled data in $AJAR_DATA.
 # Presidio and its model go into target/presidio; nothing of them is kept in this repository. Needs Python 3.12 or newer.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -14,6 +14,7 @@ if [ ! -e "$presidio/installed" ]; then
 fi
 # One thread, as for ours.
 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 "$presidio/bin/python" scripts/presidio-findings.py "$AJAR_DATA" "$findings"
+cargo run --release --quiet --locked -- evaluate detectors --beside "$findings"
 cargo run --release --quiet --locked -- evaluate names --beside "$findings"
 cargo run --release --quiet --locked -- evaluate names --beside "$findings" --folds 4
 

@@ -1,0 +1,96 @@
+use std::fs;
+
+use super::*;
+
+use super::support::{GgufFile, VOCABULARY};
+
+fn read(bytes: &[u8]) -> Result<Gguf, String> {
+    Gguf::read(bytes, bytes.len() as u64).map_err(|error| error.to_string())
+}
+
+fn header(version: u32, tensors: u64, entries: u64) -> Vec<u8> {
+    [b"GGUF".as_slice(), &version.to_le_bytes(), &tensors.to_le_bytes(), &entries.to_le_bytes()].concat()
+}
+
+/// What is said of a model that was changed.
+fn refusal(change: impl FnOnce(&mut GgufFile)) -> String {
+    let mut file = GgufFile::llama();
+    change(&mut file);
+    read(&file.bytes()).unwrap_err()
+}
+
+#[test]
+fn what_is_no_model_file_is_told_in_words() {
+    let open = |path: &str| Gguf::open(Path::new(path)).unwrap_err().to_string();
+    assert_eq!((open("/nowhere/model.gguf").as_str(), open("/").as_str()), ("does not exist", "is not a file"));
+    for not_gguf in [b"".as_slice(), b"GG", b"<!doctype html><title>Not Found</title>", b"PK\x03\x04 and more bytes"] {
+        assert_eq!(read(not_gguf).unwrap_err(), "is not a GGUF model file");
+    }
+    for damaged in [b"GGUF\x03\x00".to_vec(), header(3, 1 << 40, 0), header(3, u64::MAX, u64::MAX), header(3, 0, 0)] {
+        assert!(read(&damaged).unwrap_err().starts_with("is incomplete or damaged: "));
+    }
+    assert_eq!(read(&header(9, 0, 0)).unwrap_err(), "has GGUF version 9; versions 2 and 3 can be read");
+}
+
+#[test]
+fn a_whole_model_says_what_it_is_and_what_it_takes() {
+    let bytes = GgufFile::llama().bytes();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), &bytes).unwrap();
+    let gguf = Gguf::open(file.path()).unwrap();
+    assert_eq!((gguf.architecture.as_str(), gguf.layers(), gguf.context()), ("llama", 2, 256));
+    assert_eq!((gguf.vocabulary(), gguf.tensors.len()), (VOCABULARY, 3 + 2 * 9));
+    // Two layers of 32 numbers for keys and for values, two bytes each.
+    assert_eq!(gguf.cache_per_token(), 2 * (32 + 32) * 2);
+    assert!(gguf.weights() < bytes.len() as u64 && gguf.weights() > bytes.len() as u64 * 9 / 10);
+    assert_eq!(read(&GgufFile::bloom().bytes()).unwrap().architecture, "bloom");
+}
+
+#[test]
+fn numbers_that_no_model_has_are_refused_by_name() {
+    let refused = [
+        refusal(|file| file.number("llama.block_count", 0)),
+        refusal(|file| file.number("llama.embedding_length", u32::MAX)),
+        refusal(|file| file.text("llama.context_length", "256")),
+        refusal(|file| file.number("llama.attention.head_count", 64)),
+        refusal(|file| file.number("llama.attention.head_count_kv", 3)),
+        refusal(|file| file.number("tokenizer.ggml.eos_token_id", VOCABULARY as u32)),
+        refusal(|file| file.texts("tokenizer.ggml.tokens", &["a".to_owned()])),
+        refusal(|file| file.text("tokenizer.ggml.tokens", "a b c")),
+        refusal(|file| file.text("general.architecture", "../llama")),
+        refusal(|file| file.number("split.count", 3)),
+        refusal(|file| file.number("general.alignment", 48)),
+        refusal(|file| file.entry("general.quantized", 7, &[2])),
+        refusal(|file| file.entry("general.odd", 99, &[])),
+        refusal(|file| file.entry("general.nested", 9, &[9, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0])),
+        refusal(|file| file.tensor("token_embd.weight", &[32])),
+        refusal(|file| file.tensor("odd", &[])),
+        refusal(|file| file.tensor("odd", &[0, 32])),
+    ];
+    insta::assert_snapshot!(refused.join("\n"));
+}
+
+#[test]
+fn a_file_cut_anywhere_is_refused() {
+    let bytes = GgufFile::bloom().bytes();
+    let description = bytes.len() - read(&bytes).unwrap().weights() as usize;
+    for end in (0..bytes.len()).filter(|end| *end <= description + 64 || end % 4099 == 0) {
+        assert!(read(&bytes[..end]).is_err(), "cut at {end} of {}", bytes.len());
+    }
+}
+
+#[test]
+fn lengths_that_overflow_are_refused() {
+    let bytes = GgufFile::llama().bytes();
+    let description = bytes.len() - read(&bytes).unwrap().weights() as usize;
+    // Whatever eight bytes of the description are replaced, reading ends soon and well.
+    for at in 4..description - 8 {
+        let mut changed = bytes.clone();
+        changed[at..at + 8].copy_from_slice(&u64::MAX.to_le_bytes());
+        let _ = read(&changed);
+    }
+    let shape = bytes.windows(8).rposition(|window| window == 64_u64.to_le_bytes()).unwrap();
+    let mut changed = bytes;
+    changed[shape..shape + 8].copy_from_slice(&(1_u64 << 62).to_le_bytes());
+    assert!(read(&changed).unwrap_err().contains("impossible shape"));
+}

@@ -1,0 +1,122 @@
+"""Where in a request a text can stand."""
+
+import json
+
+MODEL = "gpt"
+
+
+def said(*messages, **fields):
+    """A request of a user's question and these messages."""
+    return {"model": MODEL, "messages": [{"role": "user", "content": "Please help me with this."}, *messages], **fields}
+
+
+def _alone(content, **fields):
+    return {"model": MODEL, "messages": [{"role": "user", "content": content}], **fields}
+
+
+def _called(name, arguments):
+    call = {"id": "call_1", "type": "function", "function": {"name": name, "arguments": arguments}}
+    return said({"role": "assistant", "content": None, "tool_calls": [call]},
+                {"role": "tool", "tool_call_id": "call_1", "content": "done"})
+
+
+def _answered(text):
+    call = {"id": "call_1", "type": "function", "function": {"name": "look_up", "arguments": "{}"}}
+    return said({"role": "assistant", "content": None, "tool_calls": [call]},
+                {"role": "tool", "tool_call_id": "call_1", "content": text})
+
+
+def _tool(**function):
+    return said(tools=[{"type": "function", "function": function}])
+
+
+def _schema(**property_):
+    return _tool(name="look_up", parameters={"type": "object", "properties": {"a": {"type": "string", **property_}}})
+
+
+def nested(text, depth):
+    """The text in JSON, in a string of JSON, and so on."""
+    for _ in range(depth):
+        text = json.dumps({"body": [text]})
+    return text
+
+
+# Looked into by the detectors.
+BODY = {
+    "user": _alone,
+    "user part": lambda t: _alone([{"type": "text", "text": "Here it is."}, {"type": "text", "text": t}]),
+    "system": lambda t: said({"role": "system", "content": t}),
+    "developer": lambda t: said({"role": "developer", "content": t}),
+    "assistant": lambda t: said({"role": "assistant", "content": t}),
+    "refusal": lambda t: said({"role": "assistant", "content": None, "refusal": t}),
+    "participant": lambda t: said({"role": "user", "name": t, "content": "Hello."}),
+    "unknown field of a message": lambda t: said({"role": "user", "content": "Hello.", "mood": t}),
+    "tool name": lambda t: _called(t, "{}"),
+    "tool arguments": lambda t: _called("look_up", json.dumps({"query": t})),
+    "tool arguments, characters kept": lambda t: _called("look_up", json.dumps({"query": t}, ensure_ascii=False)),
+    "tool arguments, no JSON": lambda t: _called("look_up", t),
+    "key in tool arguments": lambda t: _called("look_up", json.dumps({t: 1})),
+    "JSON in JSON in tool arguments": lambda t: _called("look_up", nested(t, 2)),
+    "JSON in JSON in JSON in tool arguments": lambda t: _called("look_up", nested(t, 3)),
+    "five layers of JSON in tool arguments": lambda t: _called("look_up", nested(t, 5)),
+    "tool result": _answered,
+    "JSON in a tool result": lambda t: _answered(nested(t, 1)),
+    "JSON in JSON in JSON in a tool result": lambda t: _answered(nested(t, 3)),
+    "tool call id": lambda t: said({"role": "tool", "tool_call_id": t, "content": "done"}),
+    "tool definition's name": lambda t: _tool(name=t),
+    "tool description": lambda t: _tool(name="look_up", description=t),
+    "schema key": lambda t: _tool(name="look_up", parameters={"type": "object", "properties": {t: {"type": "string"}}}),
+    "schema enum": lambda t: _schema(enum=["x", t]),
+    "schema default": lambda t: _schema(default=t),
+    "schema example": lambda t: _schema(examples=[t]),
+    "response schema": lambda t: said(response_format={
+        "type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "object", "description": t}}}),
+    "stop": lambda t: said(stop=["end", t]),
+    "user id": lambda t: said(user=t),
+    "safety identifier": lambda t: said(safety_identifier=t),
+    "cache key": lambda t: said(prompt_cache_key=t),
+    "metadata": lambda t: said(metadata={"ticket": t}),
+    "metadata key": lambda t: said(metadata={t: "yes"}),
+    "prediction": lambda t: said(prediction={"type": "content", "content": t}),
+    "unknown field": lambda t: said(x_extra={"deep": [[t]]}),
+    "unknown key": lambda t: said(**{t: True}),
+    "JSON in an unknown field": lambda t: said(x_extra=nested(t, 1)),
+    "JSON in JSON in JSON in user text": lambda t: _alone(nested(t, 3)),
+}
+
+# Not looked into, and never sent on.
+OFF_BODY = {
+    "query string": lambda t: {"path": f"/v1/chat/completions?note={t}"},
+    "cookie": lambda t: {"headers": {"cookie": f"note={t}"}},
+    "user agent": lambda t: {"headers": {"user-agent": t}},
+    "baggage": lambda t: {"headers": {"baggage": f"note={t}"}},
+    "traceparent": lambda t: {"headers": {"traceparent": t}},
+    "idempotency key": lambda t: {"headers": {"idempotency-key": t}},
+    "custom header": lambda t: {"headers": {"x-note": t}},
+    "organisation": lambda t: {"headers": {"openai-organization": t}},
+    "session": lambda t: {"headers": {"x-ajar-session": t}},
+    "model": lambda t: {"fields": {"model": t}},
+}
+
+CUT = ("over parts", "over messages", "over turns")
+
+
+def cut(how, head, tail):
+    """A request with a text cut in two."""
+    if how == "over parts":
+        return _alone([{"type": "text", "text": f"Here: {head}"}, {"type": "text", "text": f"{tail}\nand so on"}])
+    if how == "over messages":
+        return said({"role": "user", "content": f"Here: {head}"}, {"role": "user", "content": f"{tail}\nand so on"})
+    return {"model": MODEL, "messages": [
+        {"role": "user", "content": head}, {"role": "assistant", "content": "Go on."}, {"role": "user", "content": tail}]}
+
+
+def media(kind, data):
+    """A request with an image, a recording or a file."""
+    part = {
+        "image": {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}},
+        "linked image": {"type": "image_url", "image_url": {"url": f"https://pictures.example/{data[:60]}.png"}},
+        "audio": {"type": "input_audio", "input_audio": {"data": data, "format": "wav"}},
+        "file": {"type": "file", "file": {"filename": "a.pdf", "file_data": f"data:application/pdf;base64,{data}"}},
+    }[kind]
+    return _alone([{"type": "text", "text": "What is in it?"}, part])

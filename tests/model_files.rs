@@ -1,0 +1,161 @@
+//! Model files as they come from the internet: of several architectures, damaged, or made to do harm.
+#![cfg(feature = "llama")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that says what it saw")]
+
+#[path = "support/gguf.rs"]
+mod gguf;
+#[path = "support/mod.rs"]
+#[allow(unused_imports, reason = "each that includes it uses a part of it")]
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ajar::chat::reply::Delta;
+use ajar::chat::request::{ChatRequest, Content, Message};
+use ajar::dispatch::local::{Engine, EngineConfig, EngineError, Job, Sharing};
+use futures_util::StreamExt;
+use gguf::GgufFile;
+use support::Random;
+
+/// How many damaged files are loaded: `AJAR_MUTANTS=10000` for a thorough run.
+const MUTANTS: u64 = 60;
+
+fn config(model: PathBuf) -> EngineConfig {
+    EngineConfig {
+        name: "tiny".to_owned(),
+        model,
+        context: 256,
+        sequences: 2,
+        threads: Some(1),
+        gpu_layers: Some(0),
+        queue: 4,
+        prefix_cache: 1 << 20,
+        tried_by: Some(env!("CARGO_BIN_EXE_ajar").into()),
+    }
+}
+
+/// Loads the file and has it answer; how many tokens that took.
+async fn answer(file: &Path) -> Result<u64, EngineError> {
+    let engine = Engine::load(config(file.to_owned()));
+    engine.ready().await?;
+    let message = Message { content: vec![Content::Text("he said hello".into())], ..Message::default() };
+    let request = Arc::new(ChatRequest { messages: vec![message], ..ChatRequest::default() });
+    let sharing = Sharing { tenant: "t".into(), class: "public".into() };
+    let job = Job { request, max_output: 8, deadline: Instant::now() + Duration::from_secs(60), sharing };
+    let mut deltas = engine.generate(job)?;
+    let mut tokens = 0;
+    while let Some(delta) = deltas.next().await {
+        if let Delta::Usage(usage) = delta? {
+            tokens = usage.output;
+        }
+    }
+    engine.shutdown();
+    engine.stopped().await;
+    Ok(tokens)
+}
+
+fn write(folder: &Path, bytes: &[u8]) -> PathBuf {
+    let file = folder.join("tiny.gguf");
+    fs::write(&file, bytes).unwrap();
+    file
+}
+
+#[tokio::test]
+async fn llama_and_bloom_load_and_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    for file in [GgufFile::llama(), GgufFile::bloom()] {
+        let file = write(folder.path(), &file.bytes());
+        assert!((1..=8).contains(&answer(&file).await.unwrap()));
+    }
+}
+
+#[test]
+fn check_tells_what_a_file_is_and_refuses_what_does_not_load() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |bytes: &[u8]| {
+        let file = write(folder.path(), bytes);
+        let output = Command::new(env!("CARGO_BIN_EXE_ajar")).args(["models", "check"]).arg(file).output().unwrap();
+        (output.status.success(), [output.stdout, output.stderr].concat().escape_ascii().to_string())
+    };
+    let (loads, told) = check(&GgufFile::bloom().bytes());
+    assert!(loads && told.contains("bloom, 2 layers") && told.contains("loads and answers"), "{told}");
+    let mut lacking = GgufFile::bloom();
+    lacking.number("bloom.block_count", 3);
+    let (loads, told) = check(&lacking.bytes());
+    assert!(!loads && told.contains("tiny.gguf` is incomplete"), "{told}");
+}
+
+/// A model with something wrong in its description, its weights or its length.
+fn mutant(random: &mut Random) -> Vec<u8> {
+    let mut file = if random.one_in(2) { GgufFile::llama() } else { GgufFile::bloom() };
+    if random.one_in(2) {
+        distort(&mut file, random);
+    }
+    let mut bytes = file.bytes();
+    // The description is the first part, and what is in it is believed.
+    let description = 6000.min(bytes.len());
+    for _ in 0..random.below(4) {
+        let end = if random.one_in(4) { bytes.len() } else { description };
+        let at = random.below(end - 8);
+        match random.below(5) {
+            0 => bytes[at] ^= 1 << random.below(8),
+            1 => bytes[at] = random.bits() as u8,
+            2 => bytes[at..at + 4].copy_from_slice(&extreme(random).to_le_bytes()),
+            3 => bytes[at..at + 8].copy_from_slice(&(random.bits() >> random.below(64)).to_le_bytes()),
+            _ => drop(bytes.splice(at..at + random.below(8), [0; 3])),
+        }
+    }
+    if random.one_in(10) {
+        bytes.truncate(random.below(bytes.len()));
+    }
+    bytes
+}
+
+/// Changes a number that a model is made of.
+fn distort(file: &mut GgufFile, random: &mut Random) {
+    const KEYS: [&str; 12] = [
+        "llama.block_count",
+        "llama.embedding_length",
+        "llama.feed_forward_length",
+        "llama.attention.head_count",
+        "llama.attention.head_count_kv",
+        "llama.attention.key_length",
+        "llama.rope.dimension_count",
+        "llama.vocab_size",
+        "llama.expert_count",
+        "bloom.attention.head_count",
+        "bloom.attention.head_count_kv",
+        "tokenizer.ggml.eos_token_id",
+    ];
+    match random.below(4) {
+        0 => file.texts("tokenizer.ggml.merges", &["not there".to_owned(), String::new(), " ".to_owned()]),
+        1 => file.text("tokenizer.ggml.model", ["llama", "bert", "t5", "rwkv", "none"][random.below(5)]),
+        _ => file.number(KEYS[random.below(KEYS.len())], extreme(random)),
+    }
+}
+
+fn extreme(random: &mut Random) -> u32 {
+    [0, 1, 2, 3, 31, 33, 64, 1 << 16, i32::MAX as u32, u32::MAX][random.below(10)]
+}
+
+#[tokio::test]
+async fn damaged_model_files_are_refused_or_load_and_never_take_the_process_down() {
+    let mutants = std::env::var("AJAR_MUTANTS").ok().and_then(|n| n.parse().ok()).unwrap_or(MUTANTS);
+    let folder = tempfile::tempdir().unwrap();
+    let mut random = Random::new(20_261_129);
+    let (mut loaded, mut refused, mut deadly) = (0, 0, 0);
+    for _ in 0..mutants {
+        match answer(&write(folder.path(), &mutant(&mut random))).await {
+            Ok(_) => loaded += 1,
+            Err(error) if error.to_string().contains("brings llama.cpp down") => deadly += 1,
+            Err(_) => refused += 1,
+        }
+    }
+    println!("{mutants} files: {loaded} loaded, {refused} were refused, {deadly} ended the process that tried them");
+    assert_eq!(loaded + refused + deadly, mutants);
+    assert!(loaded > 0 && refused > 0);
+}
