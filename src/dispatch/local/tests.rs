@@ -10,6 +10,7 @@ use llama_cpp_2::token::LlamaToken;
 
 use super::llama;
 use super::prompt::PromptWriter;
+use super::template::ChatTemplate;
 use super::{Engine, EngineConfig, EngineError, EngineState, Generation, Job, Sharing};
 use crate::chat::reply::{Delta, FinishReason, Usage};
 use crate::chat::request::{ChatRequest, Content, Message, ResponseFormat, Role, Sampling};
@@ -209,6 +210,22 @@ fn text_cannot_pass_for_a_control_token() {
         "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n{attack}<|im_end|>\n<|im_start|>assistant\n"
     );
     assert_eq!(String::from_utf8(read).unwrap(), expected);
+}
+
+#[test]
+fn a_template_may_write_messages_in_another_order_and_trim_them_but_not_drop_one() {
+    let backend = llama::backend().unwrap();
+    let model = llama::load(backend, &config(model())).unwrap();
+    let written = |source: &str| {
+        let template = ChatTemplate::new(source.to_owned(), String::new(), String::new()).unwrap();
+        let writer = PromptWriter::with_template(&model, template, 512)?;
+        let tokens = writer.write(&job(" Hi ", 1, greedy()).request).map_err(|error| error.to_string())?;
+        let piece = |token| model.vocab().token_to_piece(LlamaToken(token), true, None);
+        Ok::<_, String>(String::from_utf8(tokens.into_iter().flat_map(piece).collect()).unwrap())
+    };
+    let backwards = written("{% for m in messages|reverse %}[{{ m.content }}|{{ m.content|trim }}]{% endfor %}");
+    assert_eq!(backwards.as_deref(), Ok("[ Hi |Hi][You are a helpful assistant.|You are a helpful assistant.]"));
+    assert!(written("{{ messages[-1].content }}").is_err_and(|why| why.contains("drops a message")));
 }
 
 #[test]
