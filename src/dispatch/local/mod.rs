@@ -26,6 +26,8 @@ mod sampler;
 #[cfg(any(feature = "llama", test))]
 mod schedule;
 #[cfg(any(feature = "llama", test))]
+mod template;
+#[cfg(any(feature = "llama", test))]
 mod text;
 #[cfg(any(feature = "llama", test))]
 mod threads;

@@ -4,20 +4,21 @@
 //! tokenised with control tokens on, and what people wrote with control tokens off: `<|im_end|>` in a message is five
 //! or so ordinary tokens.
 
-use llama_cpp_2::model::{LlamaChatMessage, LlamaChatTemplate, LlamaModel};
+use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
 
 use super::EngineError;
 use super::model::Token;
+use super::template::{ChatTemplate, Turn};
 use crate::chat::request::{ChatRequest, Message, Role};
 
-/// Stands around a placeholder: a template that trims contents removes it, and so tells that it trims.
+/// Stands on both sides of a placeholder: a template that trims contents removes it, and so tells that it trims there.
 const PROBE: char = '\t';
 
 /// Renders and tokenises conversations for one model.
 pub(super) struct PromptWriter<'m> {
     model: &'m LlamaModel,
-    template: LlamaChatTemplate,
+    template: ChatTemplate,
     /// What placeholders begin with: not to be guessed, so that no text can contain one.
     nonce: String,
     /// Bytes of the vocabulary's longest token.
@@ -31,19 +32,37 @@ enum Stretch<'a> {
     /// Written by the template.
     Template(&'a str),
     /// The content of this message.
-    Content { message: usize, trimmed: bool },
+    Content { message: usize, trimmed: Trimmed },
+}
+
+/// Where the template wants no blanks around a content.
+#[derive(Clone, Copy)]
+struct Trimmed {
+    start: bool,
+    end: bool,
+}
+
+impl Trimmed {
+    fn apply(self, text: &str) -> &str {
+        let text = if self.start { text.trim_start() } else { text };
+        if self.end { text.trim_end() } else { text }
+    }
 }
 
 impl<'m> PromptWriter<'m> {
     /// # Errors
     /// What is wrong with the model's chat template, to be read after the file's name.
     pub(super) fn new(model: &'m LlamaModel, context: usize) -> Result<Self, String> {
-        let template = model.chat_template(None).map_err(|_| "has no chat template".to_owned())?;
+        Self::with_template(model, template(model)?, context)
+    }
+
+    /// As [`Self::new`], with another template than the model's own.
+    pub(super) fn with_template(model: &'m LlamaModel, template: ChatTemplate, context: usize) -> Result<Self, String> {
         let nonce = format!("{:016x}", getrandom::u64().map_err(|error| format!("cannot be used: {error}"))?);
         let longest_token = model.tokens(true).map(|(_, bytes)| bytes.len()).max().unwrap_or(1).max(1);
         let writer = Self { model, template, nonce, longest_token, context };
         let hello = [Message { role: Role::User, ..Message::default() }];
-        writer.render(&hello).map_err(|_| "has a chat template that llama.cpp does not know".to_owned())?;
+        writer.render(&hello).map_err(|_| "has a chat template that refuses every conversation".to_owned())?;
         Ok(writer)
     }
 
@@ -63,8 +82,7 @@ impl<'m> PromptWriter<'m> {
             match stretch {
                 Stretch::Template(text) => tokens.extend(vocab.tokenize(text.as_bytes(), first, true)),
                 Stretch::Content { message, trimmed } => {
-                    let content = &contents[message];
-                    let text = if trimmed { content.trim() } else { content };
+                    let text = trimmed.apply(&contents[message]);
                     tokens.extend(vocab.tokenize(text.as_bytes(), first, false));
                 }
             }
@@ -86,41 +104,55 @@ impl<'m> PromptWriter<'m> {
     }
 
     fn render(&self, messages: &[Message]) -> Result<String, EngineError> {
+        let turn = |(message, m): (usize, &Message)| Turn { role: m.role.name(), content: self.padded(message) };
+        let turns: Vec<Turn> = messages.iter().enumerate().map(turn).collect();
         let cannot = EngineError::Unsupported("this conversation: the model's chat template refuses it");
-        let chat: Result<Vec<_>, _> = messages
-            .iter()
-            .enumerate()
-            .map(|(message, m)| LlamaChatMessage::new(m.role.name().to_owned(), self.padded(message)))
-            .collect();
-        let chat = chat.map_err(|_| cannot.clone())?;
-        self.model.apply_chat_template(&self.template, &chat, true).map_err(|_| cannot)
+        self.template.render(&turns).ok_or(cannot)
     }
 
-    /// Cuts the rendered template at its placeholders.
+    /// Cuts the rendered template at its placeholders, in whatever order it has them.
     fn stretches<'t>(&self, rendered: &'t str, messages: usize) -> Result<Vec<Stretch<'t>>, EngineError> {
+        let dropped = EngineError::Unsupported("this order of roles: the model's chat template drops a message");
         let mut stretches = Vec::with_capacity(2 * messages + 1);
+        let mut is_written = vec![false; messages];
         let mut rest = rendered;
-        for message in 0..messages {
-            let placeholder = self.placeholder(message);
-            let Some((before, after)) = rest.split_once(placeholder.as_str()) else {
-                return Err(EngineError::Unsupported("this order of roles: the model's chat template drops a message"));
-            };
-            let padded = before.strip_suffix(PROBE).zip(after.strip_prefix(PROBE));
-            let (before, after) = padded.unwrap_or((before, after));
-            stretches.push(Stretch::Template(before));
-            stretches.push(Stretch::Content { message, trimmed: padded.is_none() });
-            rest = after;
+        while let Some((before, after)) = rest.split_once(self.nonce.as_str()) {
+            let (message, after) = numbered(after).ok_or_else(|| dropped.clone())?;
+            *is_written.get_mut(message).ok_or_else(|| dropped.clone())? = true;
+            let (start, end) = (before.strip_suffix(PROBE), after.strip_prefix(PROBE));
+            let trimmed = Trimmed { start: start.is_none(), end: end.is_none() };
+            stretches.push(Stretch::Template(start.unwrap_or(before)));
+            stretches.push(Stretch::Content { message, trimmed });
+            rest = end.unwrap_or(after);
+        }
+        if is_written.contains(&false) {
+            return Err(dropped);
         }
         stretches.push(Stretch::Template(rest));
         stretches.retain(|stretch| !matches!(stretch, Stretch::Template("")));
         Ok(stretches)
     }
 
-    fn placeholder(&self, message: usize) -> String {
-        format!("{}-{message}-", self.nonce)
-    }
-
     fn padded(&self, message: usize) -> String {
-        format!("{PROBE}{}{PROBE}", self.placeholder(message))
+        format!("{PROBE}{}-{message}-{PROBE}", self.nonce)
     }
+}
+
+/// The message that a placeholder stands for, and what follows it; `text` begins behind its nonce.
+fn numbered(text: &str) -> Option<(usize, &str)> {
+    let (number, rest) = text.strip_prefix('-')?.split_once('-')?;
+    Some((number.parse().ok()?, rest))
+}
+
+/// The template in the model file.
+fn template(model: &LlamaModel) -> Result<ChatTemplate, String> {
+    let template = model.chat_template(None).map_err(|_| "has no chat template".to_owned())?;
+    let source = template.to_string().map_err(|_| "has a chat template that is no text".to_owned())?;
+    let vocab = model.vocab();
+    // A model without such a token says -1.
+    let text = |token: LlamaToken| match token.0 {
+        0.. => String::from_utf8(vocab.token_to_piece(token, true, None)).unwrap_or_default(),
+        _ => String::new(),
+    };
+    ChatTemplate::new(source, text(vocab.bos()), text(vocab.eos()))
 }

@@ -10,6 +10,7 @@ use llama_cpp_2::token::LlamaToken;
 
 use super::llama;
 use super::prompt::PromptWriter;
+use super::template::ChatTemplate;
 use super::{Engine, EngineConfig, EngineError, EngineState, Generation, Job, Sharing};
 use crate::chat::reply::{Delta, FinishReason, Usage};
 use crate::chat::request::{ChatRequest, Content, Message, ResponseFormat, Role, Sampling};
@@ -212,6 +213,22 @@ fn text_cannot_pass_for_a_control_token() {
 }
 
 #[test]
+fn a_template_may_write_messages_in_another_order_and_trim_them_but_not_drop_one() {
+    let backend = llama::backend().unwrap();
+    let model = llama::load(backend, &config(model())).unwrap();
+    let written = |source: &str| {
+        let template = ChatTemplate::new(source.to_owned(), String::new(), String::new()).unwrap();
+        let writer = PromptWriter::with_template(&model, template, 512)?;
+        let tokens = writer.write(&job(" Hi ", 1, greedy()).request).map_err(|error| error.to_string())?;
+        let piece = |token| model.vocab().token_to_piece(LlamaToken(token), true, None);
+        Ok::<_, String>(String::from_utf8(tokens.into_iter().flat_map(piece).collect()).unwrap())
+    };
+    let backwards = written("{% for m in messages|reverse %}[{{ m.content }}|{{ m.content|trim }}]{% endfor %}");
+    assert_eq!(backwards.as_deref(), Ok("[ Hi |Hi][You are a helpful assistant.|You are a helpful assistant.]"));
+    assert!(written("{{ messages[-1].content }}").is_err_and(|why| why.contains("drops a message")));
+}
+
+#[test]
 fn plain_text_is_tokenised_as_the_reference_does() {
     let backend = llama::backend().unwrap();
     let model = llama::load(backend, &config(model())).unwrap();
@@ -279,13 +296,14 @@ async fn answers_that_must_be_json_are_whatever_the_model_would_rather_say() {
         let format = ResponseFormat::JsonSchema(strict.as_str().into());
         let kept = answer(engine.generate(formed(text, 120, format, sampling())).unwrap()).await;
         let object = answer(engine.generate(formed(text, 120, ResponseFormat::JsonObject, sampling())).unwrap()).await;
+        let (kept_text, object_text) = (kept.text(), object.text());
         if kept.finish == FinishReason::Stop {
-            let value = serde_json::from_str(&kept.text()).unwrap();
+            let value = serde_json::from_str(&kept_text).expect(&kept_text);
             assert!(validator.is_valid(&value), "{value}");
             ended += 1;
         }
         if object.finish == FinishReason::Stop {
-            let value: serde_json::Value = serde_json::from_str(&object.text()).unwrap();
+            let value: serde_json::Value = serde_json::from_str(&object_text).expect(&object_text);
             assert!(value.is_object(), "{value}");
         }
     }
