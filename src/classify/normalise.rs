@@ -118,7 +118,8 @@ impl Folder {
 
     /// Adds ASCII text. Tag characters of a paragraph follow at its end, so that no other paragraph changes what they say.
     fn copy(&mut self, text: &str, original: usize) {
-        let end = paragraph_end(text).filter(|_| !self.tags.is_empty()).unwrap_or(text.len());
+        let end = if self.tags.is_empty() { None } else { paragraph_end(text) };
+        let end = end.unwrap_or(text.len());
         self.made.copy(&text[..end], original);
         if end < text.len() {
             self.append_tags();
