@@ -4,7 +4,7 @@
 //! The fold is Unicode's compatibility decomposition (NFKD, UAX #15) with combining marks dropped, so that "４１１１",
 //! "٤١١١" and "4\u{336}111" all read `4111`; invisible characters are removed, digits of every script become ASCII,
 //! and dashes, spaces, quotes and middle dots become their plain forms. Tag characters (U+E0020–U+E007E), which
-//! show nothing but spell ASCII to a model, are decoded and appended after a line break.
+//! show nothing but spell ASCII to a model, are decoded and appended to their paragraph after a line break.
 //!
 //! ASCII text is borrowed: nothing is copied.
 
@@ -87,7 +87,7 @@ impl Folder {
         while at < text.len() {
             let rest = &text[at..];
             let ascii = rest.bytes().position(|b| !b.is_ascii()).unwrap_or(rest.len());
-            self.made.copy(&rest[..ascii], at);
+            self.copy(&rest[..ascii], at);
             at += ascii;
             if let Some(c) = text[at..].chars().next() {
                 self.push(c, at);
@@ -116,16 +116,45 @@ impl Folder {
         }
     }
 
+    /// Adds ASCII text. Tag characters of a paragraph follow at its end, so that no other paragraph changes what they say.
+    fn copy(&mut self, text: &str, original: usize) {
+        let end = if self.tags.is_empty() { None } else { paragraph_end(text) };
+        let end = end.unwrap_or(text.len());
+        self.made.copy(&text[..end], original);
+        if end < text.len() {
+            self.append_tags();
+            self.made.copy(&text[end..], original + end);
+        }
+    }
+
+    /// Each run of tag characters on a line of its own; where there are several, also what they spell together.
     fn append_tags(&mut self) {
         let tags = std::mem::take(&mut self.tags);
-        if let Some(&(_, first)) = tags.first() {
-            self.made.replace(['\n'], first, '\u{E0020}'.len_utf8());
+        let is_apart = |i: usize| tags[i - 1].1 + TAG_BYTES < tags[i].1;
+        self.append_lines(&tags, is_apart);
+        if (1..tags.len()).any(is_apart) {
+            self.append_lines(&tags, |_| false);
         }
-        for (tag, original) in tags {
-            self.made.replace([tag], original, '\u{E0020}'.len_utf8());
+    }
+
+    /// The tags, with a line break before the first and before each for which `breaks` says so.
+    fn append_lines(&mut self, tags: &[(char, usize)], breaks: impl Fn(usize) -> bool) {
+        for (i, (tag, original)) in tags.iter().enumerate() {
+            if i == 0 || breaks(i) {
+                self.made.replace(['\n'], *original, TAG_BYTES);
+            }
+            self.made.replace([*tag], *original, TAG_BYTES);
         }
     }
 }
+
+/// Where the first paragraph ends, if another one follows.
+fn paragraph_end(text: &str) -> Option<usize> {
+    [text.find("\n\n"), text.find("\n\r\n")].into_iter().flatten().min()
+}
+
+/// What a tag character takes in UTF-8.
+const TAG_BYTES: usize = '\u{E0020}'.len_utf8();
 
 fn decompose(c: char) -> impl Iterator<Item = char> {
     std::iter::once(c).nfkd().filter(|c| !is_combining_mark(*c)).map(|c| plain_form(c).unwrap_or(c))
@@ -213,6 +242,13 @@ mod tests {
         let folded = Normalised::new(&text).unwrap();
         assert_eq!(folded.text(), "hello you\nkey");
         assert_eq!(&text[folded.original(10..13)], hidden);
+    }
+
+    #[test]
+    fn runs_of_tag_characters_are_read_apart_and_together() {
+        let tags = |text: &str| -> String { text.chars().filter_map(|c| char::from_u32(c as u32 + 0xE0000)).collect() };
+        assert_eq!(fold(&format!("a{}b{}c", tags("key"), tags("s"))), "abc\nkey\ns\nkeys");
+        assert_eq!(fold(&format!("a{}\n\nb{}", tags("12"), tags("34"))), "a\n12\n\nb\n34");
     }
 
     #[test]

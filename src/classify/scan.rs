@@ -596,6 +596,17 @@ mod tests {
         }
 
         #[test]
+        fn what_is_remembered_is_what_would_be_found_again(a in text(), b in text()) {
+            let long = "The committee met on Tuesday. ".repeat(5);
+            let (before, after) = (format!("{a} {long}"), format!("{long}{b}"));
+            let parts = [user(&a), user(&b), user(&before), user(&after)];
+            let (scanner, forgetful) = (scanner(), Scanner { memo: None, ..scanner() });
+            let fresh = forgetful.scan(&parts);
+            prop_assert_eq!(&scanner.scan(&parts), &fresh);
+            prop_assert_eq!(&scanner.scan(&parts), &fresh, "from memory");
+        }
+
+        #[test]
         fn another_part_removes_no_finding(a in text(), b in text()) {
             let alone = scanner().scan(&[user(&a)]);
             let both = scanner().scan(&[user(&a), user(&b)]);

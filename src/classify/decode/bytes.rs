@@ -3,7 +3,7 @@
 use super::super::mapped::Mapped;
 
 /// Fewest characters in a row that are taken for text rather than chance.
-const FEWEST: usize = 5;
+pub const FEWEST: usize = 5;
 
 /// Put after each run, so that none is read as part of the next: wider than any gap within something spread.
 pub const APART: &str = "\n                              \n";
@@ -44,15 +44,29 @@ pub fn readable(decoded: &[u8], mut found: impl FnMut(&str)) {
 
 /// How many bytes the character takes that the bytes may begin with; a zero byte stands between characters.
 fn character(bytes: &[u8]) -> Option<usize> {
-    let length = match bytes[0] {
-        b' '..=b'~' | b'\n' | b'\t' | b'\r' | 0 => return Some(1),
-        0xC2..=0xDF => 2,
-        0xE0..=0xEF => 3,
-        0xF0..=0xF4 => 4,
-        _ => return None,
-    };
-    bytes.get(1..length)?.iter().all(|b| b & 0xC0 == 0x80).then_some(length)
+    match usize::from(LENGTHS[usize::from(bytes[0])]) {
+        0 => None,
+        1 => Some(1),
+        length => bytes.get(1..length)?.iter().all(|b| b & 0xC0 == 0x80).then_some(length),
+    }
 }
+
+/// By first byte, the length of the character (UTF-8); 0 where none begins.
+const LENGTHS: [u8; 256] = {
+    let mut lengths = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        lengths[byte] = match byte as u8 {
+            b' '..=b'~' | b'\n' | b'\t' | b'\r' | 0 => 1,
+            0xC2..=0xDF => 2,
+            0xE0..=0xEF => 3,
+            0xF0..=0xF4 => 4,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    lengths
+};
 
 /// Runs of printable characters. Zero bytes are passed over: they are halves of UTF-16.
 fn each_run(decoded: &[u8], mut found: impl FnMut(&str)) {

@@ -177,19 +177,30 @@ impl Written {
     }
 }
 
+/// Whether figures alone may spell text in hexadecimal, from either side: of those in every other place, enough in a row
+/// begin a byte that is a character. A quick answer for lists of numbers.
+fn may_be_figures(run: &[u8]) -> bool {
+    let mut rows = [0; 2];
+    run.iter().enumerate().any(|(at, figure)| {
+        let row = &mut rows[at % 2];
+        *row = if matches!(figure, b'0' | b'2'..=b'7') { *row + 1 } else { 0 };
+        *row >= bytes::FEWEST
+    })
+}
+
 /// What is used again for each run.
 #[derive(Default)]
 struct Room {
     values: Vec<u8>,
     decoded: Vec<u8>,
-    pieces: Vec<String>,
     ways: Vec<Way>,
 }
 
-/// What a run spells when it is read in one way.
+/// What of a run is text when it is read in one way.
+#[derive(Default)]
 struct Way {
-    text: String,
-    /// How many bytes of it are text.
+    pieces: Vec<String>,
+    /// How many bytes they have.
     readable: usize,
 }
 
@@ -201,22 +212,39 @@ impl Radix {
         if run.len() * self.bits as usize / 8 < 4 {
             return (String::new(), 0);
         }
+        let figures = run.iter().all(u8::is_ascii_digit);
+        if figures && !may_be_figures(run) {
+            return (String::new(), 0);
+        }
         let turns: [fn(u8) -> u8; 2] = [std::convert::identity, super::flip::rot13];
         // Figures alone are the same in ROT13.
-        let turns = if run.iter().any(u8::is_ascii_alphabetic) { &turns[..] } else { &turns[..1] };
+        let turns = if figures { &turns[..1] } else { &turns[..] };
         for turn in turns {
             room.values.clear();
             room.values.extend(run.iter().map(|b| self.values[usize::from(turn(*b))]));
             if room.values.iter().all(|value| *value != NONE) {
-                self.read_forward(room, sieve);
+                self.read_forward(room);
                 room.values.reverse();
-                self.read_forward(room, sieve);
+                self.read_forward(room);
             }
         }
         let longest = room.ways.iter().map(|way| way.readable).max().unwrap_or(0);
-        // Where one way reads well, what the others give is chance.
-        let kept = room.ways.iter().filter(|way| way.readable * KEPT_SHARE >= longest);
-        (kept.map(|way| way.text.as_str()).collect(), longest)
+        // Where one way reads well, what the others give is chance; and no prose is written in figures alone.
+        let half = run.len() * self.bits as usize / 16;
+        let fewest = if figures && run.len() >= OPAQUE { half } else { longest / KEPT_SHARE };
+        let mut text = String::new();
+        for way in room.ways.iter().filter(|way| way.readable >= fewest) {
+            // In what says nothing, short pieces are chance.
+            let says_nothing = run.len() >= OPAQUE && way.readable < run.len() / 8;
+            let fewest = if says_nothing { FEWEST_BY_CHANCE } else { 0 };
+            for piece in way.pieces.iter().filter(|piece| piece.len() >= fewest) {
+                if piece.len() >= LONG || sieve.matters(piece) {
+                    text.push_str(piece);
+                    text.push_str(bytes::APART);
+                }
+            }
+        }
+        (text, longest)
     }
 
     /// Base32 is written in one case, and text in base32 or base64 is never all figures.
@@ -229,26 +257,18 @@ impl Radix {
     }
 
     /// Reads the values at every alignment.
-    fn read_forward(&self, room: &mut Room, sieve: &dyn Sieve) {
-        let Room { values, decoded, pieces, ways } = room;
+    fn read_forward(&self, room: &mut Room) {
+        let Room { values, decoded, ways } = room;
         for alignment in 0..self.alignments.min(values.len()) {
             decoded.clear();
             self.decode(values[alignment..].iter().copied(), &mut |byte| decoded.push(byte));
-            pieces.clear();
-            bytes::readable(decoded, |piece| pieces.push(piece.to_owned()));
-            let readable = pieces.iter().map(String::len).sum::<usize>();
-            // In what says nothing, short pieces are chance.
-            let says_nothing = values.len() >= OPAQUE && readable < values.len() / 8;
-            let fewest = if says_nothing { FEWEST_BY_CHANCE } else { 0 };
-            let mut text = String::new();
-            for piece in pieces.iter().filter(|piece| piece.len() >= fewest) {
-                if piece.len() >= LONG || sieve.matters(piece) {
-                    text.push_str(piece);
-                    text.push_str(bytes::APART);
-                }
-            }
-            if readable > 0 {
-                ways.push(Way { text, readable });
+            let mut way = Way::default();
+            bytes::readable(decoded, |piece| {
+                way.readable += piece.len();
+                way.pieces.push(piece.to_owned());
+            });
+            if way.readable > 0 {
+                ways.push(way);
             }
         }
     }

@@ -120,6 +120,10 @@ struct Scout<'t> {
     /// Odd if it is in ROT13.
     pairs: Row,
     pairs_have_letters: bool,
+    /// What stands between the first two.
+    pairs_gap: Range<usize>,
+    /// Where the last begins.
+    last_pair: usize,
     spelled: Row,
     figures: Row,
     wrapped: Row,
@@ -265,8 +269,8 @@ impl Scout<'_> {
         if digits.len() != 2 || !plain && !shifted {
             return;
         }
-        let fits = if self.pairs.odd { shifted } else { plain };
-        if !self.pairs.continues(word.start, MAX_PAIR_GAP) || !fits && self.pairs_have_letters {
+        let fits = !self.pairs_have_letters || if self.pairs.odd { shifted } else { plain };
+        if !self.pairs.continues(word.start, MAX_PAIR_GAP) || !fits || !self.goes_on_in_paragraph(word) {
             self.end_pairs();
             self.pairs.span.start = word.start;
             self.pairs_have_letters = false;
@@ -277,6 +281,25 @@ impl Scout<'_> {
         }
         self.pairs.count += 1;
         self.pairs.span.end = word.end;
+        self.last_pair = word.start;
+    }
+
+    /// Whether a row of pairs goes on with a word. A paragraph ends it, unless all its gaps are blank lines.
+    fn goes_on_in_paragraph(&mut self, word: &Range<usize>) -> bool {
+        let text = self.text;
+        let gap = self.pairs.span.end..word.start;
+        let same = text[gap.clone()] == text[self.pairs_gap.clone()];
+        if self.pairs.count == 1 {
+            self.pairs_gap = gap;
+        } else if !same && self.pairs.count == 2 && is_blank_line(&text[self.pairs_gap.clone()]) {
+            // The first stands in the paragraph before.
+            self.pairs.span.start = self.last_pair;
+            self.pairs.count = 1;
+            self.pairs_gap = gap;
+        } else if !same && is_blank_line(&text[gap]) {
+            return false;
+        }
+        true
     }
 
     fn end_pairs(&mut self) {
@@ -296,7 +319,7 @@ impl Scout<'_> {
         }
         // A paragraph ends a number.
         let gap = &self.text[self.spelled.span.end.min(word.start)..word.start];
-        let apart = gap.len() > spelled::MAX_GAP || gap.windows(2).any(|pair| pair == b"\n\n");
+        let apart = gap.len() > spelled::MAX_GAP || is_blank_line(gap);
         if apart || self.spelled.count == 0 {
             self.end_spelled();
             self.spelled.span.start = word.start;
@@ -399,6 +422,11 @@ impl Scout<'_> {
     }
 }
 
+/// Whether a paragraph ends in the text.
+fn is_blank_line(text: &[u8]) -> bool {
+    text.windows(2).any(|pair| pair == b"\n\n") || text.windows(3).any(|three| three == b"\n\r\n")
+}
+
 /// No two letters or figures without a sign between.
 fn is_alternating(word: &[u8]) -> bool {
     word.windows(2).all(|pair| pair.iter().any(|b| CLASSES[usize::from(*b)] == SIGN))
@@ -464,6 +492,10 @@ mod tests {
         assert_eq!(at("x NDExMTEx y", |f| f.runs), ["NDExMTEx"]);
         assert_eq!(at("x NDExMTEx\nMTExMTEx\nMTE= y", |f| f.wrapped), ["NDExMTEx\nMTExMTEx\nMTE"]);
         assert_eq!(at("x 34 31 31 31 31 31 y", |f| f.pairs), ["34 31 31 31 31 31"]);
+        assert_eq!(at("x 34\n\n31\n\n31\n\n31\n\n31 y", |f| f.pairs), ["34\n\n31\n\n31\n\n31\n\n31"]);
+        let rows = ["34 31 31 31 31", "35 31 31 31 31"];
+        assert_eq!(at("34 31 31 31 31\n\n35 31 31 31 31", |f| f.pairs), rows);
+        assert_eq!(at("41\n\n35 31 31 31 31", |f| f.pairs), [rows[1]]);
         assert_eq!(at("x 1117 1111 z", |f| f.numbers), ["1117 1111"]);
         assert_eq!(at("to F a l c o n now", |f| f.spread), ["F a l c o n"]);
         assert_eq!(at("F.a.l.c.o.n", |f| f.spread), ["F.a.l.c.o.n"]);

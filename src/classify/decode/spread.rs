@@ -12,22 +12,44 @@ pub const MAX_SEPARATOR: usize = 24;
 /// The text around the stretches, in which single characters stand apart, with those put together: first those with one
 /// separator after every character, then the others, unless `only_regular`. Lists of small numbers are among the others.
 pub fn views(text: &str, stretches: &[Range<usize>], only_regular: bool) -> Vec<View> {
-    let mut whole = Vec::new();
+    let mut rows = Vec::new();
     let mut after = 0;
     for stretch in stretches {
-        let mut start = stretch.start.max(after);
-        while start < stretch.end {
-            let row = regular(text, start..stretch.end, after);
-            after = row.0.end;
-            start = row.0.end.max(start + 1);
-            whole.push(row);
-        }
+        split(text, stretch.start.max(after)..stretch.end, after, false, &mut rows);
+        after = rows.last().map_or(after, |(row, _): &(Range<usize>, _)| row.end.max(after));
     }
-    let (even, uneven): (Vec<_>, Vec<_>) = whole.into_iter().partition(|(_, separator)| separator.is_some());
+    let (even, uneven): (Vec<_>, Vec<_>) = rows.into_iter().partition(|(_, separator)| separator.is_some());
     let uneven = if only_regular { Vec::new() } else { uneven };
     let even = view(text, &even);
     let uneven = view(text, &uneven).map(|view| View { may_go_on: false, ..view });
     even.into_iter().chain(uneven).collect()
+}
+
+/// The rows of a stretch, in order, with their separators. Where several follow on each other, each may have another. None
+/// begins before `after`; none ends behind a stretch that is `nested` before another row.
+fn split<'t>(
+    text: &'t str,
+    stretch: Range<usize>,
+    after: usize,
+    nested: bool,
+    rows: &mut Vec<(Range<usize>, Option<&'t str>)>,
+) {
+    let (mut start, mut after) = (stretch.start, after);
+    while start < stretch.end {
+        let (row, separator) = regular(text, start..stretch.end, after);
+        // What the next row begins with is not of this one, too.
+        let row = if nested { row.start..row.end.min(stretch.end) } else { row };
+        if row.start > start && has_enough(text, start..row.start) {
+            split(text, start..row.start, after, true, rows);
+        }
+        (start, after) = (row.end.max(start + 1), row.end);
+        rows.push((row, separator));
+    }
+}
+
+/// Whether there are enough letters and figures for a row.
+fn has_enough(text: &str, stretch: Range<usize>) -> bool {
+    text.as_bytes()[stretch].iter().filter(|b| b.is_ascii_alphanumeric()).count() >= FEWEST
 }
 
 fn view(text: &str, rows: &[(Range<usize>, Option<&str>)]) -> Option<View> {

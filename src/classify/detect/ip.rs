@@ -2,10 +2,13 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::{Hit, is_word, mentioned_before, word_at, word_before};
+use super::{Hit, is_word, mentions, word_at, word_before};
 
 /// Words after which four numbers are a version.
 const VERSION_WORDS: [&str; 8] = ["version", "ver", "v", "release", "build", "rev", "section", "chapter"];
+
+/// How far before an address such a word may stand; bytes.
+const VERSION_REACH: usize = 12;
 
 /// Longest textual IPv6 address, with an embedded IPv4 address; bytes.
 const MAX_IPV6: usize = 45;
@@ -20,8 +23,15 @@ pub fn ipv4_in(text: &[u8], start: usize) -> Option<Hit> {
     let end = start + written.len();
     let address: Ipv4Addr = written.parse().ok()?;
     let suffix = text.get(end) == Some(&b'-') && text.get(end + 1).is_some_and(u8::is_ascii_alphanumeric);
-    let version = suffix || mentioned_before(text, start, 12, &VERSION_WORDS);
+    let version = suffix || mentions(paragraph(&text[..start]), &VERSION_WORDS);
     (is_a_hosts_v4(address) && !version && !word_at(text, end)).then(|| Hit::new("ip", start..end))
+}
+
+/// The end of the last paragraph, as far as a word may stand before a version.
+fn paragraph(text: &[u8]) -> &[u8] {
+    let near = &text[text.len().saturating_sub(VERSION_REACH)..];
+    let breaks = near.windows(2).rposition(|pair| pair == b"\n\n" || pair == b"\n\r");
+    &near[breaks.map_or(0, |at| at + 2)..]
 }
 
 fn is_a_hosts_v4(address: Ipv4Addr) -> bool {

@@ -87,7 +87,8 @@ const MAX_LENGTH: usize = 18;
 pub struct Nationals {
     /// By number of digits.
     by_length: [Vec<(&'static National, Check)>; MAX_LENGTH + 1],
-    mixed: Vec<(&'static National, usize, Check)>,
+    /// By number of letters and digits.
+    mixed: [Vec<(&'static National, Check)>; MAX_LENGTH + 1],
 }
 
 impl Nationals {
@@ -101,14 +102,13 @@ impl Nationals {
                 Shape::Digits(lengths, valid) => {
                     lengths.iter().for_each(|l| self.by_length[*l].push((national, *valid)))
                 }
-                Shape::Mixed(length, valid) => self.mixed.push((national, *length, *valid)),
+                Shape::Mixed(length, valid) => self.mixed[*length].push((national, *valid)),
             }
         }
     }
 
     fn has(&self, national: &National) -> bool {
-        let numbers = self.by_length.iter().flatten().map(|(n, _)| n.name);
-        numbers.chain(self.mixed.iter().map(|(n, ..)| n.name)).any(|name| name == national.name)
+        self.by_length.iter().chain(&self.mixed).flatten().any(|(known, _)| *known == national)
     }
 
     /// Calls `found` for each identifier among the digits of `cluster`. `named` says whether one of these words names what
@@ -146,7 +146,7 @@ impl Nationals {
 
     /// Calls `found` for each identifier made of digits of `cluster` and the letters right beside them.
     pub fn words(&self, text: &[u8], cluster: &Cluster, named: &Named<'_>, mut found: impl FnMut(Candidate)) {
-        if self.mixed.is_empty() {
+        if self.mixed.iter().all(Vec::is_empty) {
             return;
         }
         let mut seen = usize::MAX;
@@ -163,13 +163,14 @@ impl Nationals {
 
     fn word_at(&self, text: &[u8], start: usize, found: &mut impl FnMut(Found)) {
         let compact = Compact::at(text, start);
-        for (national, length, valid) in &self.mixed {
-            let Some(end) = compact.end(*length) else { continue };
-            if valid(&compact.characters[..*length]) {
-                let written = &text[start..end];
-                let capitals = !written.iter().any(u8::is_ascii_lowercase);
-                let sure = national.is_formal(written) || national.strong && capitals;
-                found(Found { national, span: start..end, sure });
+        for (length, end) in compact.words() {
+            for (national, valid) in &self.mixed[length] {
+                if valid(&compact.characters[..length]) {
+                    let written = &text[start..end];
+                    let capitals = !written.iter().any(u8::is_ascii_lowercase);
+                    let sure = national.is_formal(written) || national.strong && capitals;
+                    found(Found { national, span: start..end, sure });
+                }
             }
         }
     }
@@ -253,19 +254,19 @@ fn starts(text: &[u8], digits: usize) -> impl Iterator<Item = usize> {
 /// The next letters and digits in capitals, over single separators.
 struct Compact {
     characters: [u8; MAX_LENGTH],
-    /// Where the text goes on after each of them, if it does not go on in the same word.
-    ends: [Option<usize>; MAX_LENGTH],
+    /// Where the text goes on after each of them; 0 if it goes on in the same word.
+    ends: [usize; MAX_LENGTH],
 }
 
 impl Compact {
     fn at(text: &[u8], start: usize) -> Self {
-        let mut compact = Self { characters: [0; MAX_LENGTH], ends: [None; MAX_LENGTH] };
+        let mut compact = Self { characters: [0; MAX_LENGTH], ends: [0; MAX_LENGTH] };
         let (mut filled, mut at) = (0, start);
         while let Some(byte) = text.get(at).filter(|_| filled < MAX_LENGTH) {
             at += 1;
             if byte.is_ascii_alphanumeric() {
                 compact.characters[filled] = byte.to_ascii_uppercase();
-                compact.ends[filled] = (!word_at(text, at)).then_some(at);
+                compact.ends[filled] = if word_at(text, at) { 0 } else { at };
                 filled += 1;
             } else if filled == 0 || !separates(*byte) || !text[at - 2].is_ascii_alphanumeric() {
                 break;
@@ -274,9 +275,9 @@ impl Compact {
         compact
     }
 
-    /// Where a word of so many characters ends; `None` if there is none.
-    fn end(&self, length: usize) -> Option<usize> {
-        self.ends[length - 1]
+    /// The lengths at which a word ends, and where.
+    fn words(&self) -> impl Iterator<Item = (usize, usize)> {
+        (1..).zip(self.ends).filter(|(_, end)| *end > 0)
     }
 }
 
