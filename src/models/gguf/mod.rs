@@ -43,6 +43,17 @@ enum Value {
     },
 }
 
+impl Value {
+    /// A whole number that is not negative.
+    fn whole(&self) -> Option<u64> {
+        match self {
+            Self::Unsigned(number) => Some(*number),
+            Self::Signed(number) => u64::try_from(*number).ok(),
+            _ => None,
+        }
+    }
+}
+
 /// Why a file must not be loaded: to be read after its name.
 #[derive(Debug, thiserror::Error)]
 pub enum GgufError {
@@ -147,11 +158,7 @@ impl Gguf {
     }
 
     fn number(&self, key: &str) -> Option<u64> {
-        match self.values.get(key)? {
-            Value::Unsigned(number) => Some(*number),
-            Value::Signed(number) => u64::try_from(*number).ok(),
-            _ => None,
-        }
+        self.values.get(key)?.whole()
     }
 
     fn length(&self, key: &str) -> Option<u64> {

@@ -112,17 +112,13 @@ fn array(bytes: &mut Bytes<impl Read>) -> Result<Value, GgufError> {
     }
     let Some(width) = width(kind) else { return damaged(format!("an array has elements of type {kind}")) };
     if matches!(kind, 4 | 5) && length <= KEPT_MAX {
-        let number =
-            |_| scalar(bytes, kind).map(|value| if let Value::Unsigned(n) = value { Some(n) } else { signed(&value) });
-        let numbers = (0..length).map(number).collect::<Result<Option<Vec<u64>>, _>>()?;
+        // All are read, whatever they are: what follows begins behind the last.
+        let values = (0..length).map(|_| scalar(bytes, kind)).collect::<Result<Vec<_>, _>>()?;
+        let numbers: Option<Vec<u64>> = values.iter().map(Value::whole).collect();
         return Ok(numbers.map_or(Value::Array { kind, length }, Value::Numbers));
     }
     bytes.skip(length.saturating_mul(width))?;
     Ok(Value::Array { kind, length })
-}
-
-fn signed(value: &Value) -> Option<u64> {
-    if let Value::Signed(number) = value { u64::try_from(*number).ok() } else { None }
 }
 
 fn tensor(bytes: &mut Bytes<impl Read>) -> Result<Tensor, GgufError> {

@@ -94,3 +94,12 @@ fn lengths_that_overflow_are_refused() {
     changed[shape..shape + 8].copy_from_slice(&(1_u64 << 62).to_le_bytes());
     assert!(read(&changed).unwrap_err().contains("impossible shape"));
 }
+
+#[test]
+fn a_list_with_negative_numbers_is_read_to_its_end() {
+    let mut file = GgufFile::llama();
+    let numbers: Vec<u8> = [-1_i32, 5, 7].iter().flat_map(|number| number.to_le_bytes()).collect();
+    file.entry("general.offsets", 9, &[&5_u32.to_le_bytes()[..], &3_u64.to_le_bytes(), &numbers].concat());
+    file.number("general.behind", 1);
+    assert_eq!(read(&file.bytes()).unwrap().architecture, "llama");
+}
