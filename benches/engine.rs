@@ -68,8 +68,8 @@ async fn measure(mut generation: Generation) -> Result<(u64, Measured), EngineEr
     while let Some(delta) = generation.next().await {
         match delta? {
             Delta::Text { .. } if first_token.is_zero() => first_token = began.elapsed(),
-            Delta::Text { .. } | Delta::Finish { .. } => {}
             Delta::Usage(usage) => return Ok((usage.input, Measured { first_token, tokens: usage.output })),
+            _ => {}
         }
     }
     Err(EngineError::Stopped)

@@ -69,7 +69,7 @@ fn budgets(c: &mut Criterion) {
 
 fn prices(c: &mut Criterion) {
     let list = PriceList::embedded();
-    let usage = Usage { input: 3120, output: 412, cached_input: 2048 };
+    let usage = Usage { input: 3120, output: 412, cached_input: 2048, ..Usage::default() };
     c.bench_function("price and cost", |b| {
         b.iter(|| list.price(black_box("openai/gpt-4o-mini")).map(|price| price.cost(usage)));
     });

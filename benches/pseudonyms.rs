@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use ajar::chat::Json;
 use ajar::classify::{Scanner, Truth};
+use ajar::dialect::Dialect;
+use ajar::dialect::edit::Edits;
+use ajar::dialect::openai::decode::decode;
 use ajar::policy::facts::{RequestFacts, facts};
 use ajar::policy::{Class, PolicySet, Source, Style, Transform, TransformSet, load};
-use ajar::serve::openai::decode::decode;
-use ajar::serve::openai::edit::Edits;
 use ajar::transform::answer::Restoring;
 use ajar::transform::{Check, Disguise, Originals, Vaults};
 use bytes::Bytes;
@@ -63,8 +64,16 @@ fn pseudonyms(c: &mut Criterion) {
         let vault = vaults.of(&name);
         let check = Check { set: &set, scanner: &scanner, facts: &facts, labels: &labels, to: Class(0) };
         let (style, scope, go_on) = (Style::Tag, "tenant", &|_: &Scanner| true);
-        let disguise =
-            Disguise { transforms, vault: &vault, style, originals: &originals, checks: vec![check], scope, go_on };
+        let disguise = Disguise {
+            dialect: Dialect::Chat,
+            transforms,
+            vault: &vault,
+            style,
+            originals: &originals,
+            checks: vec![check],
+            scope,
+            go_on,
+        };
         disguise.apply(body.as_bytes(), &edits).expect("it can be made clean")
     };
     let mut number = 0;

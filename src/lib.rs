@@ -11,6 +11,7 @@ pub mod chat;
 pub mod classify;
 pub mod cli;
 pub mod config;
+pub mod dialect;
 pub mod dispatch;
 pub mod egress;
 pub mod govern;

@@ -8,13 +8,13 @@ mod support;
 
 use ajar::chat::{Json, Part};
 use ajar::classify::Truth;
+use ajar::dialect::openai::decode::decode;
+use ajar::dialect::openai::read::{observe, observe_reply};
+use ajar::dialect::sse::{SseFramer, Tail};
 use ajar::govern::Price;
 use ajar::policy::expr::{Context, Direction, check, check_for_destinations, parse};
 use ajar::policy::vocabulary::{Fact, Facts, Vocabulary};
 use ajar::policy::{PolicySet, Source, load};
-use ajar::serve::openai::decode::decode;
-use ajar::serve::openai::read::{observe, observe_reply};
-use ajar::serve::openai::sse::{SseFramer, Tail};
 use ajar::yaml::{Node, Shape};
 
 use self::support::{Random, Request};

@@ -15,5 +15,7 @@ pub use json::Json;
 pub use money::MicroUsd;
 pub use part::{Part, Source};
 pub use reply::{Choice, Delta, FinishReason, Reply, Usage};
-pub use request::{ChatRequest, Content, Message, ResponseFormat, Role, Sampling, Streaming};
+pub use request::{
+    ChatRequest, Content, Message, ResponseFormat, Role, Sampling, Streaming, Tool, ToolCall, ToolChoice,
+};
 pub use text::Text;

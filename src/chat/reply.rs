@@ -1,7 +1,9 @@
 //! Answers, whole or in deltas, in no provider's words.
 
+use std::fmt;
+
 use super::Text;
-use super::request::ToolCall;
+use super::request::{Thought, ToolCall};
 
 /// A whole answer.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -12,11 +14,67 @@ pub struct Reply {
     pub usage: Usage,
 }
 
+impl Reply {
+    /// Adds what a step of a stream says.
+    pub fn add(&mut self, delta: Delta) {
+        match delta {
+            Delta::Text { index, text, logprobs } => {
+                let choice = self.choice(index);
+                choice.text.push_str(text.expose());
+                choice.logprobs.extend(logprobs);
+            }
+            Delta::Refusal { index, text } => self.choice(index).refusal.push_str(text.expose()),
+            Delta::Thought { index, text } => self.choice(index).thought().text.push_str(text.expose()),
+            Delta::Sealed { index, seal, id } => {
+                let thought = self.choice(index).thought();
+                thought.seal = Some(seal);
+                thought.id = id;
+            }
+            Delta::Call { index, id, name, .. } => {
+                self.choice(index).tool_calls.push(ToolCall { id, name, arguments: Text::default() });
+            }
+            Delta::Arguments { index, call, text } => {
+                if let Some(call) = self.choice(index).tool_calls.get_mut(call as usize) {
+                    call.arguments.push_str(text.expose());
+                }
+            }
+            Delta::Finish { index, reason } => self.choice(index).finish = reason,
+            Delta::Usage(usage) => self.usage = usage,
+        }
+    }
+
+    /// The choice, made where it has not begun.
+    fn choice(&mut self, index: u32) -> &mut Choice {
+        let index = index as usize;
+        if self.choices.len() <= index {
+            self.choices.resize_with(index + 1, Choice::default);
+        }
+        &mut self.choices[index]
+    }
+}
+
+impl Choice {
+    /// The thought that has not been sealed yet.
+    fn thought(&mut self) -> &mut Thought {
+        if self.thoughts.last().is_none_or(|thought| thought.seal.is_some()) {
+            self.thoughts.push(Thought::default());
+        }
+        let last = self.thoughts.len() - 1;
+        &mut self.thoughts[last]
+    }
+}
+
 /// One of the answers.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Choice {
+    /// What it thought before, where it tells.
+    pub thoughts: Vec<Thought>,
     /// What the model said.
     pub text: Text,
+    /// Why it would not answer, in its words.
+    pub refusal: Text,
+    /// How likely each token of the text was, where asked for.
+    pub logprobs: Vec<TokenLogprob>,
     /// Tools it wants called.
     pub tool_calls: Vec<ToolCall>,
     /// Why it stopped.
@@ -32,6 +90,51 @@ pub enum Delta {
         index: u32,
         /// The new text.
         text: Text,
+        /// How likely its tokens were, where asked for.
+        logprobs: Vec<TokenLogprob>,
+    },
+    /// More of a refusal.
+    Refusal {
+        /// Which choice.
+        index: u32,
+        /// The new text.
+        text: Text,
+    },
+    /// More of a thought.
+    Thought {
+        /// Which choice.
+        index: u32,
+        /// The new text.
+        text: Text,
+    },
+    /// A thought is whole, and this is its seal; where no text came, the thought is the seal alone.
+    Sealed {
+        /// Which choice.
+        index: u32,
+        /// [`Thought::seal`]
+        seal: Text,
+        /// [`Thought::id`]
+        id: Option<Text>,
+    },
+    /// A tool call begins; its arguments follow.
+    Call {
+        /// Which choice.
+        index: u32,
+        /// Which of the choice's calls, from 0.
+        call: u32,
+        /// The call's id.
+        id: String,
+        /// The tool's name.
+        name: String,
+    },
+    /// More of a call's arguments.
+    Arguments {
+        /// Which choice.
+        index: u32,
+        /// Which of the choice's calls.
+        call: u32,
+        /// The new text: a piece of JSON.
+        text: Text,
     },
     /// Choice `index` has ended.
     Finish {
@@ -42,6 +145,46 @@ pub enum Delta {
     },
     /// The token counts; the last delta of a complete answer.
     Usage(Usage),
+}
+
+impl Delta {
+    /// How many characters of an answer it carries: for counting where no usage is reported.
+    pub fn chars(&self) -> u64 {
+        let count = |text: &str| text.chars().count() as u64;
+        match self {
+            Self::Text { text, .. }
+            | Self::Refusal { text, .. }
+            | Self::Thought { text, .. }
+            | Self::Arguments { text, .. } => count(text.expose()),
+            Self::Call { name, .. } => count(name),
+            Self::Sealed { .. } | Self::Finish { .. } | Self::Usage(_) => 0,
+        }
+    }
+}
+
+/// How likely a token was, and what else could have stood in its place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TokenLogprob {
+    /// The token that was chosen.
+    pub token: LikelyToken,
+    /// The most likely ones, most likely first; as many as were asked for.
+    pub top: Vec<LikelyToken>,
+}
+
+/// A token, and the logarithm of its probability.
+#[derive(Clone, PartialEq)]
+pub struct LikelyToken {
+    /// Its bytes, which need not be whole characters.
+    pub bytes: Vec<u8>,
+    /// Natural logarithm, at most 0.
+    pub logprob: f32,
+}
+
+/// Without the token.
+impl fmt::Debug for LikelyToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LikelyToken({} bytes, {})", self.bytes.len(), self.logprob)
+    }
 }
 
 /// Why a choice ended.
@@ -79,4 +222,50 @@ pub struct Usage {
     pub output: u64,
     /// Prompt tokens that were read from the provider's or the engine's prefix cache.
     pub cached_input: u64,
+    /// Prompt tokens that were written to the provider's cache, which some charge more for.
+    pub cache_write: u64,
+    /// Generated tokens that were thought and not said, where the provider tells.
+    pub reasoning: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_adds_up_to_the_whole_answer() {
+        let text = |text: &str| Delta::Text { index: 1, text: text.into(), logprobs: Vec::new() };
+        let thought = |text: &str| Delta::Thought { index: 1, text: text.into() };
+        let sealed = |seal: &str| Delta::Sealed { index: 1, seal: seal.into(), id: None };
+        let arguments = |text: &str| Delta::Arguments { index: 1, call: 0, text: text.into() };
+        let usage = Usage { input: 3, output: 9, ..Usage::default() };
+        let mut reply = Reply::default();
+        for delta in [
+            thought("h"),
+            thought("m"),
+            sealed("s1"),
+            sealed("s2"),
+            text("a"),
+            text("b"),
+            Delta::Refusal { index: 0, text: "no".into() },
+            Delta::Call { index: 1, call: 0, id: "c".to_owned(), name: "f".to_owned() },
+            arguments("{"),
+            arguments("}"),
+            Delta::Arguments { index: 1, call: 7, text: "of a call that never began".into() },
+            Delta::Finish { index: 1, reason: FinishReason::ToolCalls },
+            Delta::Usage(usage),
+        ] {
+            reply.add(delta);
+        }
+        let thought = |text: &str, seal: &str| Thought { text: text.into(), seal: Some(seal.into()), id: None };
+        let second = Choice {
+            thoughts: vec![thought("hm", "s1"), thought("", "s2")],
+            text: "ab".into(),
+            tool_calls: vec![ToolCall { id: "c".to_owned(), name: "f".to_owned(), arguments: "{}".into() }],
+            finish: FinishReason::ToolCalls,
+            ..Choice::default()
+        };
+        let first = Choice { refusal: "no".into(), ..Choice::default() };
+        assert_eq!(reply, Reply { choices: vec![first, second], usage });
+    }
 }

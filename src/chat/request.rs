@@ -11,10 +11,16 @@ pub struct ChatRequest {
     pub model: String,
     /// The conversation, oldest first; never empty.
     pub messages: Vec<Message>,
-    /// Tool definitions, each as the JSON object the client wrote.
-    pub tools: Vec<Text>,
-    /// `tool_choice` as the client wrote it.
-    pub tool_choice: Option<Text>,
+    /// Tools that the model may call.
+    pub tools: Vec<Tool>,
+    /// Whether it must call one; `None` leaves it to the destination's default, which is `Auto`.
+    pub tool_choice: Option<ToolChoice>,
+    /// Whether it may call several in one answer.
+    pub parallel_tool_calls: Option<bool>,
+    /// How much to think before the answer.
+    pub reasoning: Option<Reasoning>,
+    /// Whom the application asks for, as it calls them.
+    pub end_user: Option<Text>,
     /// What form the answer must have.
     pub response_format: ResponseFormat,
     /// How to sample.
@@ -46,6 +52,8 @@ pub struct Message {
     pub tool_calls: Vec<ToolCall>,
     /// Which call a tool message answers.
     pub tool_call_id: Option<String>,
+    /// Whether the tool says that it failed.
+    pub tool_failed: bool,
 }
 
 /// Shows the shape, never the content: names and ids are the client's text, too.
@@ -110,6 +118,107 @@ pub enum Content {
     Audio(Text),
     /// A file, inline or by id.
     File(Text),
+    /// What the model thought, replayed by the client.
+    Thought(Thought),
+}
+
+/// What a model thought before it answered.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Thought {
+    /// The thought or its summary; empty where only the sealed form is there.
+    pub text: Text,
+    /// What only its provider can read or check: a signature, or the thought itself encrypted.
+    pub seal: Option<Text>,
+    /// The id under which the provider knows it.
+    pub id: Option<Text>,
+}
+
+/// A tool that the model may call.
+#[derive(Clone, PartialEq)]
+pub enum Tool {
+    /// A function of the application.
+    Function(Function),
+    /// Anything else, such as a tool of the provider's: the JSON object that the client wrote, in its dialect.
+    Other(Text),
+}
+
+/// Shows the kind only: names and descriptions are the client's text.
+impl fmt::Debug for Tool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Function(_) => "Function",
+            Self::Other(_) => "Other",
+        })
+    }
+}
+
+/// A function of the application.
+#[derive(Clone, Default, PartialEq)]
+pub struct Function {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<Text>,
+    /// The JSON schema of its arguments, as the client wrote it.
+    pub parameters: Option<Text>,
+    /// Whether the arguments must fit the schema.
+    pub strict: Option<bool>,
+}
+
+/// Whether the model must call a tool.
+#[derive(Clone, PartialEq)]
+pub enum ToolChoice {
+    /// As it sees fit.
+    Auto,
+    /// It must not.
+    None,
+    /// It must call some tool.
+    Required,
+    /// It must call the function of this name.
+    Named(String),
+    /// Something else that the client wrote, in its dialect.
+    Other(Text),
+}
+
+/// Shows the kind only: the name is the client's text.
+impl fmt::Debug for ToolChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "Auto",
+            Self::None => "None",
+            Self::Required => "Required",
+            Self::Named(_) => "Named",
+            Self::Other(_) => "Other",
+        })
+    }
+}
+
+/// How much to think before the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reasoning {
+    /// Not at all.
+    Off,
+    /// As much as the model sees fit.
+    Adaptive,
+    /// About this much.
+    Effort(Effort),
+    /// At most this many tokens.
+    Budget(u32),
+}
+
+/// How hard to think, in OpenAI's steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effort {
+    /// Hardly.
+    Minimal,
+    /// A little.
+    Low,
+    /// The usual.
+    Medium,
+    /// A lot.
+    High,
+    /// As hard as possible.
+    Max,
 }
 
 /// A call of a tool by the model.
@@ -138,8 +247,28 @@ pub enum ResponseFormat {
     Text,
     /// Some JSON object.
     JsonObject,
-    /// JSON that fits the schema; the `json_schema` object as the client wrote it.
-    JsonSchema(Text),
+    /// JSON that fits a schema.
+    JsonSchema(Schema),
+}
+
+/// A form of answers.
+#[derive(Clone, Default, PartialEq)]
+pub struct Schema {
+    /// Its name; empty where the dialect has none.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<Text>,
+    /// The JSON schema as the client wrote it.
+    pub schema: Option<Text>,
+    /// Whether the answer must fit; otherwise the schema is advice.
+    pub strict: Option<bool>,
+}
+
+/// Shows how long the schema is.
+impl fmt::Debug for Schema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Schema({:?})", self.schema)
+    }
 }
 
 /// Sampling parameters. `None` means the client left it to the destination's default.
@@ -149,6 +278,8 @@ pub struct Sampling {
     pub temperature: Option<f64>,
     /// Nucleus mass, 0 to 1.
     pub top_p: Option<f64>,
+    /// How many candidates for each token, from 1.
+    pub top_k: Option<u32>,
     /// How many answers.
     pub n: Option<u32>,
     /// For reproducible sampling.
@@ -212,10 +343,16 @@ mod tests {
         let request = ChatRequest {
             model: secret(),
             messages: vec![message.clone()],
-            tools: vec!["hidden".into()],
+            tools: vec![
+                Tool::Other("hidden".into()),
+                Tool::Function(Function { name: secret(), ..Function::default() }),
+            ],
+            tool_choice: Some(ToolChoice::Named(secret())),
+            response_format: ResponseFormat::JsonSchema(Schema { name: secret(), ..Schema::default() }),
             sampling: Sampling { stop: vec![secret()], ..Sampling::default() },
             ..ChatRequest::default()
         };
-        assert!(!format!("{request:?} {message:?} {:?}", message.tool_calls).contains("hidden"));
+        let tools = format!("{:?} {:?} {:?}", request.tools, request.tool_choice, request.response_format);
+        assert!(!format!("{request:?} {message:?} {:?} {tools}", message.tool_calls).contains("hidden"));
     }
 }

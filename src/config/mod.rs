@@ -15,8 +15,8 @@ pub use layers::Overrides;
 use secrecy::SecretString;
 
 use crate::audit;
+use crate::dialect::edit::CapField;
 use crate::govern::{Explain, KeyEntry};
-use crate::serve::openai::edit::CapField;
 use crate::yaml::{Node, Place, Problems, Shape, parse};
 
 /// The whole configuration.

@@ -13,8 +13,8 @@ use super::{
     Server, Timeouts,
 };
 use crate::audit::Mode;
+use crate::dialect::edit::CapField;
 use crate::govern::{Explain, KeyEntry, RateLimit};
-use crate::serve::openai::edit::CapField;
 use crate::yaml::{Fields, Node, Problems};
 
 pub(super) fn config(root: &Node, problems: &mut Problems) -> Option<Config> {

@@ -6,9 +6,9 @@ use std::pin::Pin;
 use bytes::Bytes;
 use futures_util::Stream;
 
-use super::local::{EngineError, Generation};
+use super::local::EngineError;
 use crate::chat::text::redacted;
-use crate::chat::{FinishReason, Usage};
+use crate::chat::{Delta, FinishReason, Usage};
 use crate::egress::SendError;
 use crate::transform::Tally;
 
@@ -18,9 +18,12 @@ pub enum Answer {
     Whole(Frame),
     /// A provider's stream, frame by frame in its own bytes.
     Stream(FrameStream),
-    /// What the embedded engine generates.
-    Deltas(Generation),
+    /// What the embedded engine generates, or a provider of another dialect than the client's.
+    Deltas(DeltaStream),
 }
+
+/// An answer in neutral words; it is whole when [`Delta::Usage`] has come.
+pub type DeltaStream = Pin<Box<dyn Stream<Item = Result<Delta, Broken>> + Send>>;
 
 /// Frames in the client's dialect.
 pub type FrameStream = Pin<Box<dyn Stream<Item = Result<Frame, Broken>> + Send>>;
@@ -38,6 +41,18 @@ pub struct Frame {
     pub finish: Option<FinishReason>,
     /// Pseudonyms that were put back in them.
     pub tally: Tally,
+}
+
+impl Frame {
+    /// Adds what `delta`, which its bytes hold, says.
+    pub fn add(&mut self, delta: &Delta) {
+        self.chars += delta.chars();
+        match delta {
+            Delta::Finish { reason, .. } => self.finish = Some(*reason),
+            Delta::Usage(usage) => self.usage = Some(*usage),
+            _ => {}
+        }
+    }
 }
 
 impl fmt::Debug for Frame {

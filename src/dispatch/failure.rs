@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::StatusCode;
 
+use super::answer::Broken;
 use super::local::EngineError;
 use crate::audit::LedgerError;
 use crate::chat::text::redacted;
@@ -67,6 +68,20 @@ pub struct Quoting(pub Bytes);
 impl fmt::Debug for Quoting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         redacted(f, "Quoting", self.0.len())
+    }
+}
+
+/// Of an answer that broke off before its first word.
+impl From<Broken> for Failure {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Transport(error) => Self::Send(error),
+            Broken::Engine(error) => Self::Engine(error),
+            Broken::Deadline => Self::Deadline,
+            Broken::Truncated | Broken::Provider | Broken::TooLarge => {
+                Self::Upstream { status: StatusCode::OK, retry_after: None }
+            }
+        }
     }
 }
 

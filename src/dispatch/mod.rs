@@ -13,21 +13,20 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use futures_util::FutureExt;
+use futures_util::{FutureExt, StreamExt, TryStreamExt};
 
-pub use answer::{Answer, Broken, Frame, FrameStream};
+pub use answer::{Answer, Broken, DeltaStream, Frame, FrameStream};
 pub use failure::Failure;
 
 use self::local::{Engine, EngineFacts, EngineState, Job, Sharing};
 use self::remote::OpenAi;
 use crate::audit::EgressLedger;
 use crate::chat::{ChatRequest, Json, MicroUsd, RequestId, ResponseFormat, Streaming};
+use crate::dialect::edit::{self, CapField, EditPoints, Edits};
+use crate::dialect::{Feature, Uses};
 use crate::egress::Shipment;
 use crate::policy::permit::Outbound;
 use crate::policy::{Destination, Grant, Permit, TransformSet};
-use crate::serve::openai::decode::EditPoints;
-use crate::serve::openai::edit::{self, CapField, Edits};
-use crate::serve::openai::{Feature, Uses};
 use crate::transform::answer::Restoring;
 use crate::transform::{Disguise, Outgoing, TransformError};
 
@@ -220,7 +219,7 @@ async fn generate(engine: Engine, attempt: &Attempt<'_>) -> Result<Answer, Failu
         deadline: attempt.deadline,
         sharing: attempt.sharing.clone(),
     })?;
-    Ok(Answer::Deltas(generation))
+    Ok(Answer::Deltas(generation.map_err(Broken::Engine).boxed()))
 }
 
 /// The client's bytes with the few edits that are ours, and transformed where that is asked for, proved to differ from

@@ -96,7 +96,9 @@ impl Price {
     pub fn cost(&self, usage: Usage) -> MicroUsd {
         let rates = self.rates(usage.input);
         let cached = usage.cached_input.min(usage.input);
-        rates.total(usage.input - cached, rates.input, cached, usage.output)
+        let written = usage.cache_write.min(usage.input - cached);
+        rates.total(usage.input - cached - written, rates.input, cached, usage.output)
+            + rates.total(written, rates.cache_write.max(rates.input), 0, 0)
     }
 
     /// The most that a call can cost whose prompt has at most `input` and whose answer at most `max_output` tokens,
@@ -259,7 +261,7 @@ mod tests {
     }
 
     fn usage(input: u64, cached_input: u64, output: u64) -> Usage {
-        Usage { input, output, cached_input }
+        Usage { input, output, cached_input, ..Usage::default() }
     }
 
     #[test]

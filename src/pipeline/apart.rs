@@ -14,7 +14,7 @@ use super::view::{Looked, asked};
 use super::{Gateway, Generation};
 use crate::chat::Part;
 use crate::classify::{Gain, Scanner};
-use crate::serve::openai::decode::Decoded;
+use crate::dialect::Decoded;
 
 /// From how much text on a request is large; bytes. Less takes a few milliseconds at most.
 const LARGE: usize = 64 << 10;

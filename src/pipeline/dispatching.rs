@@ -15,6 +15,7 @@ use super::respond::Head;
 use super::understand::Call;
 use crate::chat::MicroUsd;
 use crate::classify::Scanner;
+use crate::dialect::error::ApiError;
 use crate::dispatch::local::{EngineError, Sharing};
 use crate::dispatch::{Attempt, Failure, FrameStream, Prepared};
 use crate::egress::SendError;
@@ -22,7 +23,6 @@ use crate::govern::{Exhausted, Price, Reservation, Spender};
 use crate::policy::decision::Candidate;
 use crate::policy::{Boundary, DestinationId, Grant};
 use crate::record::Transformed;
-use crate::serve::openai::error::ApiError;
 
 /// Attempts per request: the first, and one fallback before the first byte.
 const MAX_ATTEMPTS: u32 = 2;
@@ -141,7 +141,8 @@ async fn attempt(
         entry.sent(reservation.amount());
     }
     let encoding = Encoding {
-        id: format!("chatcmpl-{}", entry.row.id),
+        dialect: entry.dialect,
+        id: format!("{}{}", entry.dialect.id_prefix(), entry.row.id),
         created: entry.row.at.as_second(),
         model: destination.name.clone(),
         streaming: call.request.streaming,

@@ -13,11 +13,10 @@ use super::understand::{consider, note, receive};
 use super::view::View;
 use super::{Gateway, Generation};
 use crate::chat::Json;
+use crate::dialect::error::ApiError;
 use crate::govern::{Explain, Subject};
 use crate::policy::rollout::Side;
 use crate::record::Outcome;
-use crate::serve::openai::decode::decode;
-use crate::serve::openai::error::ApiError;
 
 const HEADER: &str = "x-ajar-dry-run";
 
@@ -72,7 +71,7 @@ async fn explain(
     let body = receive(gateway, subject, body).await?;
     let read = Instant::now();
     let json = Json::parse(&body)?;
-    let decoded = decode(&body, &json)?;
+    let decoded = entry.dialect.decode(&body, &json)?;
     entry.asks(&decoded.request, read.elapsed());
     let headers = &head.headers;
     let recalled = gateway.taints.recall(&generation.policy.set, &subject.tenant, headers, &decoded.request).await;

@@ -3,10 +3,9 @@
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, stream};
 
-use crate::chat::{Choice, Delta, Reply, Streaming, Text};
-use crate::dispatch::local::{EngineError, Generation};
-use crate::dispatch::{Answer, Broken, Failure, Frame, FrameStream};
-use crate::serve::openai::encode::{AnswerMeta, StreamEncoder, encode_reply};
+use crate::chat::{Delta, Reply, Streaming};
+use crate::dialect::{AnswerMeta, Dialect, StreamEncoder};
+use crate::dispatch::{Answer, Broken, DeltaStream, Failure, Frame, FrameStream};
 
 /// An answer as the client gets it.
 pub(crate) enum Body {
@@ -16,9 +15,11 @@ pub(crate) enum Body {
     Stream(FrameStream),
 }
 
-/// What a generated answer says about itself.
+/// What an answer that is written here says about itself.
 pub(crate) struct Encoding {
-    /// `chatcmpl-…`
+    /// Whose words.
+    pub(crate) dialect: Dialect,
+    /// Such as `chatcmpl-…`.
     pub(crate) id: String,
     /// Seconds since 1970.
     pub(crate) created: i64,
@@ -27,48 +28,42 @@ pub(crate) struct Encoding {
     pub(crate) streaming: Streaming,
 }
 
-/// A provider's bytes pass through; what the engine generates is written out. Waits for an engine's first words, so
-/// that its failure can still become a status or a second attempt.
+/// A provider's bytes pass through; deltas are written out. Waits for the first words, so that a failure before them can
+/// still become a status or a second attempt.
 ///
 /// # Errors
-/// The engine's.
+/// What broke the answer off.
 pub(crate) async fn encode(answer: Answer, encoding: Encoding) -> Result<Body, Failure> {
     match answer {
         Answer::Whole(frame) => Ok(Body::Whole(frame)),
         Answer::Stream(frames) => Ok(Body::Stream(frames)),
-        Answer::Deltas(generation) => match encoding.streaming {
-            Streaming::Off => Ok(Body::Whole(collect(generation, &encoding).await?)),
-            Streaming::On { usage } => Ok(Body::Stream(write_out(generation, &encoding, usage).await?)),
+        Answer::Deltas(deltas) => match encoding.streaming {
+            Streaming::Off => Ok(Body::Whole(collect(deltas, &encoding).await?)),
+            Streaming::On { usage } => Ok(Body::Stream(write_out(deltas, &encoding, usage).await?)),
         },
     }
 }
 
-async fn collect(mut generation: Generation, encoding: &Encoding) -> Result<Frame, EngineError> {
-    let mut reply = Reply { choices: vec![Choice::default()], ..Reply::default() };
-    while let Some(delta) = generation.next().await {
-        match delta? {
-            // The engine makes one choice; a request for more never reaches it.
-            Delta::Text { text, .. } => reply.choices[0].text.push_str(text.expose()),
-            Delta::Finish { reason, .. } => reply.choices[0].finish = reason,
-            Delta::Usage(usage) => reply.usage = usage,
-        }
+async fn collect(mut deltas: DeltaStream, encoding: &Encoding) -> Result<Frame, Broken> {
+    let mut reply = Reply::default();
+    let mut frame = Frame::default();
+    while let Some(delta) = deltas.next().await {
+        let delta = delta?;
+        frame.add(&delta);
+        reply.add(delta);
     }
-    let choice = &reply.choices[0];
-    let (chars, finish) = (char_count(&choice.text), Some(choice.finish));
-    let bytes = encode_reply(&encoding.meta(), &reply).into();
-    Ok(Frame { bytes, chars, usage: Some(reply.usage), finish, ..Frame::default() })
+    frame.bytes = encoding.dialect.encode_reply(&encoding.meta(), &reply).into();
+    Ok(frame)
 }
 
-async fn write_out(mut generation: Generation, encoding: &Encoding, usage: bool) -> Result<FrameStream, EngineError> {
-    let mut writer = Writer { encoder: StreamEncoder::new(&encoding.meta(), usage), buffer: BytesMut::new() };
-    let first = match generation.next().await {
+async fn write_out(mut deltas: DeltaStream, encoding: &Encoding, usage: bool) -> Result<FrameStream, Broken> {
+    let encoder = StreamEncoder::new(encoding.dialect, &encoding.meta(), usage);
+    let mut writer = Writer { encoder, buffer: BytesMut::new() };
+    let first = match deltas.next().await {
         Some(delta) => writer.frame(&delta?),
-        None => return Err(EngineError::Stopped),
+        None => return Err(Broken::Truncated),
     };
-    let rest = generation.map(move |delta| match delta {
-        Ok(delta) => Ok(writer.frame(&delta)),
-        Err(error) => Err(Broken::Engine(error)),
-    });
+    let rest = deltas.map(move |delta| delta.map(|delta| writer.frame(&delta)));
     Ok(stream::once(async { Ok(first) }).chain(rest).boxed())
 }
 
@@ -80,16 +75,12 @@ struct Writer {
 impl Writer {
     fn frame(&mut self, delta: &Delta) -> Frame {
         self.encoder.delta(delta, &mut self.buffer);
-        let mut frame = Frame::default();
-        match delta {
-            Delta::Text { text, .. } => frame.chars = char_count(text),
-            Delta::Finish { reason, .. } => frame.finish = Some(*reason),
-            Delta::Usage(usage) => {
-                frame.usage = Some(*usage);
-                self.encoder.done(&mut self.buffer);
-            }
+        if matches!(delta, Delta::Usage(_)) {
+            self.encoder.done(&mut self.buffer);
         }
-        Frame { bytes: self.take(), ..frame }
+        let mut frame = Frame { bytes: self.take(), ..Frame::default() };
+        frame.add(delta);
+        frame
     }
 
     fn take(&mut self) -> Bytes {
@@ -101,8 +92,4 @@ impl Encoding {
     fn meta(&self) -> AnswerMeta<'_> {
         AnswerMeta { id: &self.id, created: self.created, model: &self.model }
     }
-}
-
-fn char_count(text: &Text) -> u64 {
-    text.expose().chars().count() as u64
 }

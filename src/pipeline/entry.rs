@@ -11,10 +11,11 @@ use super::Gateway;
 use super::respond::Head;
 use super::taint::Risen;
 use crate::chat::{ChatRequest, MicroUsd, RequestId, Usage};
+use crate::dialect::Dialect;
+use crate::dialect::error::ApiError;
+use crate::dialect::openai::read::answer_id;
 use crate::govern::{Explain, Subject};
 use crate::record::{Cache, Label, Outcome, Row};
-use crate::serve::openai::error::ApiError;
-use crate::serve::openai::read::answer_id;
 use crate::transform::Tally;
 
 /// nginx's status for a client that left before its answer.
@@ -28,6 +29,7 @@ const MAX_KEPT: usize = 1 << 20;
 /// It begins as a hang-up, the one end that nobody is there to report: whoever knows better says so.
 pub(crate) struct Entry {
     pub(crate) row: Box<Row>,
+    pub(crate) dialect: Dialect,
     subject: Arc<Subject>,
     started: Instant,
     gateway: Arc<Gateway>,
@@ -43,6 +45,7 @@ pub(crate) struct Entry {
 #[derive(Clone, Debug)]
 pub(crate) struct Labels {
     pub(crate) id: RequestId,
+    pub(crate) dialect: Dialect,
     pub(crate) explain: Explain,
     pub(crate) route: Option<Arc<str>>,
     /// The beginning of the policy set's digest.
@@ -53,8 +56,8 @@ pub(crate) struct Labels {
 }
 
 impl Entry {
-    pub(crate) fn begin(gateway: &Arc<Gateway>, subject: &Arc<Subject>) -> Self {
-        let mut row = Row::new(RequestId(Ulid::generate()), jiff::Timestamp::now(), "openai.chat");
+    pub(crate) fn begin(gateway: &Arc<Gateway>, subject: &Arc<Subject>, dialect: Dialect) -> Self {
+        let mut row = Row::new(RequestId(Ulid::generate()), jiff::Timestamp::now(), dialect.name());
         row.key = Some(subject.name.clone());
         row.tenant = Some(subject.tenant.clone());
         row.attributes = subject.attributes.clone();
@@ -63,6 +66,7 @@ impl Entry {
         gateway.metrics.in_flight.inc();
         Self {
             row: Box::new(row),
+            dialect,
             subject: subject.clone(),
             started: Instant::now(),
             gateway: gateway.clone(),
@@ -92,6 +96,7 @@ impl Entry {
         let row = &self.row;
         Labels {
             id: row.id,
+            dialect: self.dialect,
             explain: self.subject.explain,
             route: row.route.clone(),
             policy: row.policy.as_deref().map(|digest| digest[..12.min(digest.len())].into()),

@@ -13,11 +13,11 @@ use super::{Apart, Generation, Reloads, Taints};
 use crate::cache::{Flights, Store};
 use crate::classify::difficulty::Estimator;
 use crate::config::Config;
+use crate::dialect::error::ApiError;
 use crate::dispatch::Dispatcher;
 use crate::govern::{PriceList, Subject};
 use crate::record::Recorder;
 use crate::serve::listener::Peer;
-use crate::serve::openai::error::ApiError;
 use crate::telemetry::Metrics;
 use crate::transform::Vaults;
 

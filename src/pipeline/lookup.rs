@@ -13,8 +13,8 @@ use super::understand::Call;
 use crate::cache::flight::{End, Reader, Writer};
 use crate::cache::key::CacheKey;
 use crate::cache::{Entry as Cached, Joined};
+use crate::dialect::error::ApiError;
 use crate::dispatch::Broken;
-use crate::serve::openai::error::ApiError;
 
 /// What a flight tells its readers before the first frame.
 pub(super) type FlightHead = Result<Head, ApiError>;

@@ -73,7 +73,7 @@ impl Meter {
 
     fn usage_or_estimate(&self) -> Usage {
         // A token has about four characters.
-        self.usage.unwrap_or(Usage { input: self.tokens_input, output: self.chars.div_ceil(4), cached_input: 0 })
+        self.usage.unwrap_or(Usage { input: self.tokens_input, output: self.chars.div_ceil(4), ..Usage::default() })
     }
 }
 

@@ -26,7 +26,7 @@ mod view;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use http::Request;
 
 pub use self::apart::Apart;
@@ -39,19 +39,20 @@ pub use self::reload::{Answer, Reload, Reloads};
 pub use self::taint::Taints;
 pub use self::understand::explain;
 use self::understand::understand;
+use crate::dialect::Dialect;
 
-/// Answers `POST /v1/chat/completions`.
+/// Answers a request for an answer of a model, in the client's `dialect`.
 ///
 /// Every request that was authenticated ends in exactly one record: [`Entry`] writes it when it is dropped, whether the
 /// answer was complete, refused, broken, or nobody waited for it.
-pub async fn chat(gateway: Arc<Gateway>, request: Request<Body>) -> Response {
+pub async fn answer(gateway: Arc<Gateway>, dialect: Dialect, request: Request<Body>) -> Response {
     let (head, body) = request.into_parts();
     let generation = gateway.generation.load_full();
     let subject = match gateway.authenticate(&generation, &head) {
         Ok(subject) => subject,
-        Err(refusal) => return refusal.into_response(),
+        Err(refusal) => return refusal.respond(dialect),
     };
-    let mut entry = Entry::begin(&gateway, &subject);
+    let mut entry = Entry::begin(&gateway, &subject, dialect);
     match dry_run::is_asked(&head.headers, &subject) {
         Ok(false) => {}
         Ok(true) => return dry_run::answer(&gateway, &generation, &subject, &head, body, entry).await,

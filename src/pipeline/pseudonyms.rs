@@ -7,9 +7,9 @@ use super::conversation::Conversation;
 use super::understand::Considered;
 use super::view::{View, Weighed};
 use crate::classify::{Scanner, Truth};
+use crate::dialect::{Decoded, Dialect};
 use crate::policy::rollout::Side;
 use crate::policy::{Class, Decision, DestinationId, DestinationSet, Facts, Style, TransformSet};
-use crate::serve::openai::decode::Decoded;
 use crate::transform::{Check, Disguise, Originals, Vault};
 
 /// A request's originals, its conversation's vault, and who must find the outgoing body clean.
@@ -18,6 +18,7 @@ pub(crate) struct Pseudonyms {
     originals: Originals,
     tenant: Arc<str>,
     styles: [Style; DestinationSet::MAX],
+    dialect: Dialect,
     seen: Vec<Seen>,
 }
 
@@ -50,6 +51,7 @@ impl Pseudonyms {
             originals: Originals::default(),
             tenant: tenant.clone(),
             styles: [Style::default(); DestinationSet::MAX],
+            dialect: decoded.dialect,
             seen: Vec::new(),
         };
         if let (Some(in_force), Some(trial)) = (in_force, &view.generation.trial) {
@@ -96,6 +98,7 @@ impl Pseudonyms {
             to: seen.to[index],
         };
         Disguise {
+            dialect: self.dialect,
             transforms,
             vault: &self.vault,
             style: self.styles[index],

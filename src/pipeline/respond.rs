@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Body as HttpBody;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt, stream};
 use http::header::CONTENT_TYPE;
@@ -17,10 +17,10 @@ use super::understand::Call;
 use crate::cache::Entry as Cached;
 use crate::cache::flight::{End, Reader};
 use crate::chat::MicroUsd;
+use crate::dialect::Dialect;
+use crate::dialect::error::ApiError;
 use crate::govern::Explain;
 use crate::record::{Cache, Outcome};
-use crate::serve::openai::encode::error_frame;
-use crate::serve::openai::error::ApiError;
 
 /// What is known when an answer begins.
 #[derive(Clone, Debug)]
@@ -38,7 +38,7 @@ pub(super) fn failed(mut entry: Entry, error: ApiError) -> Response {
 }
 
 fn refuse(labels: &Labels, error: ApiError) -> Response {
-    labelled(error.into_response(), labels, None)
+    labelled(error.respond(labels.dialect), labels, None)
 }
 
 /// An answer of this request's own.
@@ -50,9 +50,10 @@ pub(super) fn direct(begun: Begun) -> Response {
             whole(body)
         }
         Answered::Stream(frames, deadline) => {
-            streamed(Metered::new(frames, begun.meter, deadline).map(|frame| match frame {
+            let dialect = labels.dialect;
+            streamed(Metered::new(frames, begun.meter, deadline).map(move |frame| match frame {
                 Ok(frame) => frame.bytes,
-                Err(broken) => broken_off(broken.code()),
+                Err(broken) => broken_off(dialect, broken.code()),
             }))
         }
     };
@@ -86,7 +87,7 @@ pub(super) async fn coalesced(
         (Ok(head), Some(_)) => Head { cost: Some(MicroUsd::ZERO), ..head },
         (Err(error), _) => return shared_failure(labels, follower, error),
     };
-    let mut shared = Shared { entry: follower };
+    let mut shared = Shared { dialect: labels.dialect, entry: follower };
     let labels = shared.begin(labels, &head);
     if streams {
         let frames = stream::unfold((reader, shared), |(mut reader, mut shared)| async move {
@@ -119,6 +120,7 @@ fn shared_failure(labels: Labels, follower: Option<Entry>, error: ApiError) -> R
 
 /// A follower's record while it reads.
 struct Shared {
+    dialect: Dialect,
     entry: Option<Entry>,
 }
 
@@ -146,7 +148,7 @@ impl Shared {
                 if let Some(mut entry) = self.entry.take() {
                     entry.end(Outcome::Failed, StatusCode::OK, "upstream_broken");
                 }
-                Some(broken_off("upstream_broken"))
+                Some(broken_off(self.dialect, "upstream_broken"))
             }
             None => {
                 if let Some(mut entry) = self.entry.take() {
@@ -172,10 +174,10 @@ fn streamed(frames: impl Stream<Item = Bytes> + Send + 'static) -> Response {
 }
 
 /// The dialect's own error event; no end marker follows, for there was no end.
-fn broken_off(code: &'static str) -> Bytes {
+fn broken_off(dialect: Dialect, code: &'static str) -> Bytes {
     let mut frame = BytesMut::new();
     let error = ApiError::new(StatusCode::BAD_GATEWAY, "the answer broke off").code(code);
-    error_frame(&error, &mut frame);
+    dialect.error_frame(&error, &mut frame);
     frame.freeze()
 }
 

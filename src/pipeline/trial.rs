@@ -11,13 +11,13 @@ use super::generation::Trial;
 use super::understand::preference;
 use super::view::{View, Weighed};
 use crate::chat::{ChatRequest, RequestId, Role};
+use crate::dialect::Decoded;
 use crate::govern::Subject;
 use crate::policy::decision::{Decision, Outcome};
 use crate::policy::explain::RolloutExplanation;
 use crate::policy::rollout::{Bounds, By, Mode, Side, differs};
 use crate::policy::{DestinationSet, PolicySet};
 use crate::record::{Label, WouldHave};
-use crate::serve::openai::decode::Decoded;
 
 /// What the client is warned of where the tried set would ask somebody else.
 const OTHER_CHOICE: &str = "other_choice";

@@ -18,6 +18,9 @@ use super::{Gateway, Generation, Policy};
 use crate::cache::CacheControl;
 use crate::cache::key::CacheKey;
 use crate::chat::{ChatRequest, Json, RequestId, Text};
+use crate::dialect::edit::EditPoints;
+use crate::dialect::error::ApiError;
+use crate::dialect::{Decoded, Dialect};
 use crate::govern::Subject;
 use crate::policy::decision::{Decision, Outcome, Refusal, RefusalKind};
 use crate::policy::explain::Explanation;
@@ -26,8 +29,6 @@ use crate::policy::set::Store;
 use crate::policy::{Barrier, DestinationId};
 use crate::record::StoredText;
 use crate::serve::body::read_body;
-use crate::serve::openai::decode::{Decoded, EditPoints, decode};
-use crate::serve::openai::error::ApiError;
 
 /// A request that was understood and may go somewhere.
 pub(crate) struct Call {
@@ -81,7 +82,7 @@ pub(crate) async fn understand(
     let body = receive(gateway, subject, body).await?;
     let read = Instant::now();
     let json = Json::parse(&body)?;
-    let decoded = decode(&body, &json)?;
+    let decoded = entry.dialect.decode(&body, &json)?;
     entry.asks(&decoded.request, read.elapsed());
 
     let headers = &head.headers;
@@ -216,7 +217,7 @@ pub async fn explain<T>(
     show: impl FnOnce(&Explanation<'_>) -> T,
 ) -> Result<T, ApiError> {
     let json = Json::parse(body)?;
-    let decoded = decode(body, &json)?;
+    let decoded = Dialect::Chat.decode(body, &json)?;
     let recalled = gateway.taints.recall(&generation.policy.set, &subject.tenant, headers, &decoded.request).await;
     let beforehand = gateway.apart.look(gateway, generation, &subject.tenant, &decoded).await;
     let (side, past, beforehand) = (Side::InForce, &recalled.past, beforehand.as_ref());

@@ -15,6 +15,8 @@ use crate::cache::CacheControl;
 use crate::cache::key::{CacheKey, Scope};
 use crate::chat::{ChatRequest, Json, MicroUsd, Part, Role, Source};
 use crate::classify::{Gain, Scan, Truth};
+use crate::dialect::Decoded;
+use crate::dialect::{Feature, Uses};
 use crate::govern::{Price, Spender, Standing, Subject};
 use crate::policy::decision::Decision;
 use crate::policy::explain::{self, Before, Circumstances, Explanation, Seen, Summary};
@@ -25,8 +27,6 @@ use crate::policy::{
     Destination, DestinationId, DestinationSet, DestinationState, Facts, Inputs, Transform, TransformSet, decide,
     decide_within,
 };
-use crate::serve::openai::decode::Decoded;
-use crate::serve::openai::{Feature, Uses};
 
 /// Cap on an answer where neither client, policy nor price list knows one, in tokens.
 const DEFAULT_MAX_OUTPUT: u32 = 4096;
@@ -383,7 +383,7 @@ impl<'a> View<'a> {
             class: decision.class,
             destination: &set.destination(first.id).name,
             policy,
-            dialect: "openai-chat",
+            dialect: decoded.dialect.name(),
         };
         Some(CacheKey::new(&scope, json))
     }

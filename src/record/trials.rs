@@ -157,7 +157,7 @@ fn compared(row: &SqliteRow) -> Result<Compared, StoreError> {
         id: row.try_get("id")?,
         would_have: serde_json::from_str(row.try_get("would_have")?).ok(),
         cost: tokens("cost_uusd")?.map(MicroUsd),
-        usage: input.zip(output).map(|(input, output)| Usage { input, output, cached_input }),
+        usage: input.zip(output).map(|(input, output)| Usage { input, output, cached_input, ..Usage::default() }),
     })
 }
 
@@ -274,7 +274,7 @@ mod tests {
     const PAIR: Pair<'_> = Pair { in_force: "old", on_trial: "new" };
 
     fn request(id: &str, would_have: serde_json::Value, cost: u64) -> Compared {
-        let usage = Usage { input: 1_000_000, output: 0, cached_input: 0 };
+        let usage = Usage { input: 1_000_000, ..Usage::default() };
         let would_have = serde_json::from_value(would_have).ok();
         Compared { id: id.to_owned(), would_have, cost: Some(MicroUsd(cost)), usage: Some(usage) }
     }

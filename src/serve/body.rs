@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use http::StatusCode;
 use http_body::Body;
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
+
+use crate::dialect::error::ApiError;
 
 /// What must arrive within each progress timeout, unless the body ends before: a client that drips single bytes would
 /// otherwise hold its place for hours.
@@ -80,6 +83,17 @@ impl<B: Body<Data = Bytes> + Unpin> Reader<B> {
             }
             return Ok(Some(data));
         }
+    }
+}
+
+impl From<BodyError> for ApiError {
+    fn from(error: BodyError) -> Self {
+        let status = match error {
+            BodyError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            BodyError::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            BodyError::Disconnected => StatusCode::BAD_REQUEST,
+        };
+        Self::new(status, error.to_string())
     }
 }
 

@@ -10,8 +10,9 @@ use axum::routing::{get, post};
 use http::header::CONTENT_TYPE;
 use http::{Request, StatusCode};
 
-use super::openai::encode::{ModelEntry, encode_models};
-use super::openai::error::ApiError;
+use crate::dialect::Dialect;
+use crate::dialect::error::ApiError;
+use crate::dialect::openai::encode::{ModelEntry, encode_models};
 use crate::pipeline::{self, Gateway};
 
 /// The routes.
@@ -25,7 +26,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
 }
 
 async fn chat(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response {
-    pipeline::chat(gateway, request).await
+    Box::pin(pipeline::answer(gateway, Dialect::Chat, request)).await
 }
 
 /// `auto`, and the destinations that a client may prefer.

@@ -1,9 +1,8 @@
-//! HTTP: listeners, client dialects, authentication, errors.
+//! HTTP: listeners, routes, bodies.
 
 mod activity;
 pub mod body;
 pub mod data;
 pub mod listener;
-pub mod openai;
 pub mod operator;
 mod socket;

@@ -12,8 +12,8 @@ use http::{Request, StatusCode};
 use serde::Serialize;
 
 use super::body::read_body;
-use super::openai::error::ApiError;
 use crate::audit::EgressLedger;
+use crate::dialect::error::ApiError;
 use crate::dispatch::local::EngineState;
 use crate::pipeline::{self, Gateway, Reload};
 

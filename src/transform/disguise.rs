@@ -11,9 +11,9 @@ use super::restore::Restorer;
 use super::vault::{Entry, Full, Vault};
 use crate::chat::{Json, Part};
 use crate::classify::{Encoding, Finding, Scan, Scanner};
+use crate::dialect::Dialect;
+use crate::dialect::edit::{self, Edits};
 use crate::policy::{Style, Transform, TransformSet};
-use crate::serve::openai::decode::decode;
-use crate::serve::openai::edit::{self, Edits};
 
 /// How often what the rescan finds is given pseudonyms, too, before the body counts as one that cannot be made clean.
 const MAX_ROUNDS: usize = 3;
@@ -53,6 +53,8 @@ fn united(findings: &[Finding]) -> Vec<Finding> {
 
 /// How to make one request's body fit for one destination.
 pub struct Disguise<'a> {
+    /// What the request is written in.
+    pub dialect: Dialect,
     /// What must be done.
     pub transforms: TransformSet,
     /// The conversation's pseudonyms.
@@ -133,8 +135,8 @@ impl Disguise<'_> {
                 true => self.replaced(text, &original)?,
                 false => Replaced { body: body.to_vec(), used: Vec::new(), count: 0 },
             };
-            let body = edited(&body, edits)?;
-            match rescan(&body, &used, &self.vault.search(), &self.checks, self.scope, self.go_on) {
+            let body = edited(self.dialect, &body, edits)?;
+            match rescan(self.dialect, &body, &used, &self.vault.search(), &self.checks, self.scope, self.go_on) {
                 Verdict::Clean => {
                     let restorer = Restorer::new(used).map(Arc::new);
                     return Ok(Outgoing { body, restorer, replaced: count });
@@ -188,10 +190,10 @@ impl Disguise<'_> {
 }
 
 /// The body with `edits`, proved to differ in nothing else.
-fn edited(body: &[u8], edits: &Edits) -> Result<Vec<u8>, TransformError> {
+fn edited(dialect: Dialect, body: &[u8], edits: &Edits) -> Result<Vec<u8>, TransformError> {
     let json = Json::parse(body).map_err(|_| TransformError::Unfaithful)?;
     // A pseudonym where the dialect knows only certain words makes it another request: none that can be sent.
-    let points = decode(body, &json).map_err(|_| Unclean::Unreadable)?.edits;
+    let points = dialect.decode(body, &json).map_err(|_| Unclean::Unreadable)?.edits;
     let edited = edit::apply(body, &points, edits);
     edit::verify(&json, &edited, edits).map_err(|_| TransformError::Unfaithful)?;
     Ok(edited)

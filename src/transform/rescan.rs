@@ -14,9 +14,9 @@ use super::replace::Search;
 use super::vault::Entry;
 use crate::chat::{Json, Part};
 use crate::classify::{Encoding, Finding, Scan, Scanner, Truth};
+use crate::dialect::Dialect;
 use crate::policy::facts::seen_again;
 use crate::policy::{Class, Facts, PolicySet, class_of};
-use crate::serve::openai::decode::decode;
 
 /// Stands for a pseudonym while detectors look: no word, and nothing that figures continue across.
 const LEFT_OUT: &str = " | ";
@@ -62,6 +62,7 @@ pub enum Verdict {
 
 /// Looks at `body`, in which `used` are left out. Models look as long as `go_on` says so.
 pub fn rescan(
+    dialect: Dialect,
     body: &[u8],
     used: &[Arc<Entry>],
     search: &Search,
@@ -71,7 +72,7 @@ pub fn rescan(
 ) -> Verdict {
     let unreadable = || Verdict::Unclean(Unclean::Unreadable, Vec::new());
     let Ok(json) = Json::parse(body) else { return unreadable() };
-    let Ok(decoded) = decode(body, &json) else { return unreadable() };
+    let Ok(decoded) = dialect.decode(body, &json) else { return unreadable() };
     let Ok(tokens) = AhoCorasick::new(used.iter().map(|entry| &entry.token)) else { return unreadable() };
     let parts: Vec<Part<'_>> = decoded.parts.iter().map(|part| without(&tokens, part)).collect();
     let mut left = Vec::new();

@@ -89,12 +89,10 @@ fn schema(format: &ResponseFormat) -> Result<Option<Value>, EngineError> {
         ResponseFormat::Text => return Ok(None),
         ResponseFormat::JsonObject => (any_object(), true),
         ResponseFormat::JsonSchema(asked) => {
-            let asked: Value = serde_json::from_str(asked.expose()).map_err(|_| UNENFORCEABLE)?;
-            let strict = asked.get("strict").and_then(Value::as_bool).unwrap_or(false);
-            match asked.get("schema") {
-                Some(Value::Object(schema)) => (schema.clone(), strict),
-                Some(Value::Null) | None => (any_object(), strict),
-                Some(_) => return Err(UNENFORCEABLE),
+            let strict = asked.strict.unwrap_or(false);
+            match &asked.schema {
+                Some(schema) => (serde_json::from_str(schema.expose()).map_err(|_| UNENFORCEABLE)?, strict),
+                None => (any_object(), strict),
             }
         }
     };
@@ -120,6 +118,7 @@ mod tests {
 
     use super::{Form, Forms};
     use crate::chat::ResponseFormat;
+    use crate::chat::request::Schema;
     use crate::dispatch::local::EngineError;
     use crate::dispatch::local::model::Token;
 
@@ -128,8 +127,8 @@ mod tests {
     }
 
     fn schema(strict: bool, schema: &Value) -> ResponseFormat {
-        let asked = json!({"name": "answer", "strict": strict, "schema": schema});
-        ResponseFormat::JsonSchema(asked.to_string().into())
+        let schema = Some(schema.to_string().into());
+        ResponseFormat::JsonSchema(Schema { strict: Some(strict), schema, ..Schema::default() })
     }
 
     /// How much of `text` the form lets through, and whether the answer is over then.

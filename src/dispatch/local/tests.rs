@@ -13,7 +13,7 @@ use super::prompt::PromptWriter;
 use super::template::ChatTemplate;
 use super::{Engine, EngineConfig, EngineError, EngineState, Generation, Job, Sharing};
 use crate::chat::reply::{Delta, FinishReason, Usage};
-use crate::chat::request::{ChatRequest, Content, Message, ResponseFormat, Role, Sampling};
+use crate::chat::request::{ChatRequest, Content, Message, ResponseFormat, Role, Sampling, Schema};
 
 fn model() -> PathBuf {
     let given = std::env::var_os("AJAR_TEST_MODEL").map(PathBuf::from);
@@ -286,14 +286,14 @@ async fn answers_that_must_be_json_are_whatever_the_model_would_rather_say() {
         "required": ["city", "people", "rivers", "capital"],
         "additionalProperties": false,
     });
-    let strict = serde_json::json!({"name": "city", "strict": true, "schema": schema}).to_string();
+    let strict = Schema { strict: Some(true), schema: Some(schema.to_string().into()), ..Schema::default() };
     let validator = jsonschema::validator_for(&schema).unwrap();
     let mut ended = 0;
     for seed in 0..8 {
         // Hot enough to wander off at the first chance.
         let sampling = || Sampling { temperature: Some(1.5), seed: Some(seed), ..Sampling::default() };
         let text = "Tell me about Paris.";
-        let format = ResponseFormat::JsonSchema(strict.as_str().into());
+        let format = ResponseFormat::JsonSchema(strict.clone());
         let kept = answer(engine.generate(formed(text, 120, format, sampling())).unwrap()).await;
         let object = answer(engine.generate(formed(text, 120, ResponseFormat::JsonObject, sampling())).unwrap()).await;
         let (kept_text, object_text) = (kept.text(), object.text());
@@ -313,8 +313,8 @@ async fn answers_that_must_be_json_are_whatever_the_model_would_rather_say() {
 #[tokio::test]
 async fn a_schema_that_cannot_be_enforced_is_refused_and_the_engine_goes_on() {
     let engine = engine().await;
-    let impossible = r#"{"name": "a", "strict": true, "schema": {"type": "no such type"}}"#;
-    let format = ResponseFormat::JsonSchema(impossible.into());
+    let impossible = Some(r#"{"type": "no such type"}"#.into());
+    let format = ResponseFormat::JsonSchema(Schema { strict: Some(true), schema: impossible, ..Schema::default() });
     let first = engine.generate(formed("Hi", 5, format, greedy())).unwrap().next().await;
     assert!(matches!(first, Some(Err(EngineError::Unsupported(_)))), "{first:?}");
     assert_eq!(answer(engine.generate(job("Hi", 3, greedy())).unwrap()).await.usage.output, 3);

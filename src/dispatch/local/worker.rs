@@ -216,6 +216,7 @@ impl<M: Model> Worker<'_, M> {
             input: sequence.prompt.len() as u64,
             output: sequence.generated as u64,
             cached_input: sequence.kept as u64,
+            ..Usage::default()
         };
         send(&sequence.replies, Ok(Delta::Usage(usage)));
         self.shared.gauges.job_ms.add(sequence.admitted.elapsed().as_secs_f64() * 1000.0);
@@ -260,7 +261,7 @@ impl<S> Sequence<S> {
 
 fn send_text(replies: &mpsc::Sender<Reply>, text: String) {
     if !text.is_empty() {
-        send(replies, Ok(Delta::Text { index: 0, text: Text::new(text) }));
+        send(replies, Ok(Delta::Text { index: 0, text: Text::new(text), logprobs: Vec::new() }));
     }
 }
 

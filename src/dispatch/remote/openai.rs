@@ -5,17 +5,17 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, stream};
-use http::{HeaderMap, StatusCode};
+use http::HeaderMap;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::audit::Entered;
 use crate::config::{Credential, Provider, Timeouts};
+use crate::dialect::edit::CapField;
+use crate::dialect::openai::read::{self, observe, observe_reply};
+use crate::dialect::sse::SseFramer;
 use crate::dispatch::answer::{Answer, Broken, Frame};
 use crate::dispatch::failure::{Failure, Quoting};
 use crate::egress::{Egress, Incoming, SendError, Shipment};
-use crate::serve::openai::edit::CapField;
-use crate::serve::openai::read::{self, observe, observe_reply};
-use crate::serve::openai::sse::SseFramer;
 use crate::transform::Tally;
 use crate::transform::answer::Restoring;
 
@@ -137,8 +137,7 @@ impl OpenAi {
         // Nothing is promised to the client before the provider has said something that is no error.
         let first = match frames.next().await {
             Some(Ok(frame)) => frame,
-            Some(Err(Broken::Transport(error))) => return Err(error.into()),
-            Some(Err(_)) => return Err(Failure::Upstream { status: StatusCode::OK, retry_after: None }),
+            Some(Err(broken)) => return Err(broken.into()),
             None => return Err(Failure::Unreadable),
         };
         let rest = stream::unfold(frames, |mut frames| async move { Some((frames.next().await?, frames)) });

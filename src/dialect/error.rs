@@ -10,8 +10,7 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
-use super::super::body::BodyError;
-use super::decode::BadRequest;
+use super::{BadRequest, Dialect};
 use crate::chat::json::JsonError;
 
 /// Longest key of a request that is named back, in characters.
@@ -68,8 +67,15 @@ impl ApiError {
         Self { retry_after: Some(wait), ..self }
     }
 
+    /// Writes it in the client's dialect.
+    pub fn write(&self, dialect: Dialect, out: &mut BytesMut) {
+        match dialect {
+            Dialect::Chat => self.write_openai(out),
+        }
+    }
+
     /// Writes `{"error":{…}}`.
-    pub fn write(&self, out: &mut BytesMut) {
+    fn write_openai(&self, out: &mut BytesMut) {
         let shape = Shape {
             message: &self.message,
             r#type: type_of(self.status),
@@ -135,21 +141,18 @@ impl From<JsonError> for ApiError {
     }
 }
 
-impl From<BodyError> for ApiError {
-    fn from(error: BodyError) -> Self {
-        let status = match error {
-            BodyError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            BodyError::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            BodyError::Disconnected => StatusCode::BAD_REQUEST,
-        };
-        Self::new(status, error.to_string())
+/// In OpenAI's shape: where no dialect's route is met.
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        self.respond(Dialect::Chat)
     }
 }
 
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
+impl ApiError {
+    /// The HTTP response, in the client's dialect.
+    pub fn respond(self, dialect: Dialect) -> Response {
         let mut body = BytesMut::new();
-        self.write(&mut body);
+        self.write(dialect, &mut body);
         let mut response = Response::new(Body::from(body.freeze()));
         *response.status_mut() = self.status;
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -171,7 +174,7 @@ mod tests {
         let mut shown = String::new();
         for status in [400, 401, 403, 404, 405, 408, 413, 422, 429, 431, 500, 502, 503, 504] {
             let mut out = BytesMut::new();
-            ApiError::new(StatusCode::from_u16(status).unwrap(), "what is \"wrong\"").write(&mut out);
+            ApiError::new(StatusCode::from_u16(status).unwrap(), "what is \"wrong\"").write(Dialect::Chat, &mut out);
             shown += &format!("{status} {}\n", std::str::from_utf8(&out).unwrap());
         }
         insta::assert_snapshot!(shown);

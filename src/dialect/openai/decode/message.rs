@@ -1,10 +1,10 @@
 //! The conversation.
 
-use super::super::field::At;
-use super::super::uses::Feature;
-use super::{BadRequest, Decoder, optional};
+use super::Decoder;
 use crate::chat::request::ToolCall;
 use crate::chat::{Content, Json, Message, Role, Source};
+use crate::dialect::field::{At, optional};
+use crate::dialect::{BadRequest, Feature};
 
 impl<'a> Decoder<'a> {
     /// Understands `messages`.

@@ -5,9 +5,49 @@
 
 use std::ops::Range;
 
-use super::decode::{CapPoint, EditPoints};
 use crate::chat::Json;
 use crate::chat::json::{Member, Value};
+
+/// Where the fields stand that may be edited before the body is sent on. Byte ranges of the body.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EditPoints {
+    /// Just after the body's opening brace: where new members go.
+    pub open: usize,
+    /// The value of `model`.
+    pub model: Range<usize>,
+    /// `max_tokens`, where present.
+    pub max_tokens: Option<CapPoint>,
+    /// `max_completion_tokens`, where present.
+    pub max_completion_tokens: Option<CapPoint>,
+    /// `max_output_tokens`, where present.
+    pub max_output_tokens: Option<CapPoint>,
+    /// The value of `stream`, where present.
+    pub stream: Option<Range<usize>>,
+    /// `stream_options`, where present.
+    pub stream_options: Option<OptionsPoint>,
+}
+
+/// An output cap in the body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CapPoint {
+    /// The key, quotes included.
+    pub key: Range<usize>,
+    /// The value.
+    pub span: Range<usize>,
+    /// The cap; `None` where it is null.
+    pub value: Option<u32>,
+}
+
+/// `stream_options` in the body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OptionsPoint {
+    /// The value.
+    pub span: Range<usize>,
+    /// Whether it is null or an object without members.
+    pub empty: bool,
+    /// The value of `include_usage` within it, and whether that is true.
+    pub include_usage: Option<(Range<usize>, bool)>,
+}
 
 /// What to change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,6 +70,10 @@ pub enum CapField {
     MaxCompletionTokens,
     /// `max_tokens`, the older one that most other vendors take.
     MaxTokens,
+    /// `max_tokens`, where the dialect has no other.
+    OnlyMaxTokens,
+    /// `max_output_tokens`.
+    MaxOutputTokens,
 }
 
 impl CapField {
@@ -37,14 +81,31 @@ impl CapField {
     pub fn name(self) -> &'static str {
         match self {
             Self::MaxCompletionTokens => "max_completion_tokens",
-            Self::MaxTokens => "max_tokens",
+            Self::MaxTokens | Self::OnlyMaxTokens => "max_tokens",
+            Self::MaxOutputTokens => "max_output_tokens",
         }
     }
 
-    fn other(self) -> Self {
+    fn takes(self, field: &str) -> bool {
+        self.name() == field || self.other().is_some_and(|other| other.name() == field)
+    }
+
+    /// The field in which a client may have given it instead.
+    fn other(self) -> Option<Self> {
         match self {
-            Self::MaxCompletionTokens => Self::MaxTokens,
-            Self::MaxTokens => Self::MaxCompletionTokens,
+            Self::MaxCompletionTokens => Some(Self::MaxTokens),
+            Self::MaxTokens => Some(Self::MaxCompletionTokens),
+            Self::OnlyMaxTokens | Self::MaxOutputTokens => None,
+        }
+    }
+}
+
+impl EditPoints {
+    fn cap(&self, field: CapField) -> Option<&CapPoint> {
+        match field {
+            CapField::MaxCompletionTokens => self.max_completion_tokens.as_ref(),
+            CapField::MaxTokens | CapField::OnlyMaxTokens => self.max_tokens.as_ref(),
+            CapField::MaxOutputTokens => self.max_output_tokens.as_ref(),
         }
     }
 }
@@ -63,7 +124,7 @@ pub enum EditError {
     Other,
 }
 
-/// Applies `edits` to `body`, in which [`super::decode::decode`] found `points`.
+/// Applies `edits` to `body`, in which [`super::Dialect::decode`] found `points`.
 pub fn apply(body: &[u8], points: &EditPoints, edits: &Edits) -> Vec<u8> {
     let mut changes = Changes::default();
     if let Some(model) = &edits.model {
@@ -91,11 +152,8 @@ impl Changes {
     }
 
     fn cap(&mut self, points: &EditPoints, cap: u32, field: CapField) {
-        let (own, other) = match field {
-            CapField::MaxTokens => (&points.max_tokens, &points.max_completion_tokens),
-            CapField::MaxCompletionTokens => (&points.max_completion_tokens, &points.max_tokens),
-        };
-        let given = |point: &Option<CapPoint>| point.as_ref().and_then(|point| point.value);
+        let (own, other) = (points.cap(field), field.other().and_then(|other| points.cap(other)));
+        let given = |point: Option<&CapPoint>| point.and_then(|point| point.value);
         let lowest = given(own).or(given(other)).map_or(cap, |value| value.min(cap));
         match (own, other) {
             (Some(own), other) => {
@@ -152,9 +210,8 @@ pub fn verify(original: &Json<'_>, edited: &[u8], edits: &Edits) -> Result<(), E
     verify_usage(original, &edited, edits)?;
     let is_edited = |member: &&Member<'_>| match member.key.as_ref() {
         "model" => edits.model.is_some(),
-        "max_tokens" | "max_completion_tokens" => edits.max_tokens.is_some(),
         "stream_options" => edits.include_usage,
-        _ => false,
+        field => edits.max_tokens.is_some() && edits.cap_field.takes(field),
     };
     if same_members(original, &edited, is_edited) { Ok(()) } else { Err(EditError::Other) }
 }
@@ -167,17 +224,14 @@ fn verify_model(original: &Json<'_>, edited: &Json<'_>, edits: &Edits) -> Result
 
 fn verify_cap(original: &Json<'_>, edited: &Json<'_>, edits: &Edits) -> Result<(), EditError> {
     let Some(cap) = edits.max_tokens else { return Ok(()) };
-    let (own, other) = (edits.cap_field.name(), edits.cap_field.other().name());
-    let given = [own, other].into_iter().find_map(|field| original.get(field).and_then(Json::as_i64));
+    let (own, other) = (edits.cap_field.name(), edits.cap_field.other().map(CapField::name));
+    let given = std::iter::once(own).chain(other).find_map(|field| original.get(field).and_then(Json::as_i64));
     let expected = given.map_or(i64::from(cap), |given| given.min(i64::from(cap)));
     if edited.get(own).and_then(Json::as_i64) != Some(expected) {
         return Err(EditError::Field(own));
     }
-    match edited.get(other) {
-        None => Ok(()),
-        Some(left) if left.is_null() && original.get(other).is_some() => Ok(()),
-        Some(_) => Err(EditError::Field(other)),
-    }
+    let Some((other, left)) = other.and_then(|other| Some((other, edited.get(other)?))) else { return Ok(()) };
+    if left.is_null() && original.get(other).is_some() { Ok(()) } else { Err(EditError::Field(other)) }
 }
 
 fn verify_usage(original: &Json<'_>, edited: &Json<'_>, edits: &Edits) -> Result<(), EditError> {
@@ -210,8 +264,8 @@ fn same_members(a: &Json<'_>, b: &Json<'_>, except: impl Fn(&&Member<'_>) -> boo
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::decode::decode;
     use super::*;
+    use crate::dialect::openai::decode::decode;
 
     fn edit(body: &str, edits: &Edits) -> String {
         let json = Json::parse(body.as_bytes()).unwrap();

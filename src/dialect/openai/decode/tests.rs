@@ -4,8 +4,9 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::chat::request::ToolCall;
-use crate::chat::{Content, Message, ResponseFormat, Role, Sampling};
+use crate::chat::request::{Effort, Function, Reasoning, Schema};
+use crate::chat::{Content, Message, ResponseFormat, Role, Sampling, Tool, ToolCall, ToolChoice};
+use crate::dialect::Feature;
 
 fn with<T>(body: &str, look: impl FnOnce(Result<Decoded<'_>, BadRequest>) -> T) -> T {
     let json = Json::parse(body.as_bytes()).unwrap();
@@ -69,6 +70,7 @@ fn a_conversation_with_everything_is_understood() {
     let sampling = Sampling {
         temperature: Some(0.0),
         top_p: Some(1.0),
+        top_k: None,
         n: Some(2),
         seed: Some(-7),
         stop: vec!["a".into(), "b".into()],
@@ -78,13 +80,13 @@ fn a_conversation_with_everything_is_understood() {
         max_tokens: Some(64),
         logprobs: Some(3),
     };
-    let tool = r#"{"type":"function","function":{"name":"f","parameters":{}}}"#;
+    let tool = Function { name: "f".into(), parameters: Some("{}".into()), ..Function::default() };
     assert_eq!(decoded.messages, messages);
     assert_eq!(decoded.sampling, sampling);
     assert_eq!(decoded.streaming, Streaming::On { usage: true });
     assert_eq!(decoded.response_format, ResponseFormat::JsonObject);
-    assert_eq!(decoded.tool_choice, Some(r#""auto""#.into()));
-    assert_eq!(decoded.tools, [tool.into()]);
+    assert_eq!(decoded.tool_choice, Some(ToolChoice::Auto));
+    assert_eq!(decoded.tools, [Tool::Function(tool)]);
     assert_eq!(decoded.model, "gpt-4o");
 }
 
@@ -272,11 +274,45 @@ fn each_mistake_is_refused_by_the_name_of_its_field() {
 #[test]
 fn formats_and_tools_keep_the_clients_own_text() {
     let text = r#"{"model":"m","messages":[{"role":"user","content":"x"}],"tools":[ {"type" : "function",
-        "function":{"name":"f"}} ],"response_format":{"type":"json_schema","json_schema":{ "name":"s", "n":1.50}}}"#;
+        "function":{"name":"f","description":"d","strict":true,"parameters":{ "n":1.50}}} , {"type":"custom",
+        "custom":{"name":"g"}} ],"response_format":{"type":"json_schema",
+        "json_schema":{"name":"s","strict":false,"description":null,"schema":{ "n":1.50}}}}"#;
     with(text, |decoded| {
         let request = decoded.unwrap().request;
-        assert_eq!(request.tools[0].expose(), "{\"type\" : \"function\",\n        \"function\":{\"name\":\"f\"}}");
-        assert_eq!(request.response_format, ResponseFormat::JsonSchema(r#"{ "name":"s", "n":1.50}"#.into()));
+        let function = Function {
+            name: "f".into(),
+            description: Some("d".into()),
+            parameters: Some(r#"{ "n":1.50}"#.into()),
+            strict: Some(true),
+        };
+        let custom = "{\"type\":\"custom\",\n        \"custom\":{\"name\":\"g\"}}";
+        assert_eq!(request.tools, [Tool::Function(function), Tool::Other(custom.into())]);
+        let schema = Some(r#"{ "n":1.50}"#.into());
+        let schema = Schema { name: "s".into(), description: None, schema, strict: Some(false) };
+        assert_eq!(request.response_format, ResponseFormat::JsonSchema(schema));
+    });
+}
+
+#[test]
+fn who_must_be_called_how_hard_to_think_and_what_has_no_neutral_word_are_understood() {
+    let tools = json!([{"type": "function", "function": {"name": "f", "description": null}}]);
+    let choice = |choice: Value| request(&body(json!({"tools": tools.clone(), "tool_choice": choice}))).tool_choice;
+    assert_eq!(choice(json!("required")), Some(ToolChoice::Required));
+    assert_eq!(choice(json!("none")), Some(ToolChoice::None));
+    let named = json!({"type": "function", "function": {"name": "f"}});
+    assert_eq!(choice(named), Some(ToolChoice::Named("f".into())));
+    let other = json!({"type": "allowed_tools", "allowed_tools": {}});
+    assert_eq!(choice(other.clone()), Some(ToolChoice::Other(other.to_string().into())));
+    let effort = |word| request(&body(json!({"reasoning_effort": word}))).reasoning;
+    assert_eq!(effort("low"), Some(Reasoning::Effort(Effort::Low)));
+    assert_eq!((effort("none"), effort("unheard of")), (Some(Reasoning::Off), None));
+    let more = json!({"user": "u", "service_tier": "flex", "metadata": {"a": "b"}, "prompt_cache_key": "k",
+        "parallel_tool_calls": false, "tools": tools});
+    with(&body(more).to_string(), |decoded| {
+        let decoded = decoded.unwrap();
+        assert_eq!(decoded.unsaid, ["service_tier", "metadata"]);
+        assert_eq!(decoded.request.end_user, Some("u".into()));
+        assert_eq!(decoded.request.parallel_tool_calls, Some(false));
     });
 }
 

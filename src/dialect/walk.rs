@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::BadRequest;
 use crate::chat::json::Value;
 use crate::chat::{Json, Part, Source};
 
@@ -18,6 +19,18 @@ pub struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
+    /// All of them.
+    ///
+    /// # Errors
+    /// Where some hide deeper than is looked.
+    pub fn whole(self) -> Result<Vec<Part<'a>>, BadRequest> {
+        if self.too_deep {
+            let message = format!("the body holds JSON in strings of JSON in more than {MAX_LAYERS} layers");
+            return Err(BadRequest { message, param: None, code: "nested_too_deep" });
+        }
+        Ok(self.all)
+    }
+
     /// Adds the value if it is a string or a number, and all below it, keys included.
     pub fn tree(&mut self, json: &'a Json<'a>, source: Source) {
         match &json.value {

@@ -230,6 +230,8 @@ struct WireUsage {
     completion_tokens: Count,
     #[serde(default)]
     prompt_tokens_details: Option<WireDetails>,
+    #[serde(default)]
+    completion_tokens_details: Option<WireOutputDetails>,
     /// DeepSeek's field.
     #[serde(default)]
     prompt_cache_hit_tokens: Count,
@@ -239,6 +241,12 @@ struct WireUsage {
 struct WireDetails {
     #[serde(default)]
     cached_tokens: Count,
+}
+
+#[derive(Deserialize)]
+struct WireOutputDetails {
+    #[serde(default)]
+    reasoning_tokens: Count,
 }
 
 impl WireUsage {
@@ -252,6 +260,8 @@ impl WireUsage {
             input: self.prompt_tokens.0.unwrap_or(0),
             output: self.completion_tokens.0.unwrap_or(0),
             cached_input: detailed.or(self.prompt_cache_hit_tokens.0).unwrap_or(0),
+            cache_write: 0,
+            reasoning: self.completion_tokens_details.and_then(|d| d.reasoning_tokens.0).unwrap_or(0),
         })
     }
 }
@@ -376,7 +386,7 @@ mod tests {
                 .replace('\n', " ")
                 .as_str(),
         );
-        let usage = Usage { input: 7, output: 2, cached_input: 5 };
+        let usage = Usage { input: 7, output: 2, cached_input: 5, ..Usage::default() };
         assert_eq!((seen.finish, seen.usage), (Some(FinishReason::Length), Some(usage)));
         assert!(!seen.is_unasked_usage(false));
     }
@@ -413,7 +423,7 @@ mod tests {
             "finish_reason":"stop","logprobs":null}],"usage":{"prompt_tokens":3,"completion_tokens":1,
             "prompt_cache_hit_tokens":2}}"#,
         );
-        let usage = Some(Usage { input: 3, output: 1, cached_input: 2 });
+        let usage = Some(Usage { input: 3, output: 1, cached_input: 2, ..Usage::default() });
         assert_eq!(seen, Some(Observed { usage, finish: Some(FinishReason::Stop), output_chars: 5 }));
         assert_eq!(observe_reply(b"<html>"), None);
     }

@@ -2,10 +2,12 @@
 
 use std::ops::Range;
 
-use super::super::field::At;
-use super::super::uses::Feature;
-use super::{BadRequest, CapPoint, Decoder, OptionsPoint, optional};
-use crate::chat::{Json, ResponseFormat, Source};
+use super::Decoder;
+use crate::chat::request::{Effort, Function, Reasoning, Schema};
+use crate::chat::{Json, ResponseFormat, Source, Tool, ToolChoice};
+use crate::dialect::edit::{CapPoint, OptionsPoint};
+use crate::dialect::field::{At, optional};
+use crate::dialect::{BadRequest, Feature};
 
 /// As many stop strings as OpenAI takes.
 const MAX_STOPS: usize = 4;
@@ -154,14 +156,8 @@ impl<'a> Decoder<'a> {
                     self.tool(&at.index(index), tool)?;
                 }
             }
-            "tool_choice" => {
-                match json.as_str() {
-                    Some(_) => drop(at.one_of(json, &["none", "auto", "required"])?),
-                    None => drop(json.as_object().ok_or_else(|| at.wrong_type("a string or an object", json))?),
-                }
-                self.request.tool_choice = Some(self.verbatim(json));
-            }
-            "parallel_tool_calls" => drop(at.boolean(json)?),
+            "tool_choice" => self.request.tool_choice = Some(self.tool_choice(at, json)?),
+            "parallel_tool_calls" => self.request.parallel_tool_calls = Some(at.boolean(json)?),
             _ => self.uses.insert(Feature::LegacyFunctions),
         }
         Ok(())
@@ -169,15 +165,51 @@ impl<'a> Decoder<'a> {
 
     fn tool(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<(), BadRequest> {
         self.uses.insert(Feature::Tools);
-        if at.key("type").filled(at.required(json, "type")?)? == "function" {
+        let tool = if at.key("type").filled(at.required(json, "type")?)? == "function" {
             let function = at.required(json, "function")?;
-            let at = at.key("function");
-            at.key("name").filled(at.required(function, "name")?)?;
+            Tool::Function(self.function(&at.key("function"), function)?)
         } else {
             self.uses.insert(Feature::CustomTools);
-        }
-        self.request.tools.push(self.verbatim(json));
+            Tool::Other(self.verbatim(json))
+        };
+        self.request.tools.push(tool);
         Ok(())
+    }
+
+    fn function(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<Function, BadRequest> {
+        let name = at.key("name").filled(at.required(json, "name")?)?.to_owned();
+        let mut function = Function { name, ..Function::default() };
+        for member in at.object(json)?.iter().filter(|member| !member.value.is_null()) {
+            let (at, value) = (at.key(&member.key), &member.value);
+            match member.key.as_ref() {
+                "name" => {}
+                "description" => function.description = Some(at.string(value)?.into()),
+                "parameters" => function.parameters = Some(self.verbatim(value)),
+                "strict" => function.strict = Some(at.boolean(value)?),
+                // A part already, as all of the tool.
+                _ => self.unknown_value(value),
+            }
+        }
+        Ok(function)
+    }
+
+    fn tool_choice(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<ToolChoice, BadRequest> {
+        if json.as_str().is_some() {
+            return Ok(match at.one_of(json, &["none", "auto", "required"])? {
+                "none" => ToolChoice::None,
+                "required" => ToolChoice::Required,
+                _ => ToolChoice::Auto,
+            });
+        }
+        json.as_object().ok_or_else(|| at.wrong_type("a string or an object", json))?;
+        let named = json.get("function").and_then(|function| function.get("name")).and_then(Json::as_str);
+        match named.filter(|_| json.get("type").and_then(Json::as_str) == Some("function")) {
+            Some(name) => Ok(ToolChoice::Named(name.to_owned())),
+            None => {
+                self.uses.insert(Feature::CustomTools);
+                Ok(ToolChoice::Other(self.verbatim(json)))
+            }
+        }
     }
 
     fn response_format(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<(), BadRequest> {
@@ -186,10 +218,8 @@ impl<'a> Decoder<'a> {
         self.request.response_format = match kind {
             "json_schema" => {
                 let schema = at.required(json, "json_schema")?;
-                let at = at.key("json_schema");
-                at.key("name").filled(at.required(schema, "name")?)?;
                 self.uses.insert(Feature::JsonSchema);
-                ResponseFormat::JsonSchema(self.verbatim(schema))
+                ResponseFormat::JsonSchema(self.schema(&at.key("json_schema"), schema)?)
             }
             "json_object" => {
                 self.uses.insert(Feature::JsonObject);
@@ -200,6 +230,22 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
+    fn schema(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<Schema, BadRequest> {
+        let name = at.key("name").filled(at.required(json, "name")?)?.to_owned();
+        let mut schema = Schema { name, ..Schema::default() };
+        for member in at.object(json)?.iter().filter(|member| !member.value.is_null()) {
+            let (at, value) = (at.key(&member.key), &member.value);
+            match member.key.as_ref() {
+                "name" => {}
+                "description" => schema.description = Some(at.string(value)?.into()),
+                "schema" => schema.schema = Some(self.verbatim(value)),
+                "strict" => schema.strict = Some(at.boolean(value)?),
+                _ => self.unknown_value(value),
+            }
+        }
+        Ok(schema)
+    }
+
     fn extra(&mut self, at: &At<'_>, extra: Extra, json: &'a Json<'a>) -> Result<(), BadRequest> {
         let is_used = match extra.shape {
             Shape::Text => at.string(json).map(|_| true)?,
@@ -208,6 +254,12 @@ impl<'a> Decoder<'a> {
             Shape::Modalities => asks_for_audio(at, json)?,
         };
         self.parts.tree(json, extra.source);
+        match extra.word {
+            Word::EndUser => self.request.end_user = json.as_str().map(Into::into),
+            Word::Effort => self.request.reasoning = json.as_str().and_then(effort),
+            Word::Nothing => self.unsaid.push(extra.name),
+            Word::Hint => {}
+        }
         if let Some(need) = extra.need.filter(|_| is_used) {
             self.uses.insert(need);
         }
@@ -215,11 +267,23 @@ impl<'a> Decoder<'a> {
     }
 }
 
-/// A field that the dialect knows and that has no neutral word: it has a type, a provenance and perhaps a need.
+/// A field that the dialect knows and little is to be done about: it has a type, a provenance and perhaps a need.
 struct Extra {
+    name: &'static str,
     shape: Shape,
+    word: Word,
     source: Source,
     need: Option<Feature>,
+}
+
+/// What stands for a field in neutral words.
+enum Word {
+    EndUser,
+    Effort,
+    /// Nothing, and nothing is lost: it only helps the provider to be fast.
+    Hint,
+    /// Nothing, so that other dialects are not told of it.
+    Nothing,
 }
 
 enum Shape {
@@ -231,22 +295,38 @@ enum Shape {
 
 impl Extra {
     fn named(key: &str) -> Option<Self> {
-        let (shape, source, need) = match key {
-            "user" | "safety_identifier" => (Shape::Text, Source::Metadata, None),
-            "prompt_cache_key" | "prompt_cache_retention" => (Shape::Text, Source::Metadata, None),
-            "metadata" => (Shape::Object, Source::Metadata, None),
-            "store" => (Shape::Flag, Source::Metadata, Some(Feature::Store)),
-            "service_tier" => (Shape::Text, Source::Parameter, None),
-            "reasoning_effort" => (Shape::Text, Source::Parameter, Some(Feature::ReasoningEffort)),
-            "verbosity" => (Shape::Text, Source::Parameter, Some(Feature::Verbosity)),
-            "modalities" => (Shape::Modalities, Source::Parameter, Some(Feature::AudioOutput)),
-            "audio" => (Shape::Object, Source::Parameter, Some(Feature::AudioOutput)),
-            "web_search_options" => (Shape::Object, Source::Metadata, Some(Feature::WebSearch)),
-            "prediction" => (Shape::Object, Source::User, Some(Feature::Prediction)),
+        use Shape::{Flag, Modalities, Object, Text};
+        use Word::{Effort, EndUser, Hint, Nothing};
+        let (name, shape, source, word, need) = match key {
+            "user" => ("user", Text, Source::Metadata, EndUser, None),
+            "safety_identifier" => ("safety_identifier", Text, Source::Metadata, EndUser, None),
+            "prompt_cache_key" => ("prompt_cache_key", Text, Source::Metadata, Hint, None),
+            "prompt_cache_retention" => ("prompt_cache_retention", Text, Source::Metadata, Hint, None),
+            "metadata" => ("metadata", Object, Source::Metadata, Nothing, None),
+            "store" => ("store", Flag, Source::Metadata, Hint, Some(Feature::Store)),
+            "service_tier" => ("service_tier", Text, Source::Parameter, Nothing, None),
+            "reasoning_effort" => ("reasoning_effort", Text, Source::Parameter, Effort, Some(Feature::ReasoningEffort)),
+            "verbosity" => ("verbosity", Text, Source::Parameter, Hint, Some(Feature::Verbosity)),
+            "modalities" => ("modalities", Modalities, Source::Parameter, Hint, Some(Feature::AudioOutput)),
+            "audio" => ("audio", Object, Source::Parameter, Hint, Some(Feature::AudioOutput)),
+            "web_search_options" => ("web_search_options", Object, Source::Metadata, Hint, Some(Feature::WebSearch)),
+            "prediction" => ("prediction", Object, Source::User, Hint, Some(Feature::Prediction)),
             _ => return None,
         };
-        Some(Self { shape, source, need })
+        Some(Self { name, shape, word, source, need })
     }
+}
+
+fn effort(word: &str) -> Option<Reasoning> {
+    Some(match word {
+        "none" => Reasoning::Off,
+        "minimal" => Reasoning::Effort(Effort::Minimal),
+        "low" => Reasoning::Effort(Effort::Low),
+        "medium" => Reasoning::Effort(Effort::Medium),
+        "high" => Reasoning::Effort(Effort::High),
+        "xhigh" | "max" => Reasoning::Effort(Effort::Max),
+        _ => return None,
+    })
 }
 
 fn stops(at: &At<'_>, json: &Json<'_>) -> Result<Vec<String>, BadRequest> {

@@ -1,9 +1,9 @@
 //! Typed access to the body's fields; a mistake names its field.
 
 use std::fmt;
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
-use super::decode::BadRequest;
+use super::BadRequest;
 use crate::chat::Json;
 use crate::chat::json::Member;
 
@@ -142,4 +142,29 @@ impl fmt::Display for At<'_> {
             Step::Index(index) => write!(f, "[{index}]"),
         }
     }
+}
+
+/// The key's quotes within the bytes between the member before and the value.
+pub fn key_span(body: &[u8], between: Range<usize>) -> Range<usize> {
+    let quotes = |b: &u8| *b == b'"';
+    let bytes = &body[between.clone()];
+    let start = bytes.iter().position(quotes).unwrap_or(0);
+    let end = bytes.iter().rposition(quotes).map_or(bytes.len(), |at| at + 1);
+    between.start + start..between.start + end
+}
+
+/// Null and empty containers hold nothing that could be lost; replayed answers are full of them.
+pub fn says_something(json: &Json<'_>) -> bool {
+    !json.is_null() && json.as_array().is_none_or(|a| !a.is_empty()) && json.as_object().is_none_or(|o| !o.is_empty())
+}
+
+/// Null is absent.
+pub fn optional(json: &Json<'_>, decode: impl FnOnce() -> Result<(), BadRequest>) -> Result<(), BadRequest> {
+    if json.is_null() { Ok(()) } else { decode() }
+}
+
+/// The value as the client wrote it in `body`.
+pub fn verbatim<'a>(body: &'a [u8], json: &Json<'_>) -> &'a str {
+    // The parser checked that the whole body is UTF-8, and a value begins and ends at characters.
+    std::str::from_utf8(&body[json.span.clone()]).unwrap_or_default()
 }

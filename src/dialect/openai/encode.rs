@@ -2,20 +2,11 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::error::ApiError;
+use crate::chat::reply::{LikelyToken, TokenLogprob};
 use crate::chat::request::ToolCall;
 use crate::chat::{Choice, Delta, FinishReason, Reply, Usage};
-
-/// What an answer says about itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AnswerMeta<'a> {
-    /// `chatcmpl-…`
-    pub id: &'a str,
-    /// Seconds since 1970, UTC.
-    pub created: i64,
-    /// Which model answered.
-    pub model: &'a str,
-}
+use crate::dialect::error::ApiError;
+use crate::dialect::{AnswerMeta, Dialect};
 
 /// A whole answer: a `chat.completion`.
 pub fn encode_reply(meta: &AnswerMeta<'_>, reply: &Reply) -> Vec<u8> {
@@ -88,17 +79,35 @@ impl StreamEncoder {
     /// Appends the frames for `delta`. Usage that was not asked for has none.
     pub fn delta(&mut self, delta: &Delta, out: &mut BytesMut) {
         match delta {
-            Delta::Text { index, text } => {
+            Delta::Text { index, text, logprobs } => {
                 self.begin(*index, out);
-                self.choice(*index, None, out, |out| {
-                    out.put_slice(b"{\"content\":");
-                    string(out, text.expose());
-                    out.put_u8(b'}');
-                });
+                self.choice(*index, None, out, logprobs, |out| member(out, "content", text.expose()));
             }
+            Delta::Refusal { index, text } => self.said(*index, out, |out| member(out, "refusal", text.expose())),
+            Delta::Thought { index, text } => {
+                self.said(*index, out, |out| member(out, "reasoning_content", text.expose()));
+            }
+            // The dialect has no word for it.
+            Delta::Sealed { .. } => {}
+            Delta::Call { index, call, id, name } => self.said(*index, out, |out| {
+                out.put_slice(b"{\"tool_calls\":[{\"index\":");
+                number(out, (*call).into());
+                out.put_slice(b",\"id\":");
+                string(out, id);
+                out.put_slice(b",\"type\":\"function\",\"function\":{\"name\":");
+                string(out, name);
+                out.put_slice(b",\"arguments\":\"\"}}]}");
+            }),
+            Delta::Arguments { index, call, text } => self.said(*index, out, |out| {
+                out.put_slice(b"{\"tool_calls\":[{\"index\":");
+                number(out, (*call).into());
+                out.put_slice(b",\"function\":");
+                member(out, "arguments", text.expose());
+                out.put_slice(b"}]}");
+            }),
             Delta::Finish { index, reason } => {
                 self.begin(*index, out);
-                self.choice(*index, Some(*reason), out, |out| out.put_slice(b"{}"));
+                self.choice(*index, Some(*reason), out, &[], |out| out.put_slice(b"{}"));
             }
             Delta::Usage(counts) if self.usage => {
                 out.put_slice(&self.beginning);
@@ -120,17 +129,31 @@ impl StreamEncoder {
         if !self.begun.contains(&index) {
             self.begun.push(index);
             let first = b"{\"role\":\"assistant\",\"content\":\"\",\"refusal\":null}";
-            self.choice(index, None, out, |out| out.put_slice(first));
+            self.choice(index, None, out, &[], |out| out.put_slice(first));
         }
     }
 
-    fn choice(&self, index: u32, finish: Option<FinishReason>, out: &mut BytesMut, delta: impl FnOnce(&mut BytesMut)) {
+    fn said(&mut self, index: u32, out: &mut BytesMut, delta: impl FnOnce(&mut BytesMut)) {
+        self.begin(index, out);
+        self.choice(index, None, out, &[], delta);
+    }
+
+    fn choice(
+        &self,
+        index: u32,
+        finish: Option<FinishReason>,
+        out: &mut BytesMut,
+        logprobs: &[TokenLogprob],
+        delta: impl FnOnce(&mut BytesMut),
+    ) {
         out.put_slice(&self.beginning);
         out.put_slice(b"{\"index\":");
         number(out, index.into());
         out.put_slice(b",\"delta\":");
         delta(out);
-        out.put_slice(b",\"logprobs\":null,\"finish_reason\":");
+        out.put_slice(b",\"logprobs\":");
+        likelihoods(out, logprobs);
+        out.put_slice(b",\"finish_reason\":");
         match finish {
             Some(reason) => string(out, reason.name()),
             None => out.put_slice(b"null"),
@@ -142,7 +165,7 @@ impl StreamEncoder {
 /// Appends the last frame of a stream that failed after its first byte. No `[DONE]` follows it: the answer is not whole.
 pub fn error_frame(error: &ApiError, out: &mut BytesMut) {
     out.put_slice(b"data: ");
-    error.write(out);
+    error.write(Dialect::Chat, out);
     out.put_slice(b"\n\n");
 }
 
@@ -162,7 +185,7 @@ fn whole_choice(out: &mut BytesMut, index: usize, choice: &Choice) {
     out.put_slice(b"{\"index\":");
     number(out, index as i64);
     out.put_slice(b",\"message\":{\"role\":\"assistant\",\"content\":");
-    if choice.text.is_empty() && !choice.tool_calls.is_empty() {
+    if choice.text.is_empty() && (!choice.tool_calls.is_empty() || !choice.refusal.is_empty()) {
         out.put_slice(b"null");
     } else {
         string(out, choice.text.expose());
@@ -175,7 +198,19 @@ fn whole_choice(out: &mut BytesMut, index: usize, choice: &Choice) {
         }
         out.put_u8(b']');
     }
-    out.put_slice(b",\"refusal\":null,\"annotations\":[]},\"logprobs\":null,\"finish_reason\":");
+    if choice.thoughts.iter().any(|thought| !thought.text.is_empty()) {
+        let thoughts: String = choice.thoughts.iter().map(|thought| thought.text.expose()).collect();
+        out.put_slice(b",\"reasoning_content\":");
+        string(out, &thoughts);
+    }
+    out.put_slice(b",\"refusal\":");
+    match choice.refusal.is_empty() {
+        true => out.put_slice(b"null"),
+        false => string(out, choice.refusal.expose()),
+    }
+    out.put_slice(b",\"annotations\":[]},\"logprobs\":");
+    likelihoods(out, &choice.logprobs);
+    out.put_slice(b",\"finish_reason\":");
     string(out, choice.finish.name());
     out.put_u8(b'}');
 }
@@ -196,11 +231,63 @@ fn usage(out: &mut BytesMut, usage: Usage) {
         (",\"completion_tokens\":", usage.output),
         (",\"total_tokens\":", usage.input.saturating_add(usage.output)),
         (",\"prompt_tokens_details\":{\"cached_tokens\":", usage.cached_input),
+        ("},\"completion_tokens_details\":{\"reasoning_tokens\":", usage.reasoning),
     ] {
         out.put_slice(name.as_bytes());
         put(out, &tokens);
     }
     out.put_slice(b"}}");
+}
+
+/// `{"content":[…],"refusal":null}`, or null where none were asked for.
+fn likelihoods(out: &mut BytesMut, logprobs: &[TokenLogprob]) {
+    if logprobs.is_empty() {
+        return out.put_slice(b"null");
+    }
+    out.put_slice(b"{\"content\":[");
+    for (index, logprob) in logprobs.iter().enumerate() {
+        comma(out, index);
+        likely(out, &logprob.token);
+        out.put_slice(b",\"top_logprobs\":[");
+        for (index, token) in logprob.top.iter().enumerate() {
+            comma(out, index);
+            likely(out, token);
+            out.put_u8(b'}');
+        }
+        out.put_slice(b"]}");
+    }
+    out.put_slice(b"],\"refusal\":null}");
+}
+
+/// A token's members; the object stays open.
+fn likely(out: &mut BytesMut, token: &LikelyToken) {
+    out.put_slice(b"{\"token\":");
+    string(out, &shown(&token.bytes));
+    out.put_slice(b",\"logprob\":");
+    put(out, &token.logprob);
+    out.put_slice(b",\"bytes\":");
+    put(out, &token.bytes);
+}
+
+/// A token's text, with U+FFFD for what is no whole character: the bytes stand beside it.
+fn shown(token: &[u8]) -> String {
+    let mut text = String::with_capacity(token.len());
+    for chunk in token.utf8_chunks() {
+        text.push_str(chunk.valid());
+        if !chunk.invalid().is_empty() {
+            text.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
+    text
+}
+
+/// An object of one string.
+fn member(out: &mut BytesMut, name: &str, text: &str) {
+    out.put_u8(b'{');
+    string(out, name);
+    out.put_u8(b':');
+    string(out, text);
+    out.put_u8(b'}');
 }
 
 fn comma(out: &mut BytesMut, index: usize) {
@@ -228,13 +315,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::chat::Text;
+    use crate::chat::request::Thought;
 
     const META: AnswerMeta<'static> = AnswerMeta { id: "chatcmpl-01", created: 1_741_569_952, model: "qwen3-4b" };
-    const COUNTS: Usage = Usage { input: 19, output: 10, cached_input: 16 };
+    const COUNTS: Usage = Usage { input: 19, output: 10, cached_input: 16, cache_write: 0, reasoning: 4 };
 
     fn text(index: u32, text: &str) -> Delta {
-        Delta::Text { index, text: text.into() }
+        Delta::Text { index, text: text.into(), logprobs: Vec::new() }
     }
 
     fn stream(include_usage: bool, deltas: &[Delta]) -> String {
@@ -257,7 +344,7 @@ mod tests {
     #[test]
     fn tool_calls_come_with_null_content() {
         let call = ToolCall { id: "call_1".into(), name: "weather".into(), arguments: r#"{"city":"Ulm"}"#.into() };
-        let choice = Choice { tool_calls: vec![call], finish: FinishReason::ToolCalls, text: Text::default() };
+        let choice = Choice { tool_calls: vec![call], finish: FinishReason::ToolCalls, ..Choice::default() };
         let reply = Reply { choices: vec![choice.clone(), choice], usage: COUNTS };
         insta::assert_snapshot!(String::from_utf8(encode_reply(&META, &reply)).unwrap());
     }
@@ -283,6 +370,35 @@ mod tests {
             Delta::Usage(COUNTS),
         ];
         insta::assert_snapshot!(stream(true, &deltas));
+    }
+
+    #[test]
+    fn a_whole_answer_with_a_thought_a_refusal_and_likelihoods_looks_like_openais() {
+        let token = |bytes: &[u8], logprob| LikelyToken { bytes: bytes.to_vec(), logprob };
+        let logprobs = vec![TokenLogprob { token: token(b"\xC3", -0.5), top: vec![token(b"a", -0.25)] }];
+        let thoughts = vec![Thought { text: "hm".into(), ..Thought::default() }];
+        let choice = Choice { thoughts, refusal: "no".into(), logprobs, ..Choice::default() };
+        let reply = Reply { choices: vec![choice], usage: COUNTS };
+        insta::assert_snapshot!(String::from_utf8(encode_reply(&META, &reply)).unwrap());
+    }
+
+    #[test]
+    fn thoughts_calls_and_their_arguments_are_streamed() {
+        let call = |call, id: &str| Delta::Call { index: 0, call, id: id.to_owned(), name: "f".to_owned() };
+        let arguments = |call, text: &str| Delta::Arguments { index: 0, call, text: text.into() };
+        let deltas = [
+            Delta::Thought { index: 0, text: "hm".into() },
+            Delta::Sealed { index: 0, seal: "seal".into(), id: None },
+            call(0, "a"),
+            arguments(0, "{\"x\":"),
+            arguments(0, "1}"),
+            call(1, "b"),
+            arguments(1, "{}"),
+            Delta::Refusal { index: 0, text: "no".into() },
+            Delta::Finish { index: 0, reason: FinishReason::ToolCalls },
+            Delta::Usage(COUNTS),
+        ];
+        insta::assert_snapshot!(stream(false, &deltas));
     }
 
     #[test]

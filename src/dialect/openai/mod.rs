@@ -1,0 +1,5 @@
+//! OpenAI's chat completions.
+
+pub mod decode;
+pub mod encode;
+pub mod read;
