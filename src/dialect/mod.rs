@@ -14,9 +14,11 @@ mod walk;
 
 pub use uses::{Feature, Uses};
 
+use std::fmt;
+
 use bytes::BytesMut;
 
-use self::edit::EditPoints;
+use self::edit::{CapField, EditPoints};
 use self::error::ApiError;
 use crate::chat::{ChatRequest, Delta, Json, Part, Reply};
 
@@ -124,7 +126,116 @@ pub enum Wire {
     Chat,
 }
 
+/// For whom a request is rendered.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// The model's name at the provider.
+    pub model: &'a str,
+    /// Cap on the answer in tokens.
+    pub max_output: u32,
+    /// In which field its models take the cap, where the wire format leaves that open.
+    pub cap_field: CapField,
+}
+
+/// A request in a provider's words.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// The body.
+    pub body: Vec<u8>,
+    /// What the client asked for and the provider is not told, by the neutral names: `seed`, `top_k`.
+    pub losses: Vec<&'static str>,
+}
+
+/// Shows how long the body is.
+impl fmt::Debug for Rendered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Rendered({} bytes, without {:?})", self.body.len(), self.losses)
+    }
+}
+
+/// A request that a provider's dialect cannot express without changing what it asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the destination's dialect cannot express {0}")]
+pub struct Unfit(pub &'static str);
+
+/// Why an answer cannot be read on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// The provider's own error event: the stream has failed.
+    #[error("the provider reported an error in its stream")]
+    Provider,
+    /// An event that is none of the dialect's.
+    #[error("the provider's event cannot be read")]
+    Unreadable,
+}
+
+/// How far a stream has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// It goes on.
+    Open,
+    /// This was the dialect's own end of it.
+    Ended,
+}
+
+/// Reads a provider's stream as deltas.
+#[derive(Debug)]
+pub enum StreamReader {
+    /// OpenAI's chunks.
+    Chat(openai::answer::StreamReader),
+}
+
+impl StreamReader {
+    /// Appends what `frame`, as [`sse::SseFramer`] cuts them, says. Comments and pings say nothing.
+    ///
+    /// # Errors
+    /// Where the stream has failed.
+    pub fn event(&mut self, frame: &[u8], out: &mut Vec<Delta>) -> Result<Progress, ReadError> {
+        match self {
+            Self::Chat(reader) => reader.event(frame, out),
+        }
+    }
+
+    /// Whether the stream may end here without the dialect's marker, since all that matters has come.
+    pub fn may_end(&self) -> bool {
+        match self {
+            Self::Chat(reader) => reader.may_end(),
+        }
+    }
+}
+
 impl Wire {
+    /// The request in this dialect, for `target`.
+    ///
+    /// # Errors
+    /// What it cannot express.
+    pub fn render(self, request: &ChatRequest, target: &Target<'_>) -> Result<Rendered, Unfit> {
+        match self {
+            Self::Chat => openai::render::render(request, target),
+        }
+    }
+
+    /// What a request may use that [`Wire::render`] is given.
+    pub fn expresses(self) -> Uses {
+        match self {
+            Self::Chat => openai::render::EXPRESSES.iter().copied().collect(),
+        }
+    }
+
+    /// A reader of one stream.
+    pub fn reader(self) -> StreamReader {
+        match self {
+            Self::Chat => StreamReader::Chat(openai::answer::StreamReader::default()),
+        }
+    }
+
+    /// A whole answer as the deltas it might have come in; `None` where it is none.
+    pub fn read_reply(self, body: &[u8]) -> Option<Vec<Delta>> {
+        match self {
+            Self::Chat => openai::answer::read_reply(body),
+        }
+    }
+
     /// Whether it is what a client of `dialect` speaks: then bytes pass as they are.
     pub fn speaks(self, dialect: Dialect) -> bool {
         match self {

@@ -1,5 +1,7 @@
 //! OpenAI's chat completions.
 
+pub mod answer;
 pub mod decode;
 pub mod encode;
 pub mod read;
+pub mod render;

@@ -190,14 +190,19 @@ impl WireChoice<'_> {
     }
 
     fn finish(&self) -> Option<FinishReason> {
-        match self.finish_reason.as_deref()? {
-            // Some vendors send this until the end.
-            "" => None,
-            "length" | "max_tokens" | "model_length" => Some(FinishReason::Length),
-            "tool_calls" | "function_call" => Some(FinishReason::ToolCalls),
-            "content_filter" => Some(FinishReason::ContentFilter),
-            _ => Some(FinishReason::Stop),
-        }
+        finish_reason(self.finish_reason.as_deref()?)
+    }
+}
+
+/// Why a choice ended, in neutral words.
+pub(super) fn finish_reason(word: &str) -> Option<FinishReason> {
+    match word {
+        // Some vendors send this until the end.
+        "" => None,
+        "length" | "max_tokens" | "model_length" => Some(FinishReason::Length),
+        "tool_calls" | "function_call" => Some(FinishReason::ToolCalls),
+        "content_filter" => Some(FinishReason::ContentFilter),
+        _ => Some(FinishReason::Stop),
     }
 }
 
@@ -223,7 +228,7 @@ impl WireError<'_> {
 }
 
 #[derive(Deserialize)]
-struct WireUsage {
+pub(super) struct WireUsage {
     #[serde(default)]
     prompt_tokens: Count,
     #[serde(default)]
@@ -251,7 +256,7 @@ struct WireOutputDetails {
 
 impl WireUsage {
     /// `None` where neither count is there.
-    fn counted(self) -> Option<Usage> {
+    pub(super) fn counted(self) -> Option<Usage> {
         if self.prompt_tokens.0.is_none() && self.completion_tokens.0.is_none() {
             return None;
         }
