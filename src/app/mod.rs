@@ -23,7 +23,7 @@ use crate::classify::difficulty::Estimator;
 use crate::config::{Config, LocalModel};
 use crate::dispatch::Dispatcher;
 use crate::dispatch::local::{Engine, EngineConfig};
-use crate::dispatch::remote::OpenAi;
+use crate::dispatch::remote::Provider;
 use crate::egress::SendError;
 use crate::govern::{Ledger, PriceList};
 use crate::models;
@@ -261,8 +261,8 @@ fn this_program() -> PathBuf {
     std::env::current_exe().unwrap_or_else(|_| "ajar".into())
 }
 
-fn providers(config: &Config) -> Result<HashMap<String, Option<OpenAi>>, StartError> {
-    let set_up = |provider: &crate::config::Provider| Ok((provider.name.clone(), OpenAi::new(provider)?));
+fn providers(config: &Config) -> Result<HashMap<String, Option<Provider>>, StartError> {
+    let set_up = |provider: &crate::config::Provider| Ok((provider.name.clone(), Provider::new(provider)?));
     config.providers.iter().map(set_up).collect()
 }
 

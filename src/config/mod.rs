@@ -15,6 +15,7 @@ pub use layers::Overrides;
 use secrecy::SecretString;
 
 use crate::audit;
+use crate::dialect::Wire;
 use crate::dialect::edit::CapField;
 use crate::govern::{Explain, KeyEntry};
 use crate::yaml::{Node, Place, Problems, Shape, parse};
@@ -124,24 +125,19 @@ pub struct LocalModel {
     pub prefix_cache: u64,
 }
 
-/// The wire format that a provider speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dialect {
-    /// OpenAI's chat completions, as most servers speak it.
-    OpenAi,
-}
-
 /// A provider behind an API.
 #[derive(Clone, Debug)]
 pub struct Provider {
     /// What `via` in policies says.
     pub name: String,
     /// What it speaks.
-    pub dialect: Dialect,
+    pub wire: Wire,
     /// Such as `https://api.openai.com/v1`, without a slash at the end.
     pub base_url: String,
     /// How to authenticate.
     pub credential: Credential,
+    /// In which header the credential goes.
+    pub credential_header: &'static str,
     /// In which field its models take the cap on the answer.
     pub cap_field: CapField,
     /// Its clocks.
@@ -168,6 +164,8 @@ pub struct Timeouts {
     pub first_byte: Duration,
     /// Between bytes of a stream.
     pub idle: Duration,
+    /// Between events of a stream that say something: signs of life do not count.
+    pub progress: Duration,
 }
 
 /// Whom requests without a key count as.

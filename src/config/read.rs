@@ -9,10 +9,11 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::{
-    Anonymous, Cache, Config, Credential, Dialect, Ledger, LocalModel, ModelNames, Provider, Pseudonyms, Record,
-    Server, Timeouts,
+    Anonymous, Cache, Config, Credential, Ledger, LocalModel, ModelNames, Provider, Pseudonyms, Record, Server,
+    Timeouts,
 };
 use crate::audit::Mode;
+use crate::dialect::Wire;
 use crate::dialect::edit::CapField;
 use crate::govern::{Explain, KeyEntry, RateLimit};
 use crate::yaml::{Fields, Node, Problems};
@@ -177,7 +178,7 @@ fn small_or_auto(node: &Node, problems: &mut Problems) -> Option<u32> {
 }
 
 fn provider(name: &str, fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Provider> {
-    let dialect = fields.required("dialect", problems).and_then(|n| n.one_of(&[("openai", Dialect::OpenAi)], problems));
+    let wire = fields.required("dialect", problems).and_then(|n| n.one_of(&[("openai", Wire::Chat)], problems));
     let base_url = fields.required("base_url", problems).and_then(|n| base_url(n, problems));
     let credential = match fields.optional("credential") {
         Some(node) => credential(node, problems),
@@ -187,10 +188,21 @@ fn provider(name: &str, fields: &mut Fields<'_>, problems: &mut Problems) -> Opt
     let _zone = fields.optional("zone").and_then(|n| n.text(problems));
     let fields_of_cap = [("max_completion_tokens", CapField::MaxCompletionTokens), ("max_tokens", CapField::MaxTokens)];
     let cap_field = fields.optional("cap_field").and_then(|n| n.one_of(&fields_of_cap, problems));
+    let headers = ["authorization", "api-key", "x-api-key", "x-goog-api-key"].map(|name| (name, name));
+    let credential_header = fields.optional("credential_header").and_then(|n| n.one_of(&headers, problems));
+    let credential_header = credential_header.or(wire.map(Wire::credential_header));
     let timeouts = timeouts(fields.optional("timeouts"), problems);
     let base_url = base_url?;
     let cap_field = cap_field.unwrap_or_else(|| usual_cap_field(&base_url));
-    Some(Provider { name: name.to_owned(), dialect: dialect?, base_url, credential: credential?, cap_field, timeouts })
+    Some(Provider {
+        name: name.to_owned(),
+        wire: wire?,
+        base_url,
+        credential: credential?,
+        credential_header: credential_header?,
+        cap_field,
+        timeouts,
+    })
 }
 
 /// OpenAI's own models take the current name only; most other servers know the older one.
@@ -249,11 +261,13 @@ fn timeouts(node: Option<&Node>, problems: &mut Problems) -> Timeouts {
         connect: Duration::from_secs(5),
         first_byte: Duration::from_secs(60),
         idle: Duration::from_secs(30),
+        progress: Duration::from_secs(120),
     };
     if let Some(mut fields) = node.and_then(|n| Fields::of(n, "`timeouts`", problems)) {
         replace(&mut timeouts.connect, fields.optional("connect").and_then(|n| n.duration(problems)));
         replace(&mut timeouts.first_byte, fields.optional("first_byte").and_then(|n| n.duration(problems)));
         replace(&mut timeouts.idle, fields.optional("idle").and_then(|n| n.duration(problems)));
+        replace(&mut timeouts.progress, fields.optional("progress").and_then(|n| n.duration(problems)));
         fields.finish(problems);
     }
     timeouts

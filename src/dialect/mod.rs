@@ -6,6 +6,7 @@
 
 pub mod edit;
 pub mod error;
+pub mod faithful;
 mod field;
 pub mod openai;
 pub mod sse;
@@ -48,6 +49,20 @@ impl Dialect {
     pub fn decode<'a>(self, body: &'a [u8], json: &'a Json<'a>) -> Result<Decoded<'a>, BadRequest> {
         match self {
             Self::Chat => openai::decode::decode(body, json),
+        }
+    }
+
+    /// Where the output cap stands; `None` where models of one provider take it here and those of another there.
+    pub fn cap_field(self) -> Option<CapField> {
+        match self {
+            Self::Chat => None,
+        }
+    }
+
+    /// Whether streams have token counts only where the request asks for them.
+    pub fn asks_for_usage(self) -> bool {
+        match self {
+            Self::Chat => true,
         }
     }
 
@@ -219,6 +234,20 @@ impl Wire {
     pub fn expresses(self) -> Uses {
         match self {
             Self::Chat => openai::render::EXPRESSES.iter().copied().collect(),
+        }
+    }
+
+    /// In which header its APIs take credentials.
+    pub fn credential_header(self) -> &'static str {
+        match self {
+            Self::Chat => "authorization",
+        }
+    }
+
+    /// The fixed words of requests in it: keys, types, roles.
+    pub fn words(self) -> &'static [&'static str] {
+        match self {
+            Self::Chat => openai::render::WORDS,
         }
     }
 

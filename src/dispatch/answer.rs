@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::Stream;
@@ -11,6 +12,7 @@ use crate::chat::text::redacted;
 use crate::chat::{Delta, FinishReason, Usage};
 use crate::egress::SendError;
 use crate::transform::Tally;
+use crate::transform::deltas::RestoringDeltas;
 
 /// An answer that has begun.
 pub enum Answer {
@@ -19,10 +21,10 @@ pub enum Answer {
     /// A provider's stream, frame by frame in its own bytes.
     Stream(FrameStream),
     /// What the embedded engine generates, or a provider of another dialect than the client's.
-    Deltas(DeltaStream),
+    Deltas(DeltaStream, Option<RestoringDeltas>),
 }
 
-/// An answer in neutral words; it is whole when [`Delta::Usage`] has come.
+/// An answer in neutral words; its end is the end of a whole answer.
 pub type DeltaStream = Pin<Box<dyn Stream<Item = Result<Delta, Broken>> + Send>>;
 
 /// Frames in the client's dialect.
@@ -73,6 +75,12 @@ pub enum Broken {
     /// The provider sent an error event.
     #[error("the provider reported an error in its stream")]
     Provider,
+    /// For this long the provider only said that it is alive.
+    #[error("the answer made no progress for {} s", .0.as_secs_f64())]
+    Stalled(Duration),
+    /// The provider sent an event that is none of its dialect's.
+    #[error("the provider sent an event that cannot be read")]
+    Unreadable,
     /// An event larger than any honest one.
     #[error("the provider sent an event that is too large")]
     TooLarge,
@@ -92,6 +100,8 @@ impl Broken {
             Self::Transport(SendError::Idle(_)) => "upstream_idle",
             Self::Transport(_) => "upstream_broken",
             Self::Provider => "upstream_error",
+            Self::Stalled(_) => "upstream_stalled",
+            Self::Unreadable => "upstream_unreadable",
             Self::TooLarge => "upstream_event_too_large",
             Self::Engine(_) => "local_failed",
             Self::Deadline => "deadline",

@@ -10,6 +10,7 @@ use super::answer::Broken;
 use super::local::EngineError;
 use crate::audit::LedgerError;
 use crate::chat::text::redacted;
+use crate::dialect::Unfit;
 use crate::egress::SendError;
 use crate::transform::TransformError;
 
@@ -56,6 +57,9 @@ pub enum Failure {
     /// The body could not be made fit to leave. Nothing left.
     #[error("{0}")]
     Transform(#[from] TransformError),
+    /// The destination's dialect has no words for the request. Nothing left.
+    #[error("{0}")]
+    Unfit(#[from] Unfit),
     /// The body could not be built as it was classified: a bug in ajar. Nothing left.
     #[error("the outgoing body differs from what was classified")]
     Unfaithful,
@@ -78,7 +82,8 @@ impl From<Broken> for Failure {
             Broken::Transport(error) => Self::Send(error),
             Broken::Engine(error) => Self::Engine(error),
             Broken::Deadline => Self::Deadline,
-            Broken::Truncated | Broken::Provider | Broken::TooLarge => {
+            Broken::Stalled(waited) => Self::Send(SendError::Idle(waited)),
+            Broken::Truncated | Broken::Provider | Broken::Unreadable | Broken::TooLarge => {
                 Self::Upstream { status: StatusCode::OK, retry_after: None }
             }
         }
@@ -92,8 +97,8 @@ impl Failure {
             Self::Send(_) | Self::Ledger(_) | Self::Upstream { .. } | Self::Misconfigured { .. } | Self::Unreadable => {
                 true
             }
-            // Another destination may accept the class as it is.
-            Self::Transform(_) => true,
+            // Another destination may accept the class as it is, or have the words.
+            Self::Transform(_) | Self::Unfit(_) => true,
             Self::Engine(error) => !matches!(error, EngineError::Deadline),
             Self::Rejected { .. } | Self::Deadline | Self::Unfaithful => false,
         }
@@ -105,7 +110,7 @@ impl Failure {
             Self::Send(error) => error.may_have_left(),
             Self::Unreadable | Self::Deadline => true,
             Self::Upstream { .. } | Self::Misconfigured { .. } | Self::Rejected { .. } => false,
-            Self::Ledger(_) | Self::Engine(_) | Self::Transform(_) | Self::Unfaithful => false,
+            Self::Ledger(_) | Self::Engine(_) | Self::Transform(_) | Self::Unfit(_) | Self::Unfaithful => false,
         }
     }
 
@@ -113,7 +118,7 @@ impl Failure {
     pub fn may_have_left(&self) -> bool {
         match self {
             Self::Send(error) => error.may_have_left(),
-            Self::Ledger(_) | Self::Engine(_) | Self::Transform(_) | Self::Unfaithful => false,
+            Self::Ledger(_) | Self::Engine(_) | Self::Transform(_) | Self::Unfit(_) | Self::Unfaithful => false,
             Self::Upstream { .. }
             | Self::Misconfigured { .. }
             | Self::Rejected { .. }
@@ -130,6 +135,7 @@ impl Failure {
             Self::Send(SendError::Broken(_)) => "upstream_broken",
             Self::Send(SendError::Permit(_)) | Self::Unfaithful => "egress_refused",
             Self::Transform(error) => error.code(),
+            Self::Unfit(_) => "capability_missing",
             Self::Ledger(_) => "audit_unavailable",
             Self::Upstream { status, .. } if *status == StatusCode::TOO_MANY_REQUESTS => "upstream_rate_limited",
             Self::Upstream { .. } => "upstream_error",

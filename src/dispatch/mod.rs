@@ -19,22 +19,21 @@ pub use answer::{Answer, Broken, DeltaStream, Frame, FrameStream};
 pub use failure::Failure;
 
 use self::local::{Engine, EngineFacts, EngineState, Job, Sharing};
-use self::remote::OpenAi;
+use self::remote::{Provider, Reading};
 use crate::audit::EgressLedger;
 use crate::chat::{ChatRequest, Json, MicroUsd, RequestId, ResponseFormat, Streaming};
-use crate::dialect::edit::{self, CapField, EditPoints, Edits};
-use crate::dialect::{Feature, Uses};
+use crate::dialect::edit::{self, EditPoints, Edits};
+use crate::dialect::{Dialect, Feature, Target, Uses, faithful};
 use crate::egress::Shipment;
 use crate::policy::permit::Outbound;
 use crate::policy::{Destination, Grant, Permit, TransformSet};
-use crate::transform::answer::Restoring;
-use crate::transform::{Disguise, Outgoing, TransformError};
+use crate::transform::{Disguise, Outgoing, Restorer, TransformError};
 
 /// Everybody who answers, by the names policies use.
 pub struct Dispatcher {
     /// An engine that is configured but not loaded here is `None`.
     engines: HashMap<String, Option<Engine>>,
-    providers: HashMap<String, Option<OpenAi>>,
+    providers: HashMap<String, Option<Provider>>,
     ledger: EgressLedger,
 }
 
@@ -44,6 +43,8 @@ pub struct Attempt<'a> {
     pub id: RequestId,
     /// Which attempt of that request, from 1.
     pub number: u32,
+    /// What the client speaks.
+    pub dialect: Dialect,
     /// To whom.
     pub destination: &'a Destination,
     /// The request, neutral.
@@ -74,8 +75,9 @@ pub enum Prepared {
 pub struct Departure {
     permit: Permit,
     shipment: Shipment,
-    restoring: Option<Restoring>,
+    restorer: Option<Arc<Restorer>>,
     replaced: u32,
+    losses: Vec<&'static str>,
 }
 
 impl Prepared {
@@ -86,6 +88,14 @@ impl Prepared {
             Self::Remote(departure) => departure.replaced,
         }
     }
+
+    /// What the client asked for and the destination is not told, since its dialect has no word for it.
+    pub fn losses(&self) -> &[&'static str] {
+        match self {
+            Self::Local(_) => &[],
+            Self::Remote(departure) => &departure.losses,
+        }
+    }
 }
 
 impl Dispatcher {
@@ -93,7 +103,7 @@ impl Dispatcher {
     /// what is sent to them.
     pub fn new(
         engines: HashMap<String, Option<Engine>>,
-        providers: HashMap<String, Option<OpenAi>>,
+        providers: HashMap<String, Option<Provider>>,
         ledger: EgressLedger,
     ) -> Self {
         Self { engines, providers, ledger }
@@ -141,12 +151,16 @@ impl Dispatcher {
         }
     }
 
-    /// What `destination` can do.
-    pub fn abilities(&self, destination: &Destination) -> Uses {
+    /// What `destination` can do for a client that speaks `dialect`.
+    pub fn abilities(&self, destination: &Destination, dialect: Dialect) -> Uses {
         if destination.is_embedded() {
-            [Feature::Stream, Feature::LogitBias, Feature::JsonObject, Feature::JsonSchema].into_iter().collect()
-        } else {
-            Uses::all()
+            return [Feature::Stream, Feature::LogitBias, Feature::JsonObject, Feature::JsonSchema]
+                .into_iter()
+                .collect();
+        }
+        match self.provider(destination).map(Provider::wire) {
+            Some(wire) if !wire.speaks(dialect) => wire.expresses(),
+            Some(_) | None => Uses::all(),
         }
     }
 
@@ -172,18 +186,21 @@ impl Dispatcher {
         }
         // `unavailable` keeps destinations without a provider out of every plan.
         let provider = self.provider(attempt.destination).ok_or(Failure::Unfaithful)?;
-        let Outgoing { body, restorer, replaced } = outgoing(attempt, disguise, provider.cap_field())?;
-        let shipment = provider.shipment(body.into(), attempt.request.streaming.is_on());
+        let target = provider.target(&attempt.destination.model, attempt.max_output);
+        let (outgoing, losses) = match provider.wire().speaks(attempt.dialect) {
+            true => (edited(attempt, disguise, &target)?, Vec::new()),
+            false => translated(provider, attempt, disguise, &target)?,
+        };
+        let Outgoing { body, restorer, replaced } = outgoing;
+        let shipment = provider.shipment(body.into(), &target, attempt.request.streaming.is_on())?;
         let permit = grant.permit(&Outbound {
-            url: provider.url(),
+            url: shipment.url.as_str(),
             headers: &shipment.header_refs(),
             body: &shipment.body,
             max_cost: attempt.max_cost,
             expires: attempt.deadline,
         });
-        let answers_json = attempt.request.response_format != ResponseFormat::Text;
-        let restoring = restorer.map(|restorer| Restoring::new(restorer, answers_json));
-        Ok(Prepared::Remote(Box::new(Departure { permit, shipment, restoring, replaced })))
+        Ok(Prepared::Remote(Box::new(Departure { permit, shipment, restorer, replaced, losses })))
     }
 
     /// One attempt.
@@ -200,14 +217,19 @@ impl Dispatcher {
     }
 
     async fn call(&self, departure: Departure, attempt: &Attempt<'_>) -> Result<Answer, Failure> {
-        let Departure { permit, shipment, restoring, .. } = departure;
+        let Departure { permit, shipment, restorer, .. } = departure;
         let provider = self.provider(attempt.destination).ok_or(Failure::Unfaithful)?;
-        let asked_usage = attempt.request.streaming == Streaming::On { usage: true };
+        let reading = Reading {
+            dialect: attempt.dialect,
+            asked_usage: attempt.request.streaming == Streaming::On { usage: true },
+            answers_json: attempt.request.response_format != ResponseFormat::Text,
+            restorer,
+        };
         let entered = self.ledger.enter(permit, attempt.id, attempt.number).await?;
-        provider.call(entered, shipment, asked_usage, attempt.deadline, restoring).await
+        provider.call(entered, shipment, reading, attempt.deadline).await
     }
 
-    fn provider(&self, destination: &Destination) -> Option<&OpenAi> {
+    fn provider(&self, destination: &Destination) -> Option<&Provider> {
         self.providers.get(&destination.via).and_then(Option::as_ref)
     }
 }
@@ -219,17 +241,17 @@ async fn generate(engine: Engine, attempt: &Attempt<'_>) -> Result<Answer, Failu
         deadline: attempt.deadline,
         sharing: attempt.sharing.clone(),
     })?;
-    Ok(Answer::Deltas(generation.map_err(Broken::Engine).boxed()))
+    Ok(Answer::Deltas(generation.map_err(Broken::Engine).boxed(), None))
 }
 
 /// The client's bytes with the few edits that are ours, and transformed where that is asked for, proved to differ from
 /// what was classified in nothing else.
-fn outgoing(attempt: &Attempt<'_>, disguise: Option<&Disguise<'_>>, cap_field: CapField) -> Result<Outgoing, Failure> {
+fn edited(attempt: &Attempt<'_>, disguise: Option<&Disguise<'_>>, target: &Target<'_>) -> Result<Outgoing, Failure> {
     let edits = Edits {
-        model: Some(attempt.destination.model.clone()),
-        max_tokens: Some(attempt.max_output),
-        cap_field,
-        include_usage: attempt.request.streaming.is_on(),
+        model: Some(target.model.to_owned()),
+        max_tokens: Some(target.max_output),
+        cap_field: attempt.dialect.cap_field().unwrap_or(target.cap_field),
+        include_usage: attempt.request.streaming.is_on() && attempt.dialect.asks_for_usage(),
     };
     if let Some(disguise) = disguise {
         return Ok(disguise.apply(attempt.body, &edits)?);
@@ -238,4 +260,24 @@ fn outgoing(attempt: &Attempt<'_>, disguise: Option<&Disguise<'_>>, cap_field: C
     let body = edit::apply(attempt.body, attempt.points, &edits);
     edit::verify(&original, &body, &edits).map_err(|_| Failure::Unfaithful)?;
     Ok(Outgoing { body, restorer: None, replaced: 0 })
+}
+
+/// The request in the provider's dialect, transformed before it is translated where that is asked for, proved to say
+/// only what was classified; and what it leaves out.
+fn translated(
+    provider: &Provider,
+    attempt: &Attempt<'_>,
+    disguise: Option<&Disguise<'_>>,
+    target: &Target<'_>,
+) -> Result<(Outgoing, Vec<&'static str>), Failure> {
+    let disguised = disguise.map(|disguise| disguise.apply(attempt.body, &Edits::default())).transpose()?;
+    let body = disguised.as_ref().map_or(&attempt.body[..], |outgoing| &outgoing.body);
+    let json = Json::parse(body).map_err(|_| Failure::Unfaithful)?;
+    let decoded = attempt.dialect.decode(body, &json).map_err(|_| Failure::Unfaithful)?;
+    let wire = provider.wire();
+    let rendered = wire.render(&decoded.request, target)?;
+    faithful::verify(&rendered.body, &decoded.parts, wire.words(), target).map_err(|_| Failure::Unfaithful)?;
+    let losses = [decoded.unsaid, rendered.losses].concat();
+    let (restorer, replaced) = disguised.map_or((None, 0), |outgoing| (outgoing.restorer, outgoing.replaced));
+    Ok((Outgoing { body: rendered.body, restorer, replaced }, losses))
 }

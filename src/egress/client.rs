@@ -15,9 +15,14 @@ use crate::policy::permit::PermitError;
 /// Idle connections kept per provider, so that a burst does not open a new one for each request.
 const IDLE_CONNECTIONS: usize = 64;
 
+/// Headers that carry credentials.
+const CREDENTIALS: [&str; 4] = ["authorization", "api-key", "x-api-key", "x-goog-api-key"];
+
 /// A request that is ready to leave.
 #[derive(Clone)]
 pub struct Shipment {
+    /// Where to, in full; [`Egress::url`] makes it.
+    pub url: Url,
     /// All headers but those of HTTP itself; a credential is one of them.
     pub headers: Vec<(&'static str, String)>,
     /// The exact bytes.
@@ -67,11 +72,12 @@ impl SendError {
     }
 }
 
-/// The client for one provider: it can send to one URL, and to no other.
+/// The client for one provider: it can send below one base URL, and nowhere else.
 #[derive(Clone)]
 pub struct Egress {
     client: Client,
-    url: Url,
+    /// Ends with a slash.
+    base: Url,
 }
 
 impl Egress {
@@ -80,10 +86,11 @@ impl Egress {
     /// and a hundred of them block the next.
     ///
     /// # Errors
-    /// [`SendError::Connect`] when `url` is none, or the machine's trusted certificates cannot be read.
-    pub fn new(url: &str, connect_timeout: Duration) -> Result<Self, SendError> {
+    /// [`SendError::Connect`] when `base` is no URL, or the machine's trusted certificates cannot be read.
+    pub fn new(base: &str, connect_timeout: Duration) -> Result<Self, SendError> {
         tls::use_ring();
-        let url = Url::parse(url).map_err(|error| SendError::Connect(error.to_string()))?;
+        let base = format!("{}/", base.trim_end_matches('/'));
+        let base = Url::parse(&base).map_err(|error| SendError::Connect(error.to_string()))?;
         let client = Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
@@ -95,12 +102,20 @@ impl Egress {
             .user_agent(concat!("ajar/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| SendError::Connect(describe(error)))?;
-        Ok(Self { client, url })
+        Ok(Self { client, base })
     }
 
-    /// Where it sends to.
-    pub fn url(&self) -> &str {
-        self.url.as_str()
+    /// The URL of `path` below the base.
+    ///
+    /// # Errors
+    /// [`SendError::Connect`] for a path that leads elsewhere.
+    pub fn url(&self, path: &str) -> Result<Url, SendError> {
+        let url = self.base.join(path).map_err(|error| SendError::Connect(error.to_string()))?;
+        if self.reaches(&url) { Ok(url) } else { Err(SendError::Connect("the path leads out of its base".to_owned())) }
+    }
+
+    fn reaches(&self, url: &Url) -> bool {
+        url.origin() == self.base.origin() && url.path().starts_with(self.base.path())
     }
 
     /// Sends `shipment`, using up a permit that the ledger has entered, and waits for the head of the answer at most `first_byte`.
@@ -115,16 +130,19 @@ impl Egress {
         first_byte: Duration,
     ) -> Result<Incoming, SendError> {
         let permit = entered.into_permit();
-        permit.covers(self.url(), &shipment.header_refs(), &shipment.body, Instant::now())?;
+        if !self.reaches(&shipment.url) {
+            return Err(PermitError::Url.into());
+        }
+        permit.covers(shipment.url.as_str(), &shipment.header_refs(), &shipment.body, Instant::now())?;
         tracing::debug!(?permit, bytes = shipment.body.len(), "Sending.");
         let mut headers = HeaderMap::with_capacity(shipment.headers.len());
         for (name, value) in &shipment.headers {
             let mut value = HeaderValue::from_str(value)
                 .map_err(|_| SendError::Connect(format!("the header `{name}` has characters that HTTP forbids")))?;
-            value.set_sensitive(*name == "authorization");
+            value.set_sensitive(CREDENTIALS.contains(name));
             headers.insert(HeaderName::from_static(name), value);
         }
-        let request = self.client.post(self.url.clone()).headers(headers).body(shipment.body);
+        let request = self.client.post(shipment.url).headers(headers).body(shipment.body);
         let response = match tokio::time::timeout(first_byte, request.send()).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) if error.is_connect() => return Err(SendError::Connect(describe(error))),

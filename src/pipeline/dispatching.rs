@@ -109,6 +109,7 @@ async fn attempt(
     let attempt = Attempt {
         id: entry.row.id,
         number: entry.row.attempts + 1,
+        dialect: entry.dialect,
         destination,
         request: &call.request,
         body: &call.body,
@@ -131,6 +132,7 @@ async fn attempt(
             return Err(failure);
         }
     };
+    entry.losses = prepared.losses().to_vec();
     entry.row.attempts += 1;
     let external = destination.boundary == Boundary::External;
     let body = call.body.len() as u64;
@@ -243,6 +245,7 @@ fn client_error(failure: &Failure) -> ApiError {
         Failure::Unfaithful | Failure::Send(SendError::Permit(_)) => {
             (StatusCode::INTERNAL_SERVER_ERROR, "refused to send what was not classified".to_owned())
         }
+        Failure::Unfit(_) => (StatusCode::UNPROCESSABLE_ENTITY, failure.to_string()),
         Failure::Transform(_) => {
             (StatusCode::FORBIDDEN, "the request could not be made fit for anybody who may answer it".to_owned())
         }

@@ -39,6 +39,8 @@ pub(crate) struct Entry {
     risen: Option<Risen>,
     /// What a set that is tried would say of it, for the client.
     pub(crate) warning: Option<Label>,
+    /// What the client asked for and the destination was not told.
+    pub(crate) losses: Vec<&'static str>,
 }
 
 /// What response headers tell about a request.
@@ -73,6 +75,7 @@ impl Entry {
             wasted: MicroUsd::ZERO,
             risen: None,
             warning: None,
+            losses: Vec::new(),
         }
     }
 
@@ -102,8 +105,16 @@ impl Entry {
             policy: row.policy.as_deref().map(|digest| digest[..12.min(digest.len())].into()),
             reason: row.reason.clone(),
             cache: row.cache,
-            warning: self.warning.clone(),
+            warning: self.warnings(),
         }
+    }
+
+    fn warnings(&self) -> Option<Label> {
+        if self.losses.is_empty() {
+            return self.warning.clone();
+        }
+        let lost = format!("not sent: {}", self.losses.join(", "));
+        Some(self.warning.as_ref().map_or(lost.clone(), |warning| format!("{warning}; {lost}")).into())
     }
 
     pub(crate) fn end(&mut self, outcome: Outcome, status: StatusCode, reason: &'static str) {

@@ -333,7 +333,7 @@ impl<'a> View<'a> {
             }
             let id = DestinationId(i as u8);
             let max_output = asked.unwrap_or_else(|| usual_max_output(self.gateway, self.policy(), id));
-            let lacks = lacking(decoded.uses, dispatcher.abilities(destination))
+            let lacks = lacking(decoded.uses, dispatcher.abilities(destination, decoded.dialect))
                 .or_else(|| self.too_long(id, tokens_input).then_some("context"));
             DestinationState {
                 unavailable: dispatcher.unavailable(destination),

@@ -11,6 +11,7 @@
 //! ([`rescan`]).
 
 pub mod answer;
+pub mod deltas;
 mod disguise;
 mod kind;
 pub mod replace;
