@@ -135,13 +135,7 @@ impl Egress {
         }
         permit.covers(shipment.url.as_str(), &shipment.header_refs(), &shipment.body, Instant::now())?;
         tracing::debug!(?permit, bytes = shipment.body.len(), "Sending.");
-        let mut headers = HeaderMap::with_capacity(shipment.headers.len());
-        for (name, value) in &shipment.headers {
-            let mut value = HeaderValue::from_str(value)
-                .map_err(|_| SendError::Connect(format!("the header `{name}` has characters that HTTP forbids")))?;
-            value.set_sensitive(CREDENTIALS.contains(name));
-            headers.insert(HeaderName::from_static(name), value);
-        }
+        let headers = header_map(&shipment.headers)?;
         let request = self.client.post(shipment.url).headers(headers).body(shipment.body);
         let response = match tokio::time::timeout(first_byte, request.send()).await {
             Ok(Ok(response)) => response,
@@ -180,19 +174,43 @@ impl Incoming {
     /// # Errors
     /// As [`Incoming::chunk`]; [`SendError::Broken`] when there is more.
     pub async fn body(&mut self, limit: usize, idle: Duration) -> Result<Bytes, SendError> {
-        let Some(first) = self.chunk(idle).await? else { return Ok(Bytes::new()) };
-        let Some(second) = self.chunk(idle).await? else { return Ok(first) };
+        let mut left = limit;
+        let Some(first) = self.chunk_within(&mut left, limit, idle).await? else { return Ok(Bytes::new()) };
+        let Some(second) = self.chunk_within(&mut left, limit, idle).await? else { return Ok(first) };
         let mut whole = bytes::BytesMut::from(first);
-        let mut next = Some(second);
-        while let Some(chunk) = next {
-            if whole.len() + chunk.len() > limit {
-                return Err(SendError::Broken(format!("the answer is larger than {limit} bytes")));
-            }
+        whole.extend_from_slice(&second);
+        while let Some(chunk) = self.chunk_within(&mut left, limit, idle).await? {
             whole.extend_from_slice(&chunk);
-            next = self.chunk(idle).await?;
         }
         Ok(whole.freeze())
     }
+
+    /// The next bytes, where these are not more than are `left` of the `limit`.
+    async fn chunk_within(
+        &mut self,
+        left: &mut usize,
+        limit: usize,
+        idle: Duration,
+    ) -> Result<Option<Bytes>, SendError> {
+        let chunk = self.chunk(idle).await?;
+        let length = chunk.as_ref().map_or(0, Bytes::len);
+        *left = left
+            .checked_sub(length)
+            .ok_or_else(|| SendError::Broken(format!("the answer is larger than {limit} bytes")))?;
+        Ok(chunk)
+    }
+}
+
+/// The headers as HTTP has them; a credential is marked as one, so that nobody's debug output shows it.
+fn header_map(headers: &[(&'static str, String)]) -> Result<HeaderMap, SendError> {
+    let mut map = HeaderMap::with_capacity(headers.len());
+    for (name, value) in headers {
+        let mut value = HeaderValue::from_str(value)
+            .map_err(|_| SendError::Connect(format!("the header `{name}` has characters that HTTP forbids")))?;
+        value.set_sensitive(CREDENTIALS.contains(name));
+        map.insert(HeaderName::from_static(name), value);
+    }
+    Ok(map)
 }
 
 /// The innermost cause, without the URL, which can carry a key.
@@ -204,3 +222,6 @@ fn describe(error: reqwest::Error) -> String {
     }
     cause.to_string()
 }
+
+#[cfg(test)]
+mod tests;

@@ -456,7 +456,8 @@ impl<'a> Decider<'a> {
         let listed = |id: DestinationId| route.candidates.iter().position(|d| *d == id);
         sort(plan, |a, b| {
             let (a_meets, b_meets) = (meets(objective, a), meets(objective, b));
-            let by_goal = match (objective.goal, a_meets && b_meets) {
+            // Asked only where both meet it or neither does.
+            let by_goal = match (objective.goal, a_meets) {
                 (Goal::MinimizeCost, true) => self.shadow_price(a).total_cmp(&self.shadow_price(b)),
                 (Goal::MaximizeQuality, _) | (Goal::MinimizeCost, false) => better(a, b),
             };

@@ -163,6 +163,13 @@ impl fmt::Debug for Permit {
 impl Permit {
     /// A permit for tests of what takes permits.
     pub(crate) fn of(boundary: Boundary, class: &str, body: &[u8], expires: Instant) -> Self {
+        let headers = [("authorization", "Bearer k")];
+        let outbound = Outbound { url: "https://a/v1", headers: &headers, body, max_cost: MicroUsd(5), expires };
+        Self::for_outbound(boundary, class, &outbound)
+    }
+
+    /// A permit for tests of sending.
+    pub(crate) fn for_outbound(boundary: Boundary, class: &str, outbound: &Outbound<'_>) -> Self {
         let terms = Terms {
             destination: "far".into(),
             boundary,
@@ -171,14 +178,7 @@ impl Permit {
             transforms: TransformSet::default(),
             policy: "d".into(),
         };
-        let headers = [("authorization", "Bearer k")];
-        Grant::new(terms).permit(&Outbound {
-            url: "https://a/v1",
-            headers: &headers,
-            body,
-            max_cost: MicroUsd(5),
-            expires,
-        })
+        Grant::new(terms).permit(outbound)
     }
 }
 
@@ -204,6 +204,7 @@ mod tests {
         let permit = Permit::of(Boundary::External, "internal", b"abc", Instant::now() + Duration::from_secs(1));
         let headers = [("authorization", "Bearer k")];
         assert_eq!(permit.covers("https://a/v1", &headers, b"abc", now), Ok(()));
+        assert_eq!(permit.covers("https://a/v1", &headers, b"abc", permit.expires), Ok(()));
         assert_eq!(permit.covers("https://b/v1", &headers, b"abc", now), Err(PermitError::Url));
         assert_eq!(permit.covers("https://a/v1", &[], b"abc", now), Err(PermitError::Headers));
         assert_eq!(permit.covers("https://a/v1", &headers, b"abd", now), Err(PermitError::Body));
