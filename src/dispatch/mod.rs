@@ -144,7 +144,14 @@ impl Dispatcher {
     /// What `destination` can do.
     pub fn abilities(&self, destination: &Destination) -> Uses {
         if destination.is_embedded() {
-            [Feature::Stream, Feature::LogitBias, Feature::JsonObject, Feature::JsonSchema].into_iter().collect()
+            let all = [
+                Feature::Stream,
+                Feature::LogitBias,
+                Feature::JsonObject,
+                Feature::JsonSchema,
+                Feature::SeveralChoices,
+            ];
+            all.into_iter().collect()
         } else {
             Uses::all()
         }

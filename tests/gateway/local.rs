@@ -170,3 +170,26 @@ async fn a_client_that_leaves_frees_its_slot() {
     assert_eq!((row.outcome.name(), row.status, row.usage_estimated), ("hung_up", 499, true));
     assert!(row.output_tokens < Some(1500));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_choices_come_whole_and_streamed_with_their_indices() {
+    let closed = Sim::start(Script::text("closed"));
+    let gateway = gateway(&closed, "context: 1024, sequences: 2").await;
+    let body = local("Name some colours.", json!({ "max_tokens": 8, "temperature": 0, "n": 3 }));
+    let whole = gateway.ask(&body).await.json();
+    let choices = whole["choices"].as_array().unwrap();
+    assert_eq!(choices.len(), 3, "{whole}");
+    let content = |index: usize| choices[index]["message"]["content"].as_str().unwrap();
+    assert!(!content(0).is_empty() && content(1) == content(0) && content(2) == content(0));
+    assert!(choices.iter().enumerate().all(|(index, choice)| choice["index"] == index));
+    assert_eq!(whole["usage"]["completion_tokens"], 24);
+    let mut streamed_texts = vec![String::new(); 3];
+    for event in gateway.ask(&streamed(body)).await.events() {
+        let Ok(chunk) = serde_json::from_str::<Value>(&event) else { continue };
+        for choice in chunk["choices"].as_array().unwrap() {
+            let text = choice["delta"]["content"].as_str().unwrap_or_default();
+            streamed_texts[choice["index"].as_u64().unwrap() as usize].push_str(text);
+        }
+    }
+    assert!(streamed_texts.iter().all(|text| text == content(0)), "{streamed_texts:?}");
+}

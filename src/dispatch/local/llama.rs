@@ -191,9 +191,9 @@ impl Model for Llama<'_> {
         self.prompts.write(request)
     }
 
-    fn sampler(&self, request: &ChatRequest, cap: usize) -> Result<Drawing, EngineError> {
+    fn sampler(&self, request: &ChatRequest, choice: u32, cap: usize) -> Result<Drawing, EngineError> {
         let form = self.forms.of(&request.response_format)?;
-        Ok(Drawing { chain: sampler(&request.sampling, cap, self.model.n_vocab()), form })
+        Ok(Drawing { chain: sampler(&request.sampling, choice, cap, self.model.n_vocab()), form })
     }
 
     fn decode(&mut self, inputs: &[Input]) -> Result<(), EngineError> {

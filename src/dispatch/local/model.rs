@@ -43,11 +43,12 @@ pub(super) trait Model {
     /// The conversation as the model's chat template writes it, ready for the answer.
     fn prompt(&self, request: &ChatRequest) -> Result<Vec<Token>, EngineError>;
 
-    /// A sampler for an answer to `request` of at most `cap` tokens.
+    /// A sampler for the answer number `choice`, from 0, to `request`, of at most `cap` tokens. With a seed, each choice
+    /// has its own.
     ///
     /// # Errors
     /// [`EngineError::Unsupported`] for a form of answer that cannot be enforced.
-    fn sampler(&self, request: &ChatRequest, cap: usize) -> Result<Self::Sampler, EngineError>;
+    fn sampler(&self, request: &ChatRequest, choice: u32, cap: usize) -> Result<Self::Sampler, EngineError>;
 
     /// Computes one batch.
     fn decode(&mut self, inputs: &[Input]) -> Result<(), EngineError>;

@@ -117,6 +117,33 @@ async fn the_same_seed_gives_the_same_answer_and_another_seed_another() {
 }
 
 #[tokio::test]
+async fn several_choices_are_the_same_where_greedy_and_differ_by_their_seeds_and_give_all_slots_back() {
+    let engine = engine().await;
+    let choices = async |sampling: Sampling| {
+        let sampling = Sampling { n: Some(3), ..sampling };
+        let mut texts = vec![String::new(); 3];
+        let mut generation = engine.generate(job("Tell me a story.", 12, sampling)).unwrap();
+        while let Some(delta) = generation.next().await {
+            if let Delta::Text { index, text, .. } = delta.unwrap() {
+                texts[index as usize].push_str(text.expose());
+            }
+        }
+        texts
+    };
+    let greedy = choices(greedy()).await;
+    assert!(!greedy[0].is_empty() && greedy.iter().all(|text| *text == greedy[0]), "{greedy:?}");
+    let seeded = || Sampling { temperature: Some(1.5), top_p: Some(1.0), seed: Some(7), ..Sampling::default() };
+    let first = choices(seeded()).await;
+    assert!(first[0] != first[1] && first[1] != first[2], "{first:?}");
+    assert_eq!(choices(seeded()).await, first);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while engine.facts().free_slots != 2 {
+        assert!(Instant::now() < deadline);
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
 async fn the_token_cap_is_a_length_finish() {
     let engine = engine().await;
     let answer = answer(engine.generate(job("Count from one to one hundred.", 5, greedy())).unwrap()).await;
