@@ -61,7 +61,7 @@ async fn read(mut generation: Generation, deltas: usize) -> (String, Option<Fini
     let (mut texts, mut finish) = (BTreeMap::<u32, String>::new(), None);
     for _ in 0..deltas {
         match generation.next().await {
-            Some(Ok(Delta::Text { index, text })) => texts.entry(index).or_default().push_str(text.expose()),
+            Some(Ok(Delta::Text { index, text, .. })) => texts.entry(index).or_default().push_str(text.expose()),
             Some(Ok(Delta::Finish { reason, .. })) => finish = Some(reason),
             Some(Ok(_)) => {}
             Some(Err(EngineError::Deadline)) | None => break,

@@ -1,7 +1,7 @@
 //! Answers under JSON schemas: whatever ends by itself is valid.
 
 use ajar::chat::reply::FinishReason;
-use ajar::chat::request::{ChatRequest, ResponseFormat, Role, Sampling};
+use ajar::chat::request::{ChatRequest, ResponseFormat, Role, Sampling, Schema};
 use ajar::dispatch::local::Engine;
 use futures_util::{StreamExt, stream};
 use serde_json::{Map, Value, json};
@@ -58,10 +58,10 @@ fn whole(number: usize) -> Value {
 /// How an answer ended, and whether it is valid.
 async fn ask(engine: &Engine, number: usize) -> (Option<FinishReason>, bool) {
     let schema = whole(number % SCHEMAS);
-    let asked = json!({"name": "answer", "strict": true, "schema": schema}).to_string();
+    let asked = Schema { strict: Some(true), schema: Some(schema.to_string().into()), ..Schema::default() };
     let request = ChatRequest {
         messages: vec![message(Role::User, "Describe a house, as JSON.")],
-        response_format: ResponseFormat::JsonSchema(asked.as_str().into()),
+        response_format: ResponseFormat::JsonSchema(asked),
         sampling: Sampling { temperature: Some(1.0), seed: Some(number as i64), ..Sampling::default() },
         ..ChatRequest::default()
     };

@@ -245,7 +245,10 @@ impl<S> Sequence<S> {
 
     fn send_text(&self, text: String) {
         if !text.is_empty() {
-            send(&self.group.replies, Ok(Delta::Text { index: self.index, text: Text::new(text), logprobs: Vec::new() }));
+            send(
+                &self.group.replies,
+                Ok(Delta::Text { index: self.index, text: Text::new(text), logprobs: Vec::new() }),
+            );
         }
     }
 }
