@@ -150,6 +150,7 @@ impl Dispatcher {
                 Feature::JsonObject,
                 Feature::JsonSchema,
                 Feature::SeveralChoices,
+                Feature::Logprobs,
             ];
             all.into_iter().collect()
         } else {

@@ -193,3 +193,27 @@ async fn several_choices_come_whole_and_streamed_with_their_indices() {
     }
     assert!(streamed_texts.iter().all(|text| text == content(0)), "{streamed_texts:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn likelihoods_come_whole_and_streamed_in_openais_shape() {
+    let closed = Sim::start(Script::text("closed"));
+    let gateway = gateway(&closed, "context: 1024, sequences: 2").await;
+    let fields = json!({ "max_tokens": 4, "temperature": 0, "logprobs": true, "top_logprobs": 2 });
+    let body = local("Name some colours.", fields);
+    let whole = gateway.ask(&body).await.json();
+    let content = whole["choices"][0]["logprobs"]["content"].as_array().unwrap_or_else(|| panic!("{whole}")).clone();
+    assert_eq!(content.len(), 4);
+    let tokens: String = content.iter().map(|likely| likely["token"].as_str().unwrap()).collect();
+    assert_eq!(tokens, whole["choices"][0]["message"]["content"].as_str().unwrap());
+    for likely in &content {
+        assert!(likely["logprob"].as_f64().unwrap() <= 0.0 && likely["bytes"].is_array(), "{likely}");
+        assert_eq!(likely["top_logprobs"].as_array().unwrap().len(), 2);
+    }
+    let mut streamed_content = Vec::new();
+    for event in gateway.ask(&streamed(body)).await.events() {
+        let Ok(chunk) = serde_json::from_str::<Value>(&event) else { continue };
+        streamed_content.extend(chunk["choices"][0]["logprobs"]["content"].as_array().cloned().unwrap_or_default());
+    }
+    let tokens = |all: &[Value]| all.iter().map(|likely| likely["token"].clone()).collect::<Vec<_>>();
+    assert_eq!(tokens(&streamed_content), tokens(&content));
+}

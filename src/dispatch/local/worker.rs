@@ -19,8 +19,7 @@ use super::engine::{Pending, Reply, Shared, State};
 use super::model::{Drawn, Input, Model, Token};
 use super::prefixes::Prefixes;
 use super::schedule::{Limits, Schedule, Work};
-use super::text::TextStream;
-use crate::chat::Text;
+use super::speech::Speech;
 use crate::chat::reply::{Delta, FinishReason};
 
 /// How often deadlines are looked at while every sequence waits for its reader.
@@ -59,7 +58,7 @@ struct Sequence<S> {
     /// Which of the choices.
     index: u32,
     sampler: S,
-    text: TextStream,
+    speech: Speech,
     admitted: Instant,
     generated: usize,
     last: Token,
@@ -182,9 +181,10 @@ impl<M: Model> Worker<'_, M> {
         sequence.generated += 1;
         let mut bytes = Vec::new();
         self.model.write(token, &mut bytes);
-        let release = sequence.text.push(&bytes);
-        sequence.send_text(release.text);
-        if release.stopped || last {
+        let likelihood = sequence.group.logprobs.map(|top| self.model.likelihood(input, token, top));
+        let said = sequence.speech.push(&bytes, likelihood);
+        sequence.send(said.deltas);
+        if said.stopped || last {
             self.finish(slot, FinishReason::Stop);
         } else if sequence.generated == sequence.group.cap {
             self.finish(slot, FinishReason::Length);
@@ -193,8 +193,8 @@ impl<M: Model> Worker<'_, M> {
 
     fn finish(&mut self, slot: usize, reason: FinishReason) {
         let Some(sequence) = &mut self.sequences[slot] else { return };
-        let rest = std::mem::take(&mut sequence.text).finish();
-        sequence.send_text(rest);
+        let rest = sequence.speech.finish();
+        sequence.send(rest);
         send(&sequence.group.replies, Ok(Delta::Finish { index: sequence.index, reason }));
         if let Some(usage) = sequence.group.ended(sequence.generated) {
             send(&sequence.group.replies, Ok(Delta::Usage(usage)));
@@ -243,12 +243,9 @@ impl<S> Sequence<S> {
         self.group.has_room()
     }
 
-    fn send_text(&self, text: String) {
-        if !text.is_empty() {
-            send(
-                &self.group.replies,
-                Ok(Delta::Text { index: self.index, text: Text::new(text), logprobs: Vec::new() }),
-            );
+    fn send(&self, deltas: Vec<Delta>) {
+        for delta in deltas {
+            send(&self.group.replies, Ok(delta));
         }
     }
 }

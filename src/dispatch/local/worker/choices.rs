@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::super::engine::{Pending, RESERVE, Reply};
 use super::super::model::{Model, Token};
-use super::super::text::TextStream;
+use super::super::speech::Speech;
 use super::super::{EngineError, Sharing};
 use super::{Sequence, Worker};
 use crate::chat::reply::Usage;
@@ -24,6 +24,8 @@ pub(super) struct Group {
     pub(super) deadline: Instant,
     /// Most tokens that each choice may generate.
     pub(super) cap: usize,
+    /// How many of the most likely tokens are to be told with each, where likelihoods are asked for.
+    pub(super) logprobs: Option<usize>,
     choices: u32,
     /// How many of the prompt's tokens were computed before.
     pub(super) kept: Cell<usize>,
@@ -70,6 +72,7 @@ impl<M: Model> Worker<'_, M> {
             arrived: *arrived,
             deadline: job.deadline,
             cap,
+            logprobs: job.request.sampling.logprobs.map(|top| top as usize),
             choices: job.choices(),
             kept: Cell::new(0),
             ended: Cell::new(0),
@@ -80,7 +83,7 @@ impl<M: Model> Worker<'_, M> {
                 group: group.clone(),
                 index,
                 sampler: self.model.sampler(&job.request, index, cap)?,
-                text: TextStream::new(&job.request.sampling.stop),
+                speech: Speech::new(index, &job.request.sampling.stop),
                 admitted: Instant::now(),
                 generated: 0,
                 last: 0,

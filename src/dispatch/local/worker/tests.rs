@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 
 use super::run;
-use crate::chat::reply::{Delta, FinishReason, Usage};
+use crate::chat::reply::{Delta, FinishReason, LikelyToken, TokenLogprob, Usage};
 use crate::chat::request::{ChatRequest, Content, Message, Sampling};
 use crate::dispatch::local::engine::Engine;
 use crate::dispatch::local::model::{Drawn, Input, Model, Token};
@@ -72,6 +72,10 @@ impl Model for Echo {
             Ok(b'?') => Err(EngineError::Decode("scripted".to_owned())),
             _ => Ok(Drawn::Token(Token::from(b'x'))),
         }
+    }
+
+    fn likelihood(&self, _: usize, token: Token, _: usize) -> TokenLogprob {
+        TokenLogprob { token: LikelyToken { bytes: vec![token as u8], logprob: -0.5 }, top: Vec::new() }
     }
 
     fn write(&self, token: Token, bytes: &mut Vec<u8>) {
