@@ -29,6 +29,16 @@ use crate::policy::permit::Outbound;
 use crate::policy::{Destination, Grant, Permit, TransformSet};
 use crate::transform::{Disguise, Outgoing, Restorer, TransformError};
 
+/// What the embedded engine can do.
+const ENGINE: [Feature; 6] = [
+    Feature::Stream,
+    Feature::LogitBias,
+    Feature::JsonObject,
+    Feature::JsonSchema,
+    Feature::SeveralChoices,
+    Feature::Logprobs,
+];
+
 /// Everybody who answers, by the names policies use.
 pub struct Dispatcher {
     /// An engine that is configured but not loaded here is `None`.
@@ -154,9 +164,7 @@ impl Dispatcher {
     /// What `destination` can do for a client that speaks `dialect`.
     pub fn abilities(&self, destination: &Destination, dialect: Dialect) -> Uses {
         if destination.is_embedded() {
-            return [Feature::Stream, Feature::LogitBias, Feature::JsonObject, Feature::JsonSchema]
-                .into_iter()
-                .collect();
+            return ENGINE.iter().copied().collect();
         }
         match self.provider(destination).map(Provider::wire) {
             Some(wire) if !wire.speaks(dialect) => wire.expresses(),

@@ -170,3 +170,50 @@ async fn a_client_that_leaves_frees_its_slot() {
     assert_eq!((row.outcome.name(), row.status, row.usage_estimated), ("hung_up", 499, true));
     assert!(row.output_tokens < Some(1500));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_choices_come_whole_and_streamed_with_their_indices() {
+    let closed = Sim::start(Script::text("closed"));
+    let gateway = gateway(&closed, "context: 1024, sequences: 2").await;
+    let body = local("Name some colours.", json!({ "max_tokens": 8, "temperature": 0, "n": 3 }));
+    let whole = gateway.ask(&body).await.json();
+    let choices = whole["choices"].as_array().unwrap();
+    assert_eq!(choices.len(), 3, "{whole}");
+    let content = |index: usize| choices[index]["message"]["content"].as_str().unwrap();
+    assert!(!content(0).is_empty() && content(1) == content(0) && content(2) == content(0));
+    assert!(choices.iter().enumerate().all(|(index, choice)| choice["index"] == index));
+    assert_eq!(whole["usage"]["completion_tokens"], 24);
+    let mut streamed_texts = vec![String::new(); 3];
+    for event in gateway.ask(&streamed(body)).await.events() {
+        let Ok(chunk) = serde_json::from_str::<Value>(&event) else { continue };
+        for choice in chunk["choices"].as_array().unwrap() {
+            let text = choice["delta"]["content"].as_str().unwrap_or_default();
+            streamed_texts[choice["index"].as_u64().unwrap() as usize].push_str(text);
+        }
+    }
+    assert!(streamed_texts.iter().all(|text| text == content(0)), "{streamed_texts:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn likelihoods_come_whole_and_streamed_in_openais_shape() {
+    let closed = Sim::start(Script::text("closed"));
+    let gateway = gateway(&closed, "context: 1024, sequences: 2").await;
+    let fields = json!({ "max_tokens": 4, "temperature": 0, "logprobs": true, "top_logprobs": 2 });
+    let body = local("Name some colours.", fields);
+    let whole = gateway.ask(&body).await.json();
+    let content = whole["choices"][0]["logprobs"]["content"].as_array().unwrap_or_else(|| panic!("{whole}")).clone();
+    assert_eq!(content.len(), 4);
+    let tokens: String = content.iter().map(|likely| likely["token"].as_str().unwrap()).collect();
+    assert_eq!(tokens, whole["choices"][0]["message"]["content"].as_str().unwrap());
+    for likely in &content {
+        assert!(likely["logprob"].as_f64().unwrap() <= 0.0 && likely["bytes"].is_array(), "{likely}");
+        assert_eq!(likely["top_logprobs"].as_array().unwrap().len(), 2);
+    }
+    let mut streamed_content = Vec::new();
+    for event in gateway.ask(&streamed(body)).await.events() {
+        let Ok(chunk) = serde_json::from_str::<Value>(&event) else { continue };
+        streamed_content.extend(chunk["choices"][0]["logprobs"]["content"].as_array().cloned().unwrap_or_default());
+    }
+    let tokens = |all: &[Value]| all.iter().map(|likely| likely["token"].clone()).collect::<Vec<_>>();
+    assert_eq!(tokens(&streamed_content), tokens(&content));
+}

@@ -18,7 +18,8 @@ use crate::chat::reply::Delta;
 /// Deltas that a slow reader may be behind before its sequence, and only that, pauses.
 const BACKLOG: usize = 32;
 
-/// Room that a sequence needs before it computes another token: that token's text, held-back text, finish, usage.
+/// Room that each sequence of a job needs before it computes another token: that token's text, held-back text, finish,
+/// usage.
 pub(super) const RESERVE: usize = 4;
 
 /// What travels from a sequence to its reader.
@@ -115,18 +116,16 @@ impl Engine {
     /// [`EngineError::QueueFull`], [`EngineError::Unavailable`], [`EngineError::Stopped`] or
     /// [`EngineError::Unsupported`] at once; everything later comes through the [`Generation`].
     pub fn generate(&self, job: Job) -> Result<Generation, EngineError> {
-        if job.request.sampling.n.unwrap_or(1) != 1 {
-            return Err(EngineError::Unsupported("`n` other than 1"));
-        }
         let shared = &self.0.shared;
         if let Some(failure) = shared.failure() {
             return Err(failure);
         }
-        let (replies, deltas) = mpsc::channel(BACKLOG + RESERVE);
+        let reserve = RESERVE * job.choices() as usize;
+        let (replies, deltas) = mpsc::channel(BACKLOG + reserve);
         let pending = Pending { job, replies, arrived: Instant::now() };
         let capacity = self.0.queue + self.0.free_slots();
         match shared.queue.push(pending, capacity, |waiting| waiting.replies.is_closed()) {
-            Ok(()) => Ok(Generation { deltas, shared: Arc::clone(shared), ended: false }),
+            Ok(()) => Ok(Generation { deltas, reserve, shared: Arc::clone(shared), ended: false }),
             Err(Refusal::Full) => {
                 Err(EngineError::QueueFull { retry_after: shared.gauges.retry_after(self.0.sequences) })
             }
@@ -211,11 +210,14 @@ impl Drop for Ending {
     }
 }
 
-/// One answer as it is generated: text, then the finish, then the token counts; or an error, which is the last item.
+/// An answer as it is generated, of one choice or several: of each its text, then its finish; at last the token counts
+/// of all. Or an error, which is the last item.
 ///
-/// Dropping it cancels: the sequence leaves before the next step, and its slot is free.
+/// Dropping it cancels: its sequences leave before the next step, and their slots are free.
 pub struct Generation {
     deltas: mpsc::Receiver<Reply>,
+    /// Its sequences wait where the room is less.
+    reserve: usize,
     shared: Arc<Shared>,
     ended: bool,
 }
@@ -229,7 +231,7 @@ impl Stream for Generation {
         }
         let reply = ready!(self.deltas.poll_recv(cx)).unwrap_or(Err(EngineError::Stopped));
         self.ended = matches!(reply, Ok(Delta::Usage(_)) | Err(_));
-        if self.deltas.capacity() <= RESERVE {
+        if self.deltas.capacity() <= self.reserve {
             // The sequence may be waiting for this room.
             self.shared.queue.wake();
         }

@@ -18,12 +18,14 @@ use llama_cpp_2::{LogOptions, send_logs_to_tracing};
 
 use super::engine::Shared;
 use super::form::{Form, Forms};
+use super::likelihood::likelihood;
 use super::model::{Drawn, Input, Model, Token};
 use super::prompt::PromptWriter;
 use super::sampler::sampler;
 use super::schedule::Limits;
 use super::threads::default_threads;
 use super::{EngineConfig, EngineError, memory, trial, worker};
+use crate::chat::reply::TokenLogprob;
 use crate::chat::request::ChatRequest;
 use crate::models::gguf::Gguf;
 
@@ -191,9 +193,9 @@ impl Model for Llama<'_> {
         self.prompts.write(request)
     }
 
-    fn sampler(&self, request: &ChatRequest, cap: usize) -> Result<Drawing, EngineError> {
+    fn sampler(&self, request: &ChatRequest, choice: u32, cap: usize) -> Result<Drawing, EngineError> {
         let form = self.forms.of(&request.response_format)?;
-        Ok(Drawing { chain: sampler(&request.sampling, cap, self.model.n_vocab()), form })
+        Ok(Drawing { chain: sampler(&request.sampling, choice, cap, self.model.n_vocab()), form })
     }
 
     fn decode(&mut self, inputs: &[Input]) -> Result<(), EngineError> {
@@ -212,6 +214,12 @@ impl Model for Llama<'_> {
         }
         let complete = drawing.form.as_ref().is_some_and(Form::is_complete);
         Ok(if complete { Drawn::Last(token.0) } else { Drawn::Token(token.0) })
+    }
+
+    fn likelihood(&self, input: usize, token: Token, top: usize) -> TokenLogprob {
+        likelihood(self.context.get_logits_ith(input as i32), token, top, |token| {
+            self.model.vocab().token_to_piece(LlamaToken(token), true, None)
+        })
     }
 
     fn write(&self, token: Token, bytes: &mut Vec<u8>) {

@@ -10,6 +10,8 @@ mod error;
 #[cfg(any(feature = "llama", test))]
 mod form;
 mod gauges;
+#[cfg(any(feature = "llama", test))]
+mod likelihood;
 #[cfg(feature = "llama")]
 mod llama;
 #[cfg(any(feature = "llama", test))]
@@ -25,6 +27,8 @@ mod queue;
 mod sampler;
 #[cfg(any(feature = "llama", test))]
 mod schedule;
+#[cfg(any(feature = "llama", test))]
+mod speech;
 #[cfg(any(feature = "llama", test))]
 mod template;
 #[cfg(any(feature = "llama", test))]
@@ -90,17 +94,24 @@ impl EngineConfig {
     }
 }
 
-/// One answer to generate.
+/// One request to answer, once or as often as it asks for.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// The conversation, the form of the answer and how to sample. Tools, media and log-probabilities are not looked at.
+    /// The conversation, the form of the answer and how to sample. Media are not looked at.
     pub request: Arc<ChatRequest>,
-    /// Cap on the answer in tokens; the context's end is another.
+    /// Cap on each answer in tokens; the context's end is another.
     pub max_output: u32,
     /// When to give up, waiting included.
     pub deadline: Instant,
     /// With whom computed prompts are shared.
     pub sharing: Sharing,
+}
+
+impl Job {
+    /// How many answers are asked for; at least one.
+    pub(crate) fn choices(&self) -> u32 {
+        self.request.sampling.n.unwrap_or(1).max(1)
+    }
 }
 
 /// Whose computed prompts a job may start from: those of the same tenant *and* class, and nobody else's.

@@ -1,6 +1,7 @@
 //! What the step loop needs of a model: the seam between scheduling and llama.cpp.
 
 use super::EngineError;
+use crate::chat::reply::TokenLogprob;
 use crate::chat::request::ChatRequest;
 
 /// A token id of the model's vocabulary.
@@ -43,11 +44,12 @@ pub(super) trait Model {
     /// The conversation as the model's chat template writes it, ready for the answer.
     fn prompt(&self, request: &ChatRequest) -> Result<Vec<Token>, EngineError>;
 
-    /// A sampler for an answer to `request` of at most `cap` tokens.
+    /// A sampler for the answer number `choice`, from 0, to `request`, of at most `cap` tokens. With a seed, each choice
+    /// has its own.
     ///
     /// # Errors
     /// [`EngineError::Unsupported`] for a form of answer that cannot be enforced.
-    fn sampler(&self, request: &ChatRequest, cap: usize) -> Result<Self::Sampler, EngineError>;
+    fn sampler(&self, request: &ChatRequest, choice: u32, cap: usize) -> Result<Self::Sampler, EngineError>;
 
     /// Computes one batch.
     fn decode(&mut self, inputs: &[Input]) -> Result<(), EngineError>;
@@ -57,6 +59,10 @@ pub(super) trait Model {
     /// # Errors
     /// [`EngineError::Decode`] where no token can follow.
     fn sample(&mut self, sampler: &mut Self::Sampler, input: usize) -> Result<Drawn, EngineError>;
+
+    /// How likely `token` was to follow the last batch's `input`-th input, and the `top` most likely ones, by the
+    /// model alone: before biases, penalties, temperature, cuts and forms.
+    fn likelihood(&self, input: usize, token: Token, top: usize) -> TokenLogprob;
 
     /// Appends the bytes of `token` to `bytes`: none for a control token, perhaps part of a character.
     fn write(&self, token: Token, bytes: &mut Vec<u8>);

@@ -206,6 +206,12 @@ impl<S> Prefixes<S> {
         self.slots[slot] = Some(Held { sharing, tokens, done, exact, used: self.clock });
     }
 
+    /// `to` has a copy of all that `from` holds.
+    pub(super) fn copied(&mut self, from: usize, to: usize) {
+        self.clock += 1;
+        self.slots[to] = self.slots[from].clone().map(|held| Held { used: self.clock, ..held });
+    }
+
     /// The first `done` tokens of `slot`'s prompt are computed.
     pub(super) fn computed(&mut self, slot: usize, done: usize) {
         if let Some(held) = &mut self.slots[slot] {

@@ -12,11 +12,11 @@ const DEFAULT_TEMPERATURE: f64 = 0.8;
 /// llama.cpp's sentinel for "take any seed".
 const ANY_SEED: u32 = u32::MAX;
 
-/// The sampler of one answer of at most `cap` tokens.
+/// The sampler of the answer number `choice`, from 0, of at most `cap` tokens.
 ///
 /// Penalties count what was generated, not the prompt. Temperature 0 is greedy. A client that gives no `top_p` gets
 /// llama.cpp's usual cuts (40 candidates, 0.95 of the mass, a twentieth of the best); one that does gets exactly that.
-pub(super) fn sampler(sampling: &Sampling, cap: usize, vocabulary: i32) -> LlamaSampler {
+pub(super) fn sampler(sampling: &Sampling, choice: u32, cap: usize, vocabulary: i32) -> LlamaSampler {
     let mut chain = Vec::new();
     let biases = biases(sampling, vocabulary);
     if !biases.is_empty() {
@@ -37,7 +37,7 @@ pub(super) fn sampler(sampling: &Sampling, cap: usize, vocabulary: i32) -> Llama
             Some(_) => {}
             None => chain.extend([LlamaSampler::top_k(40), LlamaSampler::top_p(0.95, 1), LlamaSampler::min_p(0.05, 1)]),
         }
-        chain.extend([LlamaSampler::temp(temperature as f32), LlamaSampler::dist(seed(sampling.seed))]);
+        chain.extend([LlamaSampler::temp(temperature as f32), LlamaSampler::dist(seed(sampling.seed, choice))]);
     }
     LlamaSampler::chain(chain, true)
 }
@@ -50,10 +50,10 @@ fn biases(sampling: &Sampling, vocabulary: i32) -> Vec<LlamaLogitBias> {
     sampling.logit_bias.iter().filter_map(known).collect()
 }
 
-/// The client's seed folded to 32 bits, or a random one.
-fn seed(given: Option<i64>) -> u32 {
+/// The client's seed folded to 32 bits, another for each choice, or a random one.
+fn seed(given: Option<i64>, choice: u32) -> u32 {
     let folded = match given {
-        Some(seed) => (seed as u32) ^ ((seed >> 32) as u32),
+        Some(seed) => ((seed as u32) ^ ((seed >> 32) as u32)).wrapping_add(choice),
         // Without a source of randomness llama.cpp finds its own.
         None => getrandom::u32().unwrap_or(ANY_SEED),
     };
@@ -67,16 +67,16 @@ mod tests {
 
     #[test]
     fn a_given_seed_is_never_llama_cpps_sentinel_for_any() {
-        assert_eq!((seed(Some(7)), seed(Some(7))), (7, 7));
-        assert_ne!(seed(Some(1 << 32)), seed(Some(0)));
+        assert_eq!((seed(Some(7), 0), seed(Some(7), 0), seed(Some(7), 2)), (7, 7, 9));
+        assert_ne!(seed(Some(1 << 32), 0), seed(Some(0), 0));
         for sentinel in [i64::from(ANY_SEED), i64::from(ANY_SEED) << 32] {
-            assert_ne!(seed(Some(sentinel)), ANY_SEED);
+            assert_ne!(seed(Some(sentinel), 0), ANY_SEED);
         }
     }
 
     #[test]
     fn the_chain_holds_what_the_request_asks_for_and_no_more() {
-        let chain = |sampling: Sampling| format!("{:?}", sampler(&sampling, 10, 100));
+        let chain = |sampling: Sampling| format!("{:?}", sampler(&sampling, 0, 10, 100));
         let usual = chain(Sampling::default());
         for part in ["top-k", "top-p", "min-p", "temp", "dist"] {
             assert!(usual.contains(part), "{part} in {usual}");

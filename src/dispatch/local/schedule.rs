@@ -32,6 +32,10 @@ enum Slot {
         leader: usize,
         until: usize,
     },
+    /// Begins to generate when the slot `leader`, which has the same prompt, has computed all of it.
+    Follow {
+        leader: usize,
+    },
     /// `done` of `total` prompt tokens are computed.
     Prompt {
         done: usize,
@@ -93,13 +97,34 @@ impl Schedule {
         self.slots[slot] = Slot::Wait { leader, until };
     }
 
+    /// Gives `slot` to a sequence that has the very prompt of `leader`, which has not computed all of it yet.
+    pub(super) fn follow(&mut self, slot: usize, leader: usize) {
+        self.slots[slot] = Slot::Follow { leader };
+    }
+
+    /// Whether the answer of `slot` has not begun and its prompt is its own to compute.
+    pub(super) fn leads(&self, slot: usize) -> bool {
+        matches!(self.slots[slot], Slot::Wait { .. } | Slot::Prompt { .. })
+    }
+
+    /// The slots that follow `leader`.
+    pub(super) fn followers(&self, leader: usize) -> Vec<usize> {
+        (0..self.slots.len()).filter(|&slot| self.slots[slot] == Slot::Follow { leader }).collect()
+    }
+
+    /// `slot` has all of its prompt from whom it followed, and generates.
+    pub(super) fn join(&mut self, slot: usize) {
+        self.slots[slot] = Slot::Generate;
+    }
+
     /// The slots that have waited long enough.
     pub(super) fn due(&self) -> Vec<usize> {
         let is_due = |slot: &usize| match self.slots[*slot] {
             Slot::Wait { leader, until } => match self.slots[leader] {
                 Slot::Prompt { done, .. } => done >= until,
-                Slot::Free | Slot::Wait { .. } | Slot::Generate => true,
+                Slot::Free | Slot::Wait { .. } | Slot::Follow { .. } | Slot::Generate => true,
             },
+            Slot::Follow { leader } => self.slots[leader] == Slot::Free,
             Slot::Free | Slot::Prompt { .. } | Slot::Generate => false,
         };
         (0..self.slots.len()).filter(is_due).collect()
@@ -117,6 +142,9 @@ impl Schedule {
         let mut left = self.limits.budget;
         for slot in (self.turn..self.slots.len()).chain(0..self.turn) {
             let Slot::Prompt { done, total } = self.slots[slot] else { continue };
+            if !ready(slot) {
+                continue;
+            }
             let end = total.min((done / self.limits.piece + 1) * self.limits.piece);
             if end - done > left {
                 break;
@@ -186,6 +214,8 @@ mod tests {
     fn a_sequence_that_cannot_send_is_left_out_and_others_go_on() {
         let mut schedule = Schedule::new(2, LIMITS);
         (0..2).for_each(|slot| schedule.admit(slot, 0, 1));
+        // It does not begin either: its first token could not be sent.
+        assert_eq!(schedule.plan(|slot| slot != 0), [prompt(1, 0..1, true)]);
         schedule.advance(&schedule.clone().plan(|_| true));
         assert_eq!(schedule.plan(|slot| slot != 0), [Work::Next { slot: 1 }]);
     }
@@ -216,6 +246,25 @@ mod tests {
         assert_eq!(schedule.due(), [1]);
         schedule.release(0);
         assert_eq!(schedule.due(), [1, 2]);
+    }
+
+    #[test]
+    fn one_that_follows_computes_nothing_and_begins_with_its_leader() {
+        let mut schedule = Schedule::new(3, LIMITS);
+        schedule.admit(0, 0, 5);
+        schedule.follow(1, 0);
+        schedule.follow(2, 0);
+        for _ in 0..2 {
+            let step = schedule.plan(|_| true);
+            assert_eq!((step.len(), schedule.due()), (1, vec![]));
+            schedule.advance(&step);
+        }
+        assert_eq!(schedule.followers(0), [1, 2]);
+        schedule.join(1);
+        assert_eq!(schedule.plan(|_| true), [Work::Next { slot: 0 }, Work::Next { slot: 1 }]);
+        // Whoever has lost its leader computes by itself.
+        schedule.release(0);
+        assert_eq!((schedule.due(), schedule.followers(0)), (vec![2], vec![2]));
     }
 
     #[test]

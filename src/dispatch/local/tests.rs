@@ -117,6 +117,61 @@ async fn the_same_seed_gives_the_same_answer_and_another_seed_another() {
 }
 
 #[tokio::test]
+async fn several_choices_are_the_same_where_greedy_and_differ_by_their_seeds_and_give_all_slots_back() {
+    let engine = engine().await;
+    let choices = async |sampling: Sampling| {
+        let sampling = Sampling { n: Some(3), ..sampling };
+        let mut texts = vec![String::new(); 3];
+        let mut generation = engine.generate(job("Tell me a story.", 12, sampling)).unwrap();
+        while let Some(delta) = generation.next().await {
+            if let Delta::Text { index, text, .. } = delta.unwrap() {
+                texts[index as usize].push_str(text.expose());
+            }
+        }
+        texts
+    };
+    let greedy = choices(greedy()).await;
+    assert!(!greedy[0].is_empty() && greedy.iter().all(|text| *text == greedy[0]), "{greedy:?}");
+    let seeded = || Sampling { temperature: Some(1.5), top_p: Some(1.0), seed: Some(7), ..Sampling::default() };
+    let first = choices(seeded()).await;
+    assert!(first[0] != first[1] && first[1] != first[2], "{first:?}");
+    assert_eq!(choices(seeded()).await, first);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while engine.facts().free_slots != 2 {
+        assert!(Instant::now() < deadline);
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn likelihoods_are_the_models_own_and_cover_the_text() {
+    let engine = engine().await;
+    let ask = async |sampling: Sampling| {
+        let sampling = Sampling { logprobs: Some(3), ..sampling };
+        let generation = engine.generate(job("What is the capital of France?", 12, sampling)).unwrap();
+        let deltas: Vec<Delta> = generation.map(|reply| reply.expect("no error")).collect().await;
+        let of = |delta: Delta| if let Delta::Text { logprobs, .. } = delta { logprobs } else { Vec::new() };
+        deltas.into_iter().flat_map(of).collect::<Vec<_>>()
+    };
+    let greedy = ask(Sampling { seed: Some(1), ..greedy() }).await;
+    let bytes: Vec<u8> = greedy.iter().flat_map(|likely| likely.token.bytes.clone()).collect();
+    assert!(String::from_utf8(bytes).unwrap().contains("Paris"));
+    for likely in &greedy {
+        // The one that is drawn is the most likely one, and probabilities are some.
+        assert_eq!((likely.top.len(), &likely.top[0]), (3, &likely.token));
+        let sum: f32 = likely.top.iter().map(|likely| likely.logprob.exp()).sum();
+        assert!(likely.top.is_sorted_by(|a, b| a.logprob >= b.logprob) && sum > 0.0 && sum < 1.001, "{likely:?}");
+    }
+    // A bias changes what is drawn, not what the model thought of it.
+    let banned = greedy[0].clone();
+    let vocabulary = 0..49_152;
+    let only = vocabulary.map(|token| (token, if token == 28 { 100.0 } else { 0.0 })).collect();
+    let biased = ask(Sampling { seed: Some(1), logit_bias: only, ..self::greedy() }).await;
+    assert_ne!(biased[0].token, banned.token);
+    assert_eq!(biased[0].top, banned.top);
+}
+
+#[tokio::test]
 async fn the_token_cap_is_a_length_finish() {
     let engine = engine().await;
     let answer = answer(engine.generate(job("Count from one to one hundred.", 5, greedy())).unwrap()).await;

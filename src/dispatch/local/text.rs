@@ -12,6 +12,8 @@ pub(super) struct TextStream {
     partial: Vec<u8>,
     /// Text that may turn out to begin a stop string.
     held: String,
+    /// Bytes of text that were released.
+    released: usize,
 }
 
 impl fmt::Debug for TextStream {
@@ -45,6 +47,12 @@ impl TextStream {
     pub(super) fn push(&mut self, bytes: &[u8]) -> Release {
         self.partial.extend_from_slice(bytes);
         let whole = take_whole_characters(&mut self.partial);
+        let release = self.release(whole);
+        self.released += release.text.len();
+        release
+    }
+
+    fn release(&mut self, whole: String) -> Release {
         if self.stops.is_empty() {
             return Release { text: whole, stopped: false };
         }
@@ -58,9 +66,16 @@ impl TextStream {
         Release { text, stopped: false }
     }
 
+    /// How many bytes of text were released so far.
+    pub(super) fn released(&self) -> usize {
+        self.released
+    }
+
     /// The answer ended by itself: what was held back after all. A character that never became whole is dropped.
-    pub(super) fn finish(self) -> String {
-        self.held
+    pub(super) fn finish(&mut self) -> String {
+        let rest = std::mem::take(&mut self.held);
+        self.released += rest.len();
+        rest
     }
 
     /// Where the stop string begins that is complete first, as if the text had come byte by byte.

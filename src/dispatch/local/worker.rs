@@ -3,21 +3,24 @@
 //! It runs on the engine's own thread and never blocks on a reader: a sequence whose reader is behind is left out of
 //! the step, one whose reader is gone leaves before the step.
 
+mod choices;
 mod place;
 
+use std::collections::VecDeque;
+use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-use super::engine::{Pending, RESERVE, Reply, Shared, State};
+use self::choices::Group;
+use super::EngineError;
+use super::engine::{Pending, Reply, Shared, State};
 use super::model::{Drawn, Input, Model, Token};
 use super::prefixes::Prefixes;
 use super::schedule::{Limits, Schedule, Work};
-use super::text::TextStream;
-use super::{EngineError, Sharing};
-use crate::chat::Text;
-use crate::chat::reply::{Delta, FinishReason, Usage};
+use super::speech::Speech;
+use crate::chat::reply::{Delta, FinishReason};
 
 /// How often deadlines are looked at while every sequence waits for its reader.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -31,6 +34,7 @@ pub(super) fn run<M: Model>(model: M, shared: &Shared, slots: usize, limits: Lim
         schedule: Schedule::new(slots, limits),
         prefixes: Prefixes::new(slots, prefix_cache, limits.piece),
         sequences: (0..slots).map(|_| None).collect(),
+        waiting: VecDeque::new(),
     };
     shared.state.send_replace(State::Ready);
     worker.serve();
@@ -43,24 +47,19 @@ struct Worker<'a, M: Model> {
     prefixes: Prefixes<M::State>,
     /// By slot.
     sequences: Vec<Option<Sequence<M::Sampler>>>,
+    /// Further choices of jobs that have begun, for which there was no slot yet.
+    waiting: VecDeque<Sequence<M::Sampler>>,
 }
 
-/// An answer in the making.
+/// One choice of an answer in the making.
 struct Sequence<S> {
-    sharing: Sharing,
-    /// Whether the same request must give the same answer whatever is kept.
-    exactly: bool,
-    prompt: Vec<Token>,
-    /// How many of the prompt's tokens were computed before.
-    kept: usize,
+    /// What it has in common with the other choices.
+    group: Rc<Group>,
+    /// Which of the choices.
+    index: u32,
     sampler: S,
-    text: TextStream,
-    replies: mpsc::Sender<Reply>,
-    arrived: Instant,
+    speech: Speech,
     admitted: Instant,
-    deadline: Instant,
-    /// Most tokens that may be generated.
-    cap: usize,
     generated: usize,
     last: Token,
 }
@@ -91,10 +90,11 @@ impl<M: Model> Worker<'_, M> {
         for pending in self.shared.queue.take_if(leaves) {
             send(&pending.replies, Err(EngineError::Deadline));
         }
+        self.waiting.retain(|sequence| !sequence.group.replies.is_closed());
         for slot in 0..self.sequences.len() {
             match &self.sequences[slot] {
-                Some(sequence) if sequence.replies.is_closed() => self.release(slot),
-                Some(sequence) if sequence.deadline <= now => self.fail(slot, EngineError::Deadline),
+                Some(sequence) if sequence.group.replies.is_closed() => self.release(slot),
+                Some(sequence) if sequence.group.deadline <= now => self.fail(slot, &EngineError::Deadline),
                 _ => {}
             }
         }
@@ -106,38 +106,17 @@ impl<M: Model> Worker<'_, M> {
             if free.is_empty() {
                 return;
             }
-            let Some(pending) = self.shared.queue.pop() else { return };
-            match self.begin(&pending) {
-                Ok(sequence) => self.place(sequence, &free),
-                Err(error) => send(&pending.replies, Err(error)),
+            if let Some(sequence) = self.waiting.pop_front() {
+                self.place(sequence, &free);
+            } else {
+                let Some(pending) = self.shared.queue.pop() else { return };
+                match self.begin(&pending) {
+                    Ok(choices) => self.waiting.extend(choices),
+                    Err(error) => send(&pending.replies, Err(error)),
+                }
             }
             self.note_busy();
         }
-    }
-
-    fn begin(&self, pending: &Pending) -> Result<Sequence<M::Sampler>, EngineError> {
-        let Pending { job, replies, arrived } = pending;
-        let prompt = self.model.prompt(&job.request)?;
-        let context = self.model.context();
-        if prompt.len() >= context {
-            return Err(EngineError::PromptTooLong { tokens: prompt.len() as u64, limit: context as u64 - 1 });
-        }
-        let cap = (job.max_output.max(1) as usize).min(context - prompt.len());
-        Ok(Sequence {
-            sharing: job.sharing.clone(),
-            exactly: job.request.sampling.seed.is_some(),
-            kept: 0,
-            sampler: self.model.sampler(&job.request, cap)?,
-            text: TextStream::new(&job.request.sampling.stop),
-            replies: replies.clone(),
-            arrived: *arrived,
-            admitted: Instant::now(),
-            deadline: job.deadline,
-            cap,
-            generated: 0,
-            last: 0,
-            prompt,
-        })
     }
 
     fn step(&mut self, step: &[Work]) {
@@ -146,7 +125,7 @@ impl<M: Model> Worker<'_, M> {
         if let Err(error) = self.model.decode(&inputs) {
             tracing::error!(%error, "A step of the local engine failed; its sequences are ended.");
             for work in step {
-                self.fail(work.slot(), error.clone());
+                self.fail(work.slot(), &error);
                 // Nobody knows how far it came.
                 self.forget(work.slot());
             }
@@ -155,6 +134,9 @@ impl<M: Model> Worker<'_, M> {
         self.schedule.advance(step);
         self.note_computed(step);
         for (at, input) in inputs.iter().enumerate().filter(|(_, input)| input.sampled) {
+            for slot in self.join_followers(input.slot) {
+                self.sample(slot, at);
+            }
             self.sample(input.slot, at);
         }
         let generated = step.iter().filter(|work| matches!(work, Work::Next { .. })).count();
@@ -171,11 +153,11 @@ impl<M: Model> Worker<'_, M> {
                 .clone()
                 .map(|position| {
                     let sampled = *last && position + 1 == range.end;
-                    Input { token: sequence.prompt[position], position, slot, sampled }
+                    Input { token: sequence.group.prompt[position], position, slot, sampled }
                 })
                 .collect(),
             Work::Next { .. } => {
-                let position = sequence.prompt.len() + sequence.generated - 1;
+                let position = sequence.group.prompt.len() + sequence.generated - 1;
                 vec![Input { token: sequence.last, position, slot, sampled: true }]
             }
         }
@@ -185,10 +167,10 @@ impl<M: Model> Worker<'_, M> {
         let Some(sequence) = &mut self.sequences[slot] else { return };
         let drawn = match self.model.sample(&mut sequence.sampler, input) {
             Ok(drawn) => drawn,
-            Err(error) => return self.fail(slot, error),
+            Err(error) => return self.fail(slot, &error),
         };
-        if sequence.generated == 0 {
-            self.shared.gauges.ttft_ms.add(sequence.arrived.elapsed().as_secs_f64() * 1000.0);
+        if sequence.generated == 0 && sequence.index == 0 {
+            self.shared.gauges.ttft_ms.add(sequence.group.arrived.elapsed().as_secs_f64() * 1000.0);
         }
         let (token, last) = match drawn {
             Drawn::Token(token) => (token, false),
@@ -199,35 +181,38 @@ impl<M: Model> Worker<'_, M> {
         sequence.generated += 1;
         let mut bytes = Vec::new();
         self.model.write(token, &mut bytes);
-        let release = sequence.text.push(&bytes);
-        send_text(&sequence.replies, release.text);
-        if release.stopped || last {
+        let likelihood = sequence.group.logprobs.map(|top| self.model.likelihood(input, token, top));
+        let said = sequence.speech.push(&bytes, likelihood);
+        sequence.send(said.deltas);
+        if said.stopped || last {
             self.finish(slot, FinishReason::Stop);
-        } else if sequence.generated == sequence.cap {
+        } else if sequence.generated == sequence.group.cap {
             self.finish(slot, FinishReason::Length);
         }
     }
 
     fn finish(&mut self, slot: usize, reason: FinishReason) {
         let Some(sequence) = &mut self.sequences[slot] else { return };
-        send_text(&sequence.replies, std::mem::take(&mut sequence.text).finish());
-        send(&sequence.replies, Ok(Delta::Finish { index: 0, reason }));
-        let usage = Usage {
-            input: sequence.prompt.len() as u64,
-            output: sequence.generated as u64,
-            cached_input: sequence.kept as u64,
-            ..Usage::default()
-        };
-        send(&sequence.replies, Ok(Delta::Usage(usage)));
+        let rest = sequence.speech.finish();
+        sequence.send(rest);
+        send(&sequence.group.replies, Ok(Delta::Finish { index: sequence.index, reason }));
+        if let Some(usage) = sequence.group.ended(sequence.generated) {
+            send(&sequence.group.replies, Ok(Delta::Usage(usage)));
+        }
         self.shared.gauges.job_ms.add(sequence.admitted.elapsed().as_secs_f64() * 1000.0);
         self.release(slot);
     }
 
-    fn fail(&mut self, slot: usize, error: EngineError) {
-        if let Some(sequence) = &self.sequences[slot] {
-            send(&sequence.replies, Err(error));
+    /// Ends what `slot` is at work on, with all other choices of it.
+    fn fail(&mut self, slot: usize, error: &EngineError) {
+        let Some(group) = self.sequences[slot].as_ref().map(|sequence| sequence.group.clone()) else { return };
+        send(&group.replies, Err(error.clone()));
+        self.waiting.retain(|sequence| !Rc::ptr_eq(&sequence.group, &group));
+        for slot in 0..self.sequences.len() {
+            if self.is_of(slot, &group) {
+                self.release(slot);
+            }
         }
-        self.release(slot);
     }
 
     fn release(&mut self, slot: usize) {
@@ -247,7 +232,7 @@ impl<M: Model> Worker<'_, M> {
 
     fn stop(&mut self) {
         for slot in 0..self.sequences.len() {
-            self.fail(slot, EngineError::Stopped);
+            self.fail(slot, &EngineError::Stopped);
         }
     }
 }
@@ -255,13 +240,13 @@ impl<M: Model> Worker<'_, M> {
 impl<S> Sequence<S> {
     /// Whether the reader can take whatever the next token brings.
     fn has_room(&self) -> bool {
-        self.replies.capacity() >= RESERVE
+        self.group.has_room()
     }
-}
 
-fn send_text(replies: &mpsc::Sender<Reply>, text: String) {
-    if !text.is_empty() {
-        send(replies, Ok(Delta::Text { index: 0, text: Text::new(text), logprobs: Vec::new() }));
+    fn send(&self, deltas: Vec<Delta>) {
+        for delta in deltas {
+            send(&self.group.replies, Ok(delta));
+        }
     }
 }
 

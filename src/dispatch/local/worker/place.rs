@@ -3,25 +3,34 @@
 use super::super::model::Model;
 use super::super::prefixes::{Origin, Place, WORTH, Wanted};
 use super::super::schedule::Work;
+use super::choices::Group;
 use super::{Sequence, Worker};
 
 impl<M: Model> Worker<'_, M> {
     /// Gives `sequence` the one of the slots in `free`, which is not empty, where least is lost.
-    pub(super) fn place(&mut self, mut sequence: Sequence<M::Sampler>, free: &[usize]) {
-        let origin = self.prefixes.origin(sequence.wanted(), |slot| free.contains(&slot));
+    pub(super) fn place(&mut self, sequence: Sequence<M::Sampler>, free: &[usize]) {
+        let leader = self.leader_of(&sequence.group);
+        let own = || self.prefixes.origin(sequence.wanted(), |slot| free.contains(&slot));
+        let origin = if leader.is_none() { own() } else { None };
         let slot = self.prefixes.choose(free, origin);
         if self.prefixes.loses(slot, origin) {
             self.park(slot);
         }
-        self.start(slot, &mut sequence);
+        match leader {
+            Some(leader) => {
+                self.prefixes.wait(slot, sequence.wanted());
+                self.schedule.follow(slot, leader);
+            }
+            None => self.start(slot, &sequence),
+        }
         self.sequences[slot] = Some(sequence);
     }
 
     /// Starts those that have waited for what another sequence computes.
     pub(super) fn resume(&mut self) {
         for slot in self.schedule.due() {
-            if let Some(mut sequence) = self.sequences[slot].take() {
-                self.start(slot, &mut sequence);
+            if let Some(sequence) = self.sequences[slot].take() {
+                self.start(slot, &sequence);
                 self.sequences[slot] = Some(sequence);
             }
         }
@@ -29,7 +38,7 @@ impl<M: Model> Worker<'_, M> {
 
     /// Lets `slot` go on from the longest beginning of the prompt that is computed; or wait, where another slot is about
     /// to compute more of it.
-    fn start(&mut self, slot: usize, sequence: &mut Sequence<M::Sampler>) {
+    pub(super) fn start(&mut self, slot: usize, sequence: &Sequence<M::Sampler>) {
         let wanted = sequence.wanted();
         let origin = self.prefixes.origin(wanted, |at| at == slot);
         let kept = origin.map_or(0, |origin| origin.tokens);
@@ -40,8 +49,11 @@ impl<M: Model> Worker<'_, M> {
         }
         let origin = self.fetch(slot, origin);
         self.prefixes.begin(slot, wanted, origin);
-        sequence.kept = origin.map_or(0, |origin| origin.tokens);
-        self.schedule.admit(slot, sequence.kept, sequence.prompt.len());
+        let kept = origin.map_or(0, |origin| origin.tokens);
+        if sequence.index == 0 {
+            sequence.group.kept.set(kept);
+        }
+        self.schedule.admit(slot, kept, sequence.group.prompt.len());
     }
 
     /// Brings the memory of `slot` to hold what `origin` says and nothing else; says what it holds then.
@@ -98,6 +110,7 @@ impl<M: Model> Worker<'_, M> {
 
 impl<S> Sequence<S> {
     fn wanted(&self) -> Wanted<'_> {
-        Wanted { sharing: &self.sharing, prompt: &self.prompt, exactly: self.exactly }
+        let Group { sharing, prompt, exactly, .. } = &*self.group;
+        Wanted { sharing, prompt, exactly: *exactly }
     }
 }

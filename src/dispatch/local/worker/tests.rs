@@ -1,5 +1,7 @@
 //! The step loop with a scripted model.
 
+mod choices;
+
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
@@ -9,7 +11,7 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 
 use super::run;
-use crate::chat::reply::{Delta, FinishReason, Usage};
+use crate::chat::reply::{Delta, FinishReason, LikelyToken, TokenLogprob, Usage};
 use crate::chat::request::{ChatRequest, Content, Message, Sampling};
 use crate::dispatch::local::engine::Engine;
 use crate::dispatch::local::model::{Drawn, Input, Model, Token};
@@ -42,7 +44,7 @@ impl Model for Echo {
         Ok(request.messages.iter().flat_map(|m| m.text().into_bytes()).map(Token::from).collect())
     }
 
-    fn sampler(&self, _: &ChatRequest, _: usize) -> Result<(), EngineError> {
+    fn sampler(&self, _: &ChatRequest, _: u32, _: usize) -> Result<(), EngineError> {
         Ok(())
     }
 
@@ -70,6 +72,10 @@ impl Model for Echo {
             Ok(b'?') => Err(EngineError::Decode("scripted".to_owned())),
             _ => Ok(Drawn::Token(Token::from(b'x'))),
         }
+    }
+
+    fn likelihood(&self, _: usize, token: Token, _: usize) -> TokenLogprob {
+        TokenLogprob { token: LikelyToken { bytes: vec![token as u8], logprob: -0.5 }, top: Vec::new() }
     }
 
     fn write(&self, token: Token, bytes: &mut Vec<u8>) {
@@ -315,14 +321,6 @@ async fn a_panic_of_the_engine_leaves_nobody_waiting() {
     engine.stopped().await;
     assert_eq!(engine.ready().await, Err(EngineError::Model("its thread panicked".to_owned())));
     assert!(matches!(engine.generate(job("abc", 1)), Err(EngineError::Unavailable { .. })));
-}
-
-#[tokio::test]
-async fn several_choices_are_refused() {
-    let (engine, _permit) = engine();
-    let request = ChatRequest { sampling: Sampling { n: Some(2), ..Sampling::default() }, ..ChatRequest::default() };
-    let job = Job { request: Arc::new(request), ..job("abc", 1) };
-    assert!(matches!(engine.generate(job), Err(EngineError::Unsupported(_))));
 }
 
 /// An engine that runs freely and may park so much, and how many tokens it has computed.

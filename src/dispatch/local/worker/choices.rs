@@ -1,0 +1,125 @@
+//! The choices of one job: each a sequence of its own, all from one computation of the prompt.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Instant;
+
+use tokio::sync::mpsc;
+
+use super::super::engine::{Pending, RESERVE, Reply};
+use super::super::model::{Model, Token};
+use super::super::speech::Speech;
+use super::super::{EngineError, Sharing};
+use super::{Sequence, Worker};
+use crate::chat::reply::Usage;
+
+/// What all choices of a job have in common.
+pub(super) struct Group {
+    pub(super) sharing: Sharing,
+    /// Whether the same request must give the same answer whatever is kept.
+    pub(super) exactly: bool,
+    pub(super) prompt: Vec<Token>,
+    pub(super) replies: mpsc::Sender<Reply>,
+    pub(super) arrived: Instant,
+    pub(super) deadline: Instant,
+    /// Most tokens that each choice may generate.
+    pub(super) cap: usize,
+    /// How many of the most likely tokens are to be told with each, where likelihoods are asked for.
+    pub(super) logprobs: Option<usize>,
+    choices: u32,
+    /// How many of the prompt's tokens were computed before.
+    pub(super) kept: Cell<usize>,
+    /// How many choices have ended.
+    ended: Cell<u32>,
+    /// How many tokens these generated.
+    generated: Cell<usize>,
+}
+
+impl Group {
+    /// Whether the reader can take whatever the next token of every choice brings.
+    pub(super) fn has_room(&self) -> bool {
+        self.replies.capacity() >= RESERVE * self.choices as usize
+    }
+
+    /// A choice has ended after so many tokens. After the last one, what all of them used.
+    pub(super) fn ended(&self, generated: usize) -> Option<Usage> {
+        self.ended.set(self.ended.get() + 1);
+        self.generated.set(self.generated.get() + generated);
+        (self.ended.get() == self.choices).then(|| Usage {
+            input: self.prompt.len() as u64,
+            output: self.generated.get() as u64,
+            cached_input: self.kept.get() as u64,
+            ..Usage::default()
+        })
+    }
+}
+
+impl<M: Model> Worker<'_, M> {
+    /// The choices of a job; the first computes the prompt.
+    pub(super) fn begin(&self, pending: &Pending) -> Result<Vec<Sequence<M::Sampler>>, EngineError> {
+        let Pending { job, replies, arrived } = pending;
+        let prompt = self.model.prompt(&job.request)?;
+        let context = self.model.context();
+        if prompt.len() >= context {
+            return Err(EngineError::PromptTooLong { tokens: prompt.len() as u64, limit: context as u64 - 1 });
+        }
+        let cap = (job.max_output.max(1) as usize).min(context - prompt.len());
+        let group = Rc::new(Group {
+            sharing: job.sharing.clone(),
+            exactly: job.request.sampling.seed.is_some(),
+            prompt,
+            replies: replies.clone(),
+            arrived: *arrived,
+            deadline: job.deadline,
+            cap,
+            logprobs: job.request.sampling.logprobs.map(|top| top as usize),
+            choices: job.choices(),
+            kept: Cell::new(0),
+            ended: Cell::new(0),
+            generated: Cell::new(0),
+        });
+        let choice = |index| {
+            Ok(Sequence {
+                group: group.clone(),
+                index,
+                sampler: self.model.sampler(&job.request, index, cap)?,
+                speech: Speech::new(index, &job.request.sampling.stop),
+                admitted: Instant::now(),
+                generated: 0,
+                last: 0,
+            })
+        };
+        (0..job.choices()).map(choice).collect()
+    }
+
+    /// The slot that is about to compute the prompt of `group`.
+    pub(super) fn leader_of(&self, group: &Rc<Group>) -> Option<usize> {
+        (0..self.sequences.len()).find(|&slot| self.schedule.leads(slot) && self.is_of(slot, group))
+    }
+
+    /// Whether `slot` is at work on a choice of `group`.
+    pub(super) fn is_of(&self, slot: usize, group: &Rc<Group>) -> bool {
+        self.sequences[slot].as_ref().is_some_and(|sequence| Rc::ptr_eq(&sequence.group, group))
+    }
+
+    /// Gives the followers of `leader`, which has just computed its prompt, a copy of that. The slots that got one.
+    pub(super) fn join_followers(&mut self, leader: usize) -> Vec<usize> {
+        let followers = self.schedule.followers(leader);
+        if followers.is_empty() {
+            return followers;
+        }
+        let state = self.model.save(leader);
+        let mut joined = Vec::with_capacity(followers.len());
+        for slot in followers {
+            if state.as_ref().is_some_and(|state| self.model.restore(slot, state)) {
+                self.prefixes.copied(leader, slot);
+                self.schedule.join(slot);
+                joined.push(slot);
+            } else if let Some(sequence) = self.sequences[slot].take() {
+                self.start(slot, &sequence);
+                self.sequences[slot] = Some(sequence);
+            }
+        }
+        joined
+    }
+}

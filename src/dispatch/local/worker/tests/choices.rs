@@ -1,0 +1,106 @@
+//! Several choices of one job.
+
+use super::*;
+
+/// As [`job`], to be answered `n` times.
+fn several(n: u32, text: &str, max_output: u32) -> Job {
+    let plain = job(text, max_output);
+    let sampling = Sampling { n: Some(n), ..Sampling::default() };
+    Job { request: Arc::new(ChatRequest { sampling, ..(*plain.request).clone() }), ..plain }
+}
+
+/// The texts and finishes by choice, the usage and the error.
+type Collected = (Vec<(String, Option<FinishReason>)>, Option<Usage>, Option<EngineError>);
+
+async fn collect_all(n: usize, generation: Generation) -> Collected {
+    let mut choices = vec![(String::new(), None); n];
+    let (mut usage, mut error) = (None, None);
+    for reply in generation.collect::<Vec<_>>().await {
+        assert_eq!(usage, None, "nothing comes after the usage");
+        match reply {
+            Ok(Delta::Text { index, text, .. }) => choices[index as usize].0.push_str(text.expose()),
+            Ok(Delta::Finish { index, reason }) => {
+                assert_eq!(choices[index as usize].1.replace(reason), None, "a choice ends once");
+            }
+            Ok(Delta::Usage(counts)) => usage = Some(counts),
+            Ok(other) => panic!("{other:?}"),
+            Err(why) => error = Some(why),
+        }
+    }
+    (choices, usage, error)
+}
+
+#[tokio::test]
+async fn choices_share_one_computation_of_the_prompt_and_their_usage_comes_once_summed() {
+    for prefix_cache in [0, PREFIX_CACHE] {
+        let (engine, computed) = running(prefix_cache);
+        let prompt = "a".repeat(40);
+        let (choices, usage, error) = collect_all(2, engine.generate(several(2, &prompt, 3)).unwrap()).await;
+        let whole = ("xxx".to_owned(), Some(FinishReason::Length));
+        assert_eq!((choices, error), (vec![whole.clone(), whole], None));
+        assert_eq!(usage, Some(Usage { input: 40, output: 6, ..Usage::default() }));
+        assert_eq!(computed.load(Relaxed), 40 + 2 * 2);
+        until(&engine, |e| e.facts().free_slots == SLOTS).await;
+    }
+}
+
+#[tokio::test]
+async fn more_choices_than_slots_take_turns() {
+    let (engine, computed) = running(PREFIX_CACHE);
+    let prompt = "a".repeat(40);
+    let (choices, usage, _) = collect_all(5, engine.generate(several(5, &prompt, 3)).unwrap()).await;
+    assert!(choices.iter().all(|choice| *choice == ("xxx".to_owned(), Some(FinishReason::Length))), "{choices:?}");
+    assert_eq!(usage, Some(Usage { input: 40, output: 15, ..Usage::default() }));
+    // Those that begin later together compute the prompt's last token again, together.
+    assert_eq!(computed.load(Relaxed), 40 + 5 * 2 + 2);
+    until(&engine, |e| e.facts().free_slots == SLOTS && e.facts().queue == 0).await;
+}
+
+#[tokio::test]
+async fn choices_of_a_prompt_that_waits_for_anothers_beginning_still_compute_nothing_twice() {
+    let (permit, permits) = std_mpsc::channel();
+    let computed = Arc::<AtomicUsize>::default();
+    let echo = Echo { permits, computed: computed.clone(), prompts: vec![Vec::new(); 4], outputs: Vec::new() };
+    let limits = Limits { piece: 4, budget: 8 };
+    let engine = Engine::start(4, QUEUE, "echo".to_owned(), move |shared| {
+        run(echo, shared, 4, limits, PREFIX_CACHE);
+        Ok(())
+    });
+    let first = engine.generate(job(&format!("{}bbbb", "a".repeat(40)), 1)).unwrap();
+    let second = engine.generate(several(3, &format!("{}cccc", "a".repeat(40)), 1)).unwrap();
+    drop(permit);
+    let (_, (choices, usage, _)) = tokio::join!(collect(first), collect_all(3, second));
+    assert!(choices.iter().all(|(text, _)| text == "x"), "{choices:?}");
+    assert_eq!(usage.map(|usage| usage.cached_input), Some(40));
+    assert_eq!(computed.load(Relaxed), 44 + 4);
+}
+
+#[tokio::test]
+async fn a_reader_that_leaves_or_a_step_that_fails_frees_the_slots_of_all_choices() {
+    let (engine, permit) = engine();
+    let mut leaver = engine.generate(several(5, "abc", 50)).unwrap();
+    permit.send(()).unwrap();
+    assert!(matches!(leaver.next().await, Some(Ok(Delta::Text { .. }))));
+    assert_eq!(engine.facts().free_slots, 0);
+    drop(leaver);
+    drop(permit);
+    until(&engine, |e| e.facts().free_slots == SLOTS).await;
+    let (choices, usage, error) = collect_all(5, engine.generate(several(5, "ab#", 50)).unwrap()).await;
+    assert!(choices.iter().all(|(_, finish)| finish.is_none()));
+    assert_eq!((usage, error), (None, Some(EngineError::Decode("scripted".to_owned()))));
+    until(&engine, |e| e.facts().free_slots == SLOTS).await;
+    assert_eq!(collect(engine.generate(job("abc", 5)).unwrap()).await.0, "xxxxx");
+}
+
+#[tokio::test]
+async fn choices_that_nobody_reads_pause_and_nothing_of_them_is_lost() {
+    let (engine, permit) = engine();
+    drop(permit);
+    let slow = engine.generate(several(5, "abc", 60)).unwrap();
+    // Enough for the sequences to run into the bound of what may lie unread.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(engine.facts().free_slots, 0);
+    let (choices, usage, _) = collect_all(5, slow).await;
+    assert!(choices.iter().all(|(text, _)| text.len() == 60), "{choices:?}");
+    assert_eq!(usage.map(|usage| usage.output), Some(300));
+}
