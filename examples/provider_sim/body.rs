@@ -22,6 +22,9 @@ use super::{
     wire::{self, ApiError},
 };
 
+/// Longer than anybody waits.
+const PINGS: usize = 10_000;
+
 /// One thing that happens while a body is sent.
 pub enum Step {
     Send(Bytes),
@@ -68,6 +71,10 @@ impl Reply {
         match fault {
             Fault::Status { status, retry_after } => return Self::failing(*status, *retry_after),
             Fault::HangMidStream { after } => self.replace_rest(*after, [Step::Hang]),
+            Fault::Pings { after, every } => {
+                let ping = || [Step::Wait(*every), Step::Send(Bytes::from_static(b": ping\n\n"))];
+                self.replace_rest(*after, (0..PINGS).flat_map(|_| ping()));
+            }
             Fault::Cut { after, how } => self.replace_rest(*after, [Step::Flush, Step::Break(*how)]),
             Fault::MalformedChunk { after } => self.garble(*after),
             Fault::ErrorEvent { after } => {

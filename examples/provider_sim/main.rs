@@ -35,7 +35,7 @@ struct Flags {
     /// Pause between two events of a stream.
     #[arg(long, default_value = "0ms", value_parser = humantime::parse_duration)]
     gap: Duration,
-    /// What goes wrong: status=503, retry-after=2s (with 429), hang-accept, hang-before-headers, hang-mid-stream=3,
+    /// What goes wrong: status=503, retry-after=2s (with 429), hang-accept, hang-before-headers, hang-mid-stream=3, pings=3,
     /// cut=3, reset=3, malformed=3, error-event=3, no-done, no-usage, slow-drip=5, oversized-line=1000000,
     /// content-type=text/html (repeatable; a number is the events sent before it, or bytes).
     #[arg(long = "fault", value_parser = fault)]
@@ -121,6 +121,7 @@ fn fault(text: &str) -> Result<Fault, String> {
         "error-event" => Fault::ErrorEvent { after: number()? },
         "no-done" => Fault::NoDone,
         "no-usage" => Fault::NoUsage,
+        "pings" => Fault::Pings { after: number()?, every: Duration::from_millis(100) },
         "slow-drip" => Fault::SlowDrip { bytes: number()?, every: Duration::from_millis(10) },
         "oversized-line" => Fault::OversizedLine { bytes: number()? },
         "content-type" => Fault::WrongContentType(value.to_owned()),

@@ -110,6 +110,13 @@ pub enum Fault {
         /// Events sent before.
         after: usize,
     },
+    /// From some event on only comments, such as proxies send to keep a connection open.
+    Pings {
+        /// Events sent before.
+        after: usize,
+        /// Pause between them.
+        every: Duration,
+    },
     /// The connection ends in the middle of the body.
     Cut {
         /// Events sent before.

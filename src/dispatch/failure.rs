@@ -8,6 +8,7 @@ use http::StatusCode;
 
 use super::answer::Broken;
 use super::local::EngineError;
+use super::remote::Resting;
 use crate::audit::LedgerError;
 use crate::chat::text::redacted;
 use crate::dialect::Unfit;
@@ -20,6 +21,9 @@ pub enum Failure {
     /// The provider was not reached, or did not answer.
     #[error("{0}")]
     Send(#[from] SendError),
+    /// The provider is left alone now. Nothing left.
+    #[error("the provider is not called now: {}", .0.code())]
+    Resting(Resting),
     /// What was to be sent could not be entered in the egress ledger. Nothing left.
     #[error("{0}")]
     Ledger(String),
@@ -98,9 +102,32 @@ impl Failure {
                 true
             }
             // Another destination may accept the class as it is, or have the words.
-            Self::Transform(_) | Self::Unfit(_) => true,
+            Self::Transform(_) | Self::Unfit(_) | Self::Resting(_) => true,
             Self::Engine(error) => !matches!(error, EngineError::Deadline),
             Self::Rejected { .. } | Self::Deadline | Self::Unfaithful => false,
+        }
+    }
+
+    /// Whether the same destination might do better in a moment, and nothing can have been paid for yet.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Send(SendError::Connect(_)) | Self::Upstream { .. } | Self::Resting(Resting::Warming))
+    }
+
+    /// Whether it says that the provider is not well.
+    pub fn is_the_providers(&self) -> bool {
+        match self {
+            Self::Send(error) => !matches!(error, SendError::Permit(_)),
+            Self::Upstream { status, .. } => *status != StatusCode::TOO_MANY_REQUESTS,
+            Self::Unreadable => true,
+            _ => false,
+        }
+    }
+
+    /// When the provider asks to be tried again.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Upstream { retry_after, .. } => *retry_after,
+            _ => None,
         }
     }
 
@@ -110,7 +137,8 @@ impl Failure {
             Self::Send(error) => error.may_have_left(),
             Self::Unreadable | Self::Deadline => true,
             Self::Upstream { .. } | Self::Misconfigured { .. } | Self::Rejected { .. } => false,
-            Self::Ledger(_) | Self::Engine(_) | Self::Transform(_) | Self::Unfit(_) | Self::Unfaithful => false,
+            Self::Resting(_) | Self::Ledger(_) | Self::Engine(_) => false,
+            Self::Transform(_) | Self::Unfit(_) | Self::Unfaithful => false,
         }
     }
 
@@ -118,7 +146,8 @@ impl Failure {
     pub fn may_have_left(&self) -> bool {
         match self {
             Self::Send(error) => error.may_have_left(),
-            Self::Ledger(_) | Self::Engine(_) | Self::Transform(_) | Self::Unfit(_) | Self::Unfaithful => false,
+            Self::Resting(_) | Self::Ledger(_) | Self::Engine(_) => false,
+            Self::Transform(_) | Self::Unfit(_) | Self::Unfaithful => false,
             Self::Upstream { .. }
             | Self::Misconfigured { .. }
             | Self::Rejected { .. }
@@ -134,6 +163,7 @@ impl Failure {
             Self::Send(SendError::FirstByte(_) | SendError::Idle(_)) => "upstream_timeout",
             Self::Send(SendError::Broken(_)) => "upstream_broken",
             Self::Send(SendError::Permit(_)) | Self::Unfaithful => "egress_refused",
+            Self::Resting(resting) => resting.code(),
             Self::Transform(error) => error.code(),
             Self::Unfit(_) => "capability_missing",
             Self::Ledger(_) => "audit_unavailable",

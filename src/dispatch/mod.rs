@@ -19,7 +19,7 @@ pub use answer::{Answer, Broken, DeltaStream, Frame, FrameStream};
 pub use failure::Failure;
 
 use self::local::{Engine, EngineFacts, EngineState, Job, Sharing};
-use self::remote::{Provider, Reading};
+use self::remote::{Provider, Reading, Resting};
 use crate::audit::EgressLedger;
 use crate::chat::{ChatRequest, Json, MicroUsd, RequestId, ResponseFormat, Streaming};
 use crate::dialect::edit::{self, EditPoints, Edits};
@@ -157,8 +157,13 @@ impl Dispatcher {
         match self.providers.get(&destination.via) {
             None => Some("not_configured"),
             Some(None) => Some("no_credential"),
-            Some(Some(_)) => None,
+            Some(Some(provider)) => provider.resting().map(Resting::code),
         }
+    }
+
+    /// Whether a call to `destination` may be a retry; it is counted.
+    pub fn may_retry(&self, destination: &Destination) -> bool {
+        self.provider(destination).is_some_and(Provider::may_retry)
     }
 
     /// What `destination` can do for a client that speaks `dialect`.
@@ -233,8 +238,14 @@ impl Dispatcher {
             answers_json: attempt.request.response_format != ResponseFormat::Text,
             restorer,
         };
+        let ticket = provider.admit()?;
         let entered = self.ledger.enter(permit, attempt.id, attempt.number).await?;
-        provider.call(entered, shipment, reading, attempt.deadline).await
+        let answer = provider.call(entered, shipment, reading, attempt.deadline).await;
+        match &answer {
+            Ok(_) => ticket.succeeded(Instant::now()),
+            Err(failure) => ticket.failed(failure, Instant::now()),
+        }
+        answer
     }
 
     fn provider(&self, destination: &Destination) -> Option<&Provider> {

@@ -1,7 +1,7 @@
 //! The plan's candidates in turn, each under its own reservation and grant, until one answers.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -24,8 +24,14 @@ use crate::policy::decision::Candidate;
 use crate::policy::{Boundary, DestinationId, Grant};
 use crate::record::Transformed;
 
-/// Attempts per request: the first, and one fallback before the first byte.
-const MAX_ATTEMPTS: u32 = 2;
+/// Attempts per request, all destinations together.
+const MAX_ATTEMPTS: u32 = 4;
+/// Destinations that are tried.
+const MAX_DESTINATIONS: u32 = 3;
+/// Longest pause before a destination is tried again, unless it asks for more.
+const BACKOFF: Duration = Duration::from_millis(400);
+/// Longest pause that a destination is granted while the client waits.
+const MAX_WAIT: Duration = Duration::from_secs(5);
 
 /// An answer that has begun.
 pub(crate) struct Begun {
@@ -47,48 +53,103 @@ pub(crate) enum Answered {
 /// Why there is no answer, with the record that must still be written.
 pub(crate) type Ended = Box<(Entry, ApiError)>;
 
-/// Tries the plan's candidates in order. Who may be tried can only shrink: each needs its own grant from the one
+/// Tries the plan's candidates in order, and then once more those that might do better in a moment, as far as each
+/// provider's budget of retries goes. Who may be tried can only shrink: each attempt needs its own grant from the one
 /// decision.
 ///
 /// # Errors
 /// The last failure, as the client is to be told.
 pub(crate) async fn dispatch(gateway: &Arc<Gateway>, call: Call, mut entry: Entry) -> Result<Begun, Ended> {
-    let mut error = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "no model is available");
-    let mut unfit = None;
-    let mut unledgered = false;
+    let mut trying = Trying {
+        error: ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "no model is available"),
+        unfit: None,
+        unledgered: false,
+        over: false,
+        again: Vec::new(),
+    };
     for candidate in call.decision.plan() {
-        if entry.row.attempts == MAX_ATTEMPTS {
+        if trying.over || entry.row.attempts == MAX_DESTINATIONS {
             break;
         }
-        // What could not be entered for one destination outside cannot be for the next.
-        if unledgered && call.policy.set.destination(candidate.id).boundary == Boundary::External {
+        if let Some((body, reservation)) = trying.attempt(gateway, &call, &mut entry, candidate).await {
+            return Ok(begun(&call, candidate, entry, body, reservation));
+        }
+    }
+    for (candidate, wait) in std::mem::take(&mut trying.again) {
+        let destination = call.policy.set.destination(candidate.id);
+        let pause = wait.max(BACKOFF.mul_f64(fraction()));
+        let in_time = pause <= MAX_WAIT && Instant::now() + pause < call.deadline;
+        if trying.over || entry.row.attempts >= MAX_ATTEMPTS || !in_time || !gateway.dispatcher.may_retry(destination) {
             continue;
         }
-        let Some(grant) = call.decision.grant(&call.policy.set, candidate.id) else { continue };
-        let reservation = match reserve(&call, &entry, candidate.worst_case) {
+        tokio::time::sleep(pause).await;
+        if let Some((body, reservation)) = trying.attempt(gateway, &call, &mut entry, &candidate).await {
+            return Ok(begun(&call, &candidate, entry, body, reservation));
+        }
+    }
+    if let Some(code) = trying.unfit {
+        entry.row.reason = Some(code.into());
+    }
+    Err(Box::new((entry, trying.error)))
+}
+
+/// What is known of a request's attempts so far.
+struct Trying {
+    /// What the client is told if no other attempt succeeds.
+    error: ApiError,
+    /// Why the last body could not be made fit to leave.
+    unfit: Option<&'static str>,
+    /// What could not be entered in the ledger for one destination outside cannot be for the next.
+    unledgered: bool,
+    /// Nobody else would do better.
+    over: bool,
+    /// Who might do better in a moment, and for what pause they ask.
+    again: Vec<(Candidate, Duration)>,
+}
+
+impl Trying {
+    async fn attempt(
+        &mut self,
+        gateway: &Gateway,
+        call: &Call,
+        entry: &mut Entry,
+        candidate: &Candidate,
+    ) -> Option<(Body, Reservation)> {
+        if self.unledgered && call.policy.set.destination(candidate.id).boundary == Boundary::External {
+            return None;
+        }
+        let grant = call.decision.grant(&call.policy.set, candidate.id)?;
+        let reservation = match reserve(call, entry, candidate.worst_case) {
             Ok(reservation) => reservation,
             Err(exhausted) => {
-                error = budget_error(&exhausted);
-                continue;
+                self.error = budget_error(&exhausted);
+                return None;
             }
         };
-        match attempt(gateway, &call, &mut entry, candidate, grant, reservation).await {
-            Ok((body, reservation)) => return Ok(begun(&call, candidate, entry, body, reservation)),
+        match attempt(gateway, call, entry, candidate, grant, reservation).await {
+            Ok(answer) => Some(answer),
             Err(failure) => {
-                report(&call, &entry, candidate, &failure);
-                error = client_error(&failure);
-                unfit = matches!(failure, Failure::Transform(_)).then(|| failure.code());
-                unledgered |= matches!(failure, Failure::Ledger(_));
-                if !failure.is_worth_another() {
-                    break;
-                }
+                report(call, entry, candidate, &failure);
+                self.note(candidate, &failure);
+                None
             }
         }
     }
-    if let Some(code) = unfit {
-        entry.row.reason = Some(code.into());
+
+    fn note(&mut self, candidate: &Candidate, failure: &Failure) {
+        self.error = client_error(failure);
+        self.unfit = matches!(failure, Failure::Transform(_)).then(|| failure.code());
+        self.unledgered |= matches!(failure, Failure::Ledger(_));
+        self.over = !failure.is_worth_another();
+        if failure.is_transient() {
+            self.again.push((*candidate, failure.retry_after().unwrap_or_default()));
+        }
     }
-    Err(Box::new((entry, error)))
+}
+
+/// Between 0 and 1: pauses of many that fail together must differ.
+fn fraction() -> f64 {
+    f64::from(getrandom::u32().unwrap_or(u32::MAX)) / f64::from(u32::MAX)
 }
 
 fn reserve(call: &Call, entry: &Entry, worst_case: MicroUsd) -> Result<Reservation, Exhausted> {
@@ -234,6 +295,7 @@ fn client_error(failure: &Failure) -> ApiError {
                 .code(code)
                 .retry_after(*retry_after);
         }
+        Failure::Resting(_) => (StatusCode::SERVICE_UNAVAILABLE, "the provider is not called now".to_owned()),
         Failure::Ledger(_) => (
             StatusCode::SERVICE_UNAVAILABLE,
             "what would be sent cannot be entered in the egress ledger, so nothing was sent".to_owned(),

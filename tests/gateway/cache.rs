@@ -160,7 +160,7 @@ async fn a_failure_is_everybodys() {
     let body = fixed("hello");
     let replies = join_all((0..5).map(|_| gateway.ask(&body))).await;
     assert!(replies.iter().all(|reply| (reply.status, reply.error().0.as_str()) == (502, "upstream_error")));
-    assert_eq!(far.counts().requests, 1);
+    assert_eq!(far.counts().requests, 2, "one retry, for all of them");
     assert!(gateway.rows(5).await.iter().all(|row| row.outcome.name() == "failed"));
 }
 

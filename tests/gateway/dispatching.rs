@@ -74,15 +74,15 @@ async fn where_nobody_listens_another_permitted_destination_answers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn there_is_one_fallback_and_no_more() {
+async fn each_destination_is_tried_once_and_then_in_all_one_of_them_again() {
     let failing = Sim::start(Script::text("never").fault(status(500)));
     let setup = Setup::new().provider("far", &failing).provider("home", &failing);
     let third = "  third: { via: home, model: open-2b, boundary: host, price: { input: 0, output: 0 } }\n  cache:";
     let gateway = setup.policy("  cache:", third).policy("[far, home]", "[far, home, third]").start().await;
     let reply = gateway.ask(&user("hello")).await;
     assert_eq!((reply.status, reply.error().0.as_str()), (502, "upstream_error"));
-    assert_eq!(failing.counts().requests, 2);
-    assert_eq!(outcome(&gateway.rows(1).await[0]), ("failed", Some("upstream_error"), 2));
+    assert_eq!(failing.counts().requests, 4);
+    assert_eq!(outcome(&gateway.rows(1).await[0]), ("failed", Some("upstream_error"), 4));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,7 +96,7 @@ async fn a_restricted_request_never_falls_back_outward() {
     let reply = gateway.ask(&user("my card is 4111 1111 1111 1111")).await;
     assert_eq!((reply.status, reply.error().0.as_str()), (502, "upstream_error"));
     assert_eq!(far.raw_bytes().len(), seen);
-    assert_eq!(outcome(&gateway.rows(2).await[1]), ("failed", Some("upstream_error"), 1));
+    assert_eq!(outcome(&gateway.rows(2).await[1]), ("failed", Some("upstream_error"), 2));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -165,7 +165,8 @@ async fn nothing_restricted_leaves_though_home_is_absent_unreachable_or_failing(
     assert!(asked >= 1000, "{asked} requests");
     assert_eq!(far.connections(), 0);
     assert!(far.raw_bytes().is_empty());
-    assert!(failing.counts().requests > 300, "home was asked");
+    // Until its breaker opened.
+    assert!(failing.counts().requests >= 8, "home was asked");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,22 +1,27 @@
 //! Providers behind an API.
 
+mod health;
 mod relay;
 mod retry_after;
 mod translate;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 use http::HeaderMap;
 use secrecy::{ExposeSecret, SecretString};
 
+pub use self::health::Resting;
+use self::health::{Health, Ticket};
 use self::relay::{Relay, Watch};
 use self::retry_after::retry_after;
 use super::answer::Answer;
 use super::failure::{Failure, Quoting};
 use crate::audit::Entered;
 use crate::config::{self, Credential, Timeouts};
+use crate::dialect::edit::CapField;
 use crate::dialect::{Dialect, Target, Wire};
 use crate::egress::{Egress, Incoming, SendError, Shipment};
 use crate::transform::Restorer;
@@ -33,9 +38,10 @@ pub struct Provider {
     wire: Wire,
     token: Option<SecretString>,
     credential_header: &'static str,
-    target_cap: crate::dialect::edit::CapField,
+    cap_field: CapField,
     timeouts: Timeouts,
     egress: Egress,
+    health: Arc<Health>,
 }
 
 /// How an answer is read.
@@ -47,7 +53,7 @@ pub struct Reading {
     /// Whether the answer's text is JSON.
     pub answers_json: bool,
     /// Puts pseudonyms back, where the request had any.
-    pub restorer: Option<std::sync::Arc<Restorer>>,
+    pub restorer: Option<Arc<Restorer>>,
 }
 
 impl Provider {
@@ -65,9 +71,10 @@ impl Provider {
             wire: provider.wire,
             token,
             credential_header: provider.credential_header,
-            target_cap: provider.cap_field,
+            cap_field: provider.cap_field,
             timeouts: provider.timeouts,
             egress: Egress::new(&provider.base_url, provider.timeouts.connect)?,
+            health: Health::new(&provider.name),
         }))
     }
 
@@ -78,7 +85,25 @@ impl Provider {
 
     /// For whom requests to its `model` are written.
     pub fn target<'a>(&self, model: &'a str, max_output: u32) -> Target<'a> {
-        Target { model, max_output, cap_field: self.target_cap }
+        Target { model, max_output, cap_field: self.cap_field }
+    }
+
+    /// Why it is better not called now.
+    pub fn resting(&self) -> Option<Resting> {
+        self.health.resting(Instant::now())
+    }
+
+    /// Whether a call to it may be a retry; it is counted.
+    pub fn may_retry(&self) -> bool {
+        self.health.may_retry()
+    }
+
+    /// Asks to be let through to it.
+    ///
+    /// # Errors
+    /// [`Failure::Resting`].
+    pub fn admit(&self) -> Result<Ticket, Failure> {
+        self.health.admit(Instant::now()).map_err(Failure::Resting)
     }
 
     /// The request that would carry `body`.
