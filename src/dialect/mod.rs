@@ -4,6 +4,7 @@
 //! reads answers. In between stand the neutral words of [`crate::chat`], so that every dialect meets every other.
 //! Nothing here does I/O or reads a clock.
 
+pub mod anthropic;
 pub mod edit;
 pub mod error;
 pub mod faithful;
@@ -139,6 +140,8 @@ pub enum Wire {
     /// OpenAI's chat completions, as most servers speak them.
     #[default]
     Chat,
+    /// Anthropic's messages.
+    Messages,
 }
 
 /// For whom a request is rendered.
@@ -198,6 +201,8 @@ pub enum Progress {
 pub enum StreamReader {
     /// OpenAI's chunks.
     Chat(openai::answer::StreamReader),
+    /// Anthropic's events.
+    Messages(anthropic::answer::StreamReader),
 }
 
 impl StreamReader {
@@ -208,6 +213,7 @@ impl StreamReader {
     pub fn event(&mut self, frame: &[u8], out: &mut Vec<Delta>) -> Result<Progress, ReadError> {
         match self {
             Self::Chat(reader) => reader.event(frame, out),
+            Self::Messages(reader) => reader.event(frame, out),
         }
     }
 
@@ -215,6 +221,7 @@ impl StreamReader {
     pub fn may_end(&self) -> bool {
         match self {
             Self::Chat(reader) => reader.may_end(),
+            Self::Messages(_) => false,
         }
     }
 }
@@ -227,6 +234,7 @@ impl Wire {
     pub fn render(self, request: &ChatRequest, target: &Target<'_>) -> Result<Rendered, Unfit> {
         match self {
             Self::Chat => openai::render::render(request, target),
+            Self::Messages => anthropic::render::render(request, target),
         }
     }
 
@@ -234,6 +242,7 @@ impl Wire {
     pub fn expresses(self) -> Uses {
         match self {
             Self::Chat => openai::render::EXPRESSES.iter().copied().collect(),
+            Self::Messages => anthropic::render::EXPRESSES.iter().copied().collect(),
         }
     }
 
@@ -255,6 +264,7 @@ impl Wire {
     pub fn reader(self) -> StreamReader {
         match self {
             Self::Chat => StreamReader::Chat(openai::answer::StreamReader::default()),
+            Self::Messages => StreamReader::Messages(anthropic::answer::StreamReader::default()),
         }
     }
 
@@ -262,6 +272,7 @@ impl Wire {
     pub fn read_reply(self, body: &[u8]) -> Option<Vec<Delta>> {
         match self {
             Self::Chat => openai::answer::read_reply(body),
+            Self::Messages => anthropic::answer::read_reply(body),
         }
     }
 
@@ -269,6 +280,7 @@ impl Wire {
     pub fn speaks(self, dialect: Dialect) -> bool {
         match self {
             Self::Chat => dialect == Dialect::Chat,
+            Self::Messages => false,
         }
     }
 }

@@ -1,0 +1,5 @@
+//! Anthropic's messages.
+
+pub mod answer;
+pub mod render;
+mod seal;
