@@ -166,20 +166,16 @@ impl Sampled {
             return Err(Unfit("a stop sequence of white space"));
         }
         let thinks = thinking.is_some_and(Thinking::is_on);
-        // 1 is what they do anyway.
-        let temperature = sampling.temperature.filter(|temperature| !thinks || *temperature == 1.0);
+        // The dialect's highest temperature, 1, is what they do anyway.
+        let temperature = sampling.temperature.filter(|temperature| *temperature < 1.0 && !thinks);
         let top_p = sampling.top_p.filter(|top_p| *top_p < 1.0);
-        let takes_top_p = !thinks && temperature.is_none();
-        losses.add_if(temperature.map(|t| t.min(1.0)) != sampling.temperature, "temperature");
+        let takes_top_p = !thinks && sampling.temperature.is_none_or(|temperature| temperature == 1.0);
+        losses.add_if(temperature.is_none() && sampling.temperature.is_some_and(|t| t != 1.0), "temperature");
         losses.add_if(top_p.is_some() && !takes_top_p, "top_p");
         losses.add_if(thinks && sampling.top_k.is_some(), "top_k");
         losses.add_if(sampling.seed.is_some(), "seed");
         losses.add_if(sampling.presence_penalty.is_some_and(|p| p != 0.0), "presence_penalty");
         losses.add_if(sampling.frequency_penalty.is_some_and(|p| p != 0.0), "frequency_penalty");
-        Ok(Self {
-            temperature: temperature.map(|temperature| temperature.min(1.0)),
-            top_p: top_p.filter(|_| takes_top_p),
-            top_k: sampling.top_k.filter(|_| !thinks),
-        })
+        Ok(Self { temperature, top_p: top_p.filter(|_| takes_top_p), top_k: sampling.top_k.filter(|_| !thinks) })
     }
 }

@@ -95,6 +95,7 @@ fn calling() -> ChatRequest {
 fn a_conversation_with_everything_is_rendered() {
     let rendered = render(&calling(), &TARGET).unwrap();
     assert_eq!(rendered.losses, Vec::<&str>::new());
+    assert!(rendered.body.windows(4).any(|bytes| bytes == b"1.50"));
     insta::assert_snapshot!(String::from_utf8(rendered.body).unwrap());
 }
 
@@ -112,8 +113,11 @@ fn what_only_advises_is_left_out_and_told() {
     let request = sampling(many.clone());
     assert_eq!(losses(&request), ["temperature", "top_p", "seed", "presence_penalty", "frequency_penalty"]);
     let body = body(&request);
-    assert_eq!((&body["temperature"], &body["top_k"]), (&1.0.into(), &3.into()));
-    assert_eq!(body.get("top_p"), None);
+    assert_eq!((body.get("temperature"), body.get("top_p"), &body["top_k"]), (None, None, &3.into()));
+    let cool = sampling(Sampling { temperature: Some(0.5), top_p: Some(0.5), ..Sampling::default() });
+    assert_eq!((losses(&cool), self::body(&cool)["temperature"].clone()), (vec!["top_p"], 0.5.into()));
+    let nucleus = sampling(Sampling { temperature: Some(1.0), top_p: Some(0.5), ..Sampling::default() });
+    assert_eq!((losses(&nucleus), self::body(&nucleus)["top_p"].clone()), (vec![], 0.5.into()));
     let thinking = ChatRequest { reasoning: Some(Reasoning::Adaptive), ..sampling(many) };
     assert_eq!(losses(&thinking)[..3], ["temperature", "top_p", "top_k"]);
     let neutral =
@@ -204,4 +208,29 @@ fn what_would_change_the_meaning_is_refused() {
     let schema = Function { parameters: Some("[]".into()), ..Function::default() };
     let schema = ChatRequest { tools: vec![Tool::Function(schema)], ..asking() };
     assert!([stop, form, tool, schema].iter().all(|request| render(request, &TARGET).is_err()));
+}
+
+#[test]
+fn every_word_of_a_body_is_the_clients_or_a_fixed_one() {
+    use crate::dialect::{Dialect, faithful};
+    let image = "data:image/png;base64,aGk=";
+    let body = serde_json::json!({
+        "model": "m", "stream": true, "temperature": 0.5, "stop": "END", "user": "u-1", "reasoning_effort": "high",
+        "parallel_tool_calls": false, "tool_choice": "auto", "max_tokens": 100,
+        "tools": [{"type": "function", "function": {"name": "f", "description": "d", "parameters": {"x": [1.50]}, "strict": true}},
+                  {"type": "function", "function": {"name": "g"}}],
+        "response_format": {"type": "json_schema", "json_schema": {"name": "s", "schema": {"y": {}}}},
+        "messages": [
+            {"role": "system", "content": "be brief"},
+            {"role": "user", "content": [{"type": "text", "text": "x"}, {"type": "image_url", "image_url": {"url": image}}]},
+            {"role": "assistant", "content": "ho", "tool_calls": [
+                {"id": "c1", "function": {"name": "f", "arguments": "{\"a\": \"\\u0062\\n\", \"n\": 1.50}"}}]},
+            {"role": "tool", "tool_call_id": "c1", "content": "a cat"}],
+    });
+    let text = body.to_string();
+    let json = crate::chat::Json::parse(text.as_bytes()).unwrap();
+    let decoded = Dialect::Chat.decode(text.as_bytes(), &json).unwrap();
+    let target = Target { max_output: 100, ..TARGET };
+    let rendered = render(&decoded.request, &target).unwrap();
+    assert_eq!(faithful::verify(&rendered.body, &decoded.parts, WORDS, &target), Ok(()));
 }
