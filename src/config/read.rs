@@ -177,8 +177,10 @@ fn small_or_auto(node: &Node, problems: &mut Problems) -> Option<u32> {
     if node.scalar() == Some("auto") { None } else { small(node, problems) }
 }
 
+const WIRES: [(&str, Wire); 2] = [("openai", Wire::Chat), ("anthropic", Wire::Messages)];
+
 fn provider(name: &str, fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Provider> {
-    let wire = fields.required("dialect", problems).and_then(|n| n.one_of(&[("openai", Wire::Chat)], problems));
+    let wire = fields.required("dialect", problems).and_then(|n| n.one_of(&WIRES, problems));
     let base_url = fields.required("base_url", problems).and_then(|n| base_url(n, problems));
     let credential = match fields.optional("credential") {
         Some(node) => credential(node, problems),

@@ -1,4 +1,4 @@
-//! Failures in OpenAI's shape.
+//! Failures, each in its client's shape.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
 use super::{BadRequest, Dialect};
+use crate::chat::RequestId;
 use crate::chat::json::JsonError;
 
 /// Longest key of a request that is named back, in characters.
@@ -29,6 +30,8 @@ pub struct ApiError {
     pub code: &'static str,
     /// When it makes sense to try again.
     pub retry_after: Option<Duration>,
+    /// Of which request, where one was taken in.
+    pub request_id: Option<RequestId>,
 }
 
 /// Without the message and the field, which may name a key of the request.
@@ -51,10 +54,37 @@ struct Shape<'a> {
     code: &'a str,
 }
 
+/// Anthropic's.
+#[derive(Serialize)]
+struct MessagesEnvelope<'a> {
+    r#type: &'static str,
+    error: MessagesShape<'a>,
+    request_id: Option<String>,
+}
+
+#[derive(Serialize)]
+struct MessagesShape<'a> {
+    r#type: &'static str,
+    message: &'a str,
+    details: MessagesDetails<'a>,
+}
+
+#[derive(Serialize)]
+struct MessagesDetails<'a> {
+    error_code: &'a str,
+}
+
 impl ApiError {
     /// An error with the status's usual code.
     pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), param: None, code: code_of(status), retry_after: None }
+        Self {
+            status,
+            message: message.into(),
+            param: None,
+            code: code_of(status),
+            retry_after: None,
+            request_id: None,
+        }
     }
 
     /// With a code of its own.
@@ -71,6 +101,7 @@ impl ApiError {
     pub fn write(&self, dialect: Dialect, out: &mut BytesMut) {
         match dialect {
             Dialect::Chat => self.write_openai(out),
+            Dialect::Messages => self.write_anthropic(out),
         }
     }
 
@@ -84,6 +115,30 @@ impl ApiError {
         };
         // Strings into memory: neither can fail.
         let _ = serde_json::to_writer(out.writer(), &Envelope { error: shape });
+    }
+
+    /// Writes `{"type":"error","error":{…}}`. The message names the field, for which this shape has no place.
+    fn write_anthropic(&self, out: &mut BytesMut) {
+        let details = MessagesDetails { error_code: self.code };
+        let error = MessagesShape { r#type: messages_type_of(self.status), message: &self.message, details };
+        let request_id = self.request_id.map(|id| id.to_string());
+        let _ = serde_json::to_writer(out.writer(), &MessagesEnvelope { r#type: "error", error, request_id });
+    }
+}
+
+/// The `type` that clients of Anthropic's API expect with a status.
+fn messages_type_of(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        401 => "authentication_error",
+        402 => "billing_error",
+        403 => "permission_error",
+        404 => "not_found_error",
+        408 | 504 => "timeout_error",
+        413 => "request_too_large",
+        429 => "rate_limit_error",
+        503 => "overloaded_error",
+        500.. => "api_error",
+        _ => "invalid_request_error",
     }
 }
 
@@ -175,6 +230,18 @@ mod tests {
         for status in [400, 401, 403, 404, 405, 408, 413, 422, 429, 431, 500, 502, 503, 504] {
             let mut out = BytesMut::new();
             ApiError::new(StatusCode::from_u16(status).unwrap(), "what is \"wrong\"").write(Dialect::Chat, &mut out);
+            shown += &format!("{status} {}\n", std::str::from_utf8(&out).unwrap());
+        }
+        insta::assert_snapshot!(shown);
+    }
+
+    #[test]
+    fn every_status_has_anthropics_shape() {
+        let mut shown = String::new();
+        for status in [400, 401, 402, 403, 404, 405, 408, 413, 422, 429, 431, 500, 502, 503, 504] {
+            let mut out = BytesMut::new();
+            let error = ApiError::new(StatusCode::from_u16(status).unwrap(), "what is \"wrong\"");
+            error.write(Dialect::Messages, &mut out);
             shown += &format!("{status} {}\n", std::str::from_utf8(&out).unwrap());
         }
         insta::assert_snapshot!(shown);

@@ -4,6 +4,7 @@
 //! reads answers. In between stand the neutral words of [`crate::chat`], so that every dialect meets every other.
 //! Nothing here does I/O or reads a clock.
 
+pub mod anthropic;
 pub mod edit;
 pub mod error;
 pub mod faithful;
@@ -29,6 +30,8 @@ pub enum Dialect {
     /// OpenAI's `POST /v1/chat/completions`.
     #[default]
     Chat,
+    /// Anthropic's `POST /v1/messages`.
+    Messages,
 }
 
 impl Dialect {
@@ -36,6 +39,7 @@ impl Dialect {
     pub fn name(self) -> &'static str {
         match self {
             Self::Chat => "openai.chat",
+            Self::Messages => "anthropic.messages",
         }
     }
 
@@ -49,6 +53,7 @@ impl Dialect {
     pub fn decode<'a>(self, body: &'a [u8], json: &'a Json<'a>) -> Result<Decoded<'a>, BadRequest> {
         match self {
             Self::Chat => openai::decode::decode(body, json),
+            Self::Messages => anthropic::decode::decode(body, json),
         }
     }
 
@@ -56,6 +61,7 @@ impl Dialect {
     pub fn cap_field(self) -> Option<CapField> {
         match self {
             Self::Chat => None,
+            Self::Messages => Some(CapField::OnlyMaxTokens),
         }
     }
 
@@ -63,6 +69,7 @@ impl Dialect {
     pub fn asks_for_usage(self) -> bool {
         match self {
             Self::Chat => true,
+            Self::Messages => false,
         }
     }
 
@@ -70,6 +77,15 @@ impl Dialect {
     pub fn id_prefix(self) -> &'static str {
         match self {
             Self::Chat => "chatcmpl-",
+            Self::Messages => "msg_",
+        }
+    }
+
+    /// The header in which client libraries look for a request's id.
+    pub fn request_id_header(self) -> &'static str {
+        match self {
+            Self::Chat => "x-request-id",
+            Self::Messages => "request-id",
         }
     }
 
@@ -77,6 +93,7 @@ impl Dialect {
     pub fn encode_reply(self, meta: &AnswerMeta<'_>, reply: &Reply) -> Vec<u8> {
         match self {
             Self::Chat => openai::encode::encode_reply(meta, reply),
+            Self::Messages => anthropic::encode::encode_reply(meta, reply),
         }
     }
 
@@ -85,6 +102,7 @@ impl Dialect {
     pub fn error_frame(self, error: &ApiError, out: &mut BytesMut) {
         match self {
             Self::Chat => openai::encode::error_frame(error, out),
+            Self::Messages => anthropic::encode::error_frame(error, out),
         }
     }
 }
@@ -97,6 +115,8 @@ impl Dialect {
 pub enum StreamEncoder {
     /// OpenAI's chunks.
     Chat(openai::encode::StreamEncoder),
+    /// Anthropic's events.
+    Messages(anthropic::encode::StreamEncoder),
 }
 
 impl StreamEncoder {
@@ -104,6 +124,7 @@ impl StreamEncoder {
     pub fn new(dialect: Dialect, meta: &AnswerMeta<'_>, usage: bool) -> Self {
         match dialect {
             Dialect::Chat => Self::Chat(openai::encode::StreamEncoder::new(meta, usage)),
+            Dialect::Messages => Self::Messages(anthropic::encode::StreamEncoder::new(meta)),
         }
     }
 
@@ -111,6 +132,7 @@ impl StreamEncoder {
     pub fn delta(&mut self, delta: &Delta, out: &mut BytesMut) {
         match self {
             Self::Chat(encoder) => encoder.delta(delta, out),
+            Self::Messages(encoder) => encoder.delta(delta, out),
         }
     }
 
@@ -118,6 +140,7 @@ impl StreamEncoder {
     pub fn done(&mut self, out: &mut BytesMut) {
         match self {
             Self::Chat(encoder) => encoder.done(out),
+            Self::Messages(encoder) => encoder.done(out),
         }
     }
 }
@@ -125,12 +148,14 @@ impl StreamEncoder {
 /// What an answer says about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AnswerMeta<'a> {
-    /// `chatcmpl-…`
+    /// `chatcmpl-…`, `msg_…`
     pub id: &'a str,
     /// Seconds since 1970, UTC.
     pub created: i64,
     /// Which model answered.
     pub model: &'a str,
+    /// Prompt tokens, estimated: for dialects that tell them before the answer begins.
+    pub input_tokens: u64,
 }
 
 /// What a provider speaks.
@@ -139,6 +164,8 @@ pub enum Wire {
     /// OpenAI's chat completions, as most servers speak them.
     #[default]
     Chat,
+    /// Anthropic's messages.
+    Messages,
 }
 
 /// For whom a request is rendered.
@@ -198,6 +225,8 @@ pub enum Progress {
 pub enum StreamReader {
     /// OpenAI's chunks.
     Chat(openai::answer::StreamReader),
+    /// Anthropic's events.
+    Messages(anthropic::answer::StreamReader),
 }
 
 impl StreamReader {
@@ -208,6 +237,7 @@ impl StreamReader {
     pub fn event(&mut self, frame: &[u8], out: &mut Vec<Delta>) -> Result<Progress, ReadError> {
         match self {
             Self::Chat(reader) => reader.event(frame, out),
+            Self::Messages(reader) => reader.event(frame, out),
         }
     }
 
@@ -215,6 +245,7 @@ impl StreamReader {
     pub fn may_end(&self) -> bool {
         match self {
             Self::Chat(reader) => reader.may_end(),
+            Self::Messages(_) => false,
         }
     }
 }
@@ -227,6 +258,7 @@ impl Wire {
     pub fn render(self, request: &ChatRequest, target: &Target<'_>) -> Result<Rendered, Unfit> {
         match self {
             Self::Chat => openai::render::render(request, target),
+            Self::Messages => anthropic::render::render(request, target),
         }
     }
 
@@ -234,6 +266,7 @@ impl Wire {
     pub fn expresses(self) -> Uses {
         match self {
             Self::Chat => openai::render::EXPRESSES.iter().copied().collect(),
+            Self::Messages => anthropic::render::EXPRESSES.iter().copied().collect(),
         }
     }
 
@@ -241,6 +274,7 @@ impl Wire {
     pub fn credential_header(self) -> &'static str {
         match self {
             Self::Chat => "authorization",
+            Self::Messages => "x-api-key",
         }
     }
 
@@ -248,6 +282,7 @@ impl Wire {
     pub fn words(self) -> &'static [&'static str] {
         match self {
             Self::Chat => openai::render::WORDS,
+            Self::Messages => anthropic::render::WORDS,
         }
     }
 
@@ -255,6 +290,7 @@ impl Wire {
     pub fn reader(self) -> StreamReader {
         match self {
             Self::Chat => StreamReader::Chat(openai::answer::StreamReader::default()),
+            Self::Messages => StreamReader::Messages(anthropic::answer::StreamReader::default()),
         }
     }
 
@@ -262,6 +298,7 @@ impl Wire {
     pub fn read_reply(self, body: &[u8]) -> Option<Vec<Delta>> {
         match self {
             Self::Chat => openai::answer::read_reply(body),
+            Self::Messages => anthropic::answer::read_reply(body),
         }
     }
 
@@ -269,6 +306,7 @@ impl Wire {
     pub fn speaks(self, dialect: Dialect) -> bool {
         match self {
             Self::Chat => dialect == Dialect::Chat,
+            Self::Messages => dialect == Dialect::Messages,
         }
     }
 }

@@ -208,6 +208,7 @@ async fn attempt(
         id: format!("{}{}", entry.dialect.id_prefix(), entry.row.id),
         created: entry.row.at.as_second(),
         model: destination.name.clone(),
+        input_tokens: call.tokens_input,
         streaming: call.request.streaming,
     };
     let answer = match gateway.dispatcher.attempt(prepared, &attempt).await {

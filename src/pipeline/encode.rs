@@ -27,6 +27,8 @@ pub(crate) struct Encoding {
     pub(crate) created: i64,
     /// The destination's name.
     pub(crate) model: String,
+    /// Prompt tokens, estimated.
+    pub(crate) input_tokens: u64,
     pub(crate) streaming: Streaming,
 }
 
@@ -125,6 +127,6 @@ fn frame(encoder: &mut StreamEncoder, (ready, tally): (Vec<Delta>, Tally)) -> Fr
 
 impl Encoding {
     fn meta(&self) -> AnswerMeta<'_> {
-        AnswerMeta { id: &self.id, created: self.created, model: &self.model }
+        AnswerMeta { id: &self.id, created: self.created, model: &self.model, input_tokens: self.input_tokens }
     }
 }

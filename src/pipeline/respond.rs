@@ -38,6 +38,7 @@ pub(super) fn failed(mut entry: Entry, error: ApiError) -> Response {
 }
 
 fn refuse(labels: &Labels, error: ApiError) -> Response {
+    let error = ApiError { request_id: Some(labels.id), ..error };
     labelled(error.respond(labels.dialect), labels, None)
 }
 
@@ -190,8 +191,8 @@ pub(super) fn labelled(mut response: Response, labels: &Labels, head: Option<&He
     };
     let id = labels.id.to_string();
     set("x-ajar-id", &id);
-    // Where OpenAI's client libraries look for it.
-    set("x-request-id", &id);
+    // Where the official client libraries look for it.
+    set(labels.dialect.request_id_header(), &id);
     if labels.explain != Explain::None {
         if let Some(reason) = &labels.reason {
             set("x-ajar-reason", reason);

@@ -317,7 +317,8 @@ mod tests {
     use super::*;
     use crate::chat::request::Thought;
 
-    const META: AnswerMeta<'static> = AnswerMeta { id: "chatcmpl-01", created: 1_741_569_952, model: "qwen3-4b" };
+    const META: AnswerMeta<'static> =
+        AnswerMeta { id: "chatcmpl-01", created: 1_741_569_952, model: "qwen3-4b", input_tokens: 19 };
     const COUNTS: Usage = Usage { input: 19, output: 10, cached_input: 16, cache_write: 0, reasoning: 4 };
 
     fn text(index: u32, text: &str) -> Delta {

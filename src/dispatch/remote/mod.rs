@@ -202,6 +202,7 @@ impl Wire {
     fn path(self, _model: &str, _streams: bool) -> Cow<'static, str> {
         match self {
             Self::Chat => Cow::Borrowed("chat/completions"),
+            Self::Messages => Cow::Borrowed("messages"),
         }
     }
 
@@ -209,6 +210,7 @@ impl Wire {
     fn headers(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Chat => &[],
+            Self::Messages => &[("anthropic-version", "2023-06-01")],
         }
     }
 }

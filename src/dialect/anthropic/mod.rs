@@ -1,0 +1,7 @@
+//! Anthropic's messages.
+
+pub mod answer;
+pub mod decode;
+pub mod encode;
+pub mod render;
+mod seal;
