@@ -9,6 +9,7 @@ pub mod error;
 pub mod faithful;
 mod field;
 pub mod openai;
+pub mod responses;
 pub mod sse;
 mod uses;
 mod walk;
@@ -29,6 +30,8 @@ pub enum Dialect {
     /// OpenAI's `POST /v1/chat/completions`.
     #[default]
     Chat,
+    /// OpenAI's `POST /v1/responses`.
+    Responses,
 }
 
 impl Dialect {
@@ -36,6 +39,7 @@ impl Dialect {
     pub fn name(self) -> &'static str {
         match self {
             Self::Chat => "openai.chat",
+            Self::Responses => "openai.responses",
         }
     }
 
@@ -49,6 +53,7 @@ impl Dialect {
     pub fn decode<'a>(self, body: &'a [u8], json: &'a Json<'a>) -> Result<Decoded<'a>, BadRequest> {
         match self {
             Self::Chat => openai::decode::decode(body, json),
+            Self::Responses => responses::decode::decode(body, json),
         }
     }
 
@@ -70,6 +75,7 @@ impl Dialect {
     pub fn id_prefix(self) -> &'static str {
         match self {
             Self::Chat => "chatcmpl-",
+            Self::Responses => "resp_",
         }
     }
 
@@ -77,6 +83,7 @@ impl Dialect {
     pub fn encode_reply(self, meta: &AnswerMeta<'_>, reply: &Reply) -> Vec<u8> {
         match self {
             Self::Chat => openai::encode::encode_reply(meta, reply),
+            Self::Responses => responses::encode::encode_reply(meta, reply),
         }
     }
 
@@ -85,6 +92,7 @@ impl Dialect {
     pub fn error_frame(self, error: &ApiError, out: &mut BytesMut) {
         match self {
             Self::Chat => openai::encode::error_frame(error, out),
+            Self::Responses => responses::encode::error_frame(error, out),
         }
     }
 }
@@ -97,6 +105,8 @@ impl Dialect {
 pub enum StreamEncoder {
     /// OpenAI's chunks.
     Chat(openai::encode::StreamEncoder),
+    /// OpenAI's typed events.
+    Responses(responses::encode::StreamEncoder),
 }
 
 impl StreamEncoder {
@@ -104,6 +114,7 @@ impl StreamEncoder {
     pub fn new(dialect: Dialect, meta: &AnswerMeta<'_>, usage: bool) -> Self {
         match dialect {
             Dialect::Chat => Self::Chat(openai::encode::StreamEncoder::new(meta, usage)),
+            Dialect::Responses => Self::Responses(responses::encode::StreamEncoder::new(meta)),
         }
     }
 
@@ -111,6 +122,7 @@ impl StreamEncoder {
     pub fn delta(&mut self, delta: &Delta, out: &mut BytesMut) {
         match self {
             Self::Chat(encoder) => encoder.delta(delta, out),
+            Self::Responses(encoder) => encoder.delta(delta, out),
         }
     }
 
@@ -118,19 +130,22 @@ impl StreamEncoder {
     pub fn done(&mut self, out: &mut BytesMut) {
         match self {
             Self::Chat(encoder) => encoder.done(out),
+            Self::Responses(encoder) => encoder.done(out),
         }
     }
 }
 
 /// What an answer says about itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct AnswerMeta<'a> {
-    /// `chatcmpl-…`
+    /// Such as `chatcmpl-…`.
     pub id: &'a str,
     /// Seconds since 1970, UTC.
     pub created: i64,
     /// Which model answered.
     pub model: &'a str,
+    /// What was asked, where the dialect's answers repeat it.
+    pub request: Option<&'a ChatRequest>,
 }
 
 /// What a provider speaks.
@@ -139,6 +154,8 @@ pub enum Wire {
     /// OpenAI's chat completions, as most servers speak them.
     #[default]
     Chat,
+    /// OpenAI's responses.
+    Responses,
 }
 
 /// For whom a request is rendered.
@@ -198,6 +215,8 @@ pub enum Progress {
 pub enum StreamReader {
     /// OpenAI's chunks.
     Chat(openai::answer::StreamReader),
+    /// OpenAI's typed events.
+    Responses(responses::answer::StreamReader),
 }
 
 impl StreamReader {
@@ -208,6 +227,7 @@ impl StreamReader {
     pub fn event(&mut self, frame: &[u8], out: &mut Vec<Delta>) -> Result<Progress, ReadError> {
         match self {
             Self::Chat(reader) => reader.event(frame, out),
+            Self::Responses(reader) => reader.event(frame, out),
         }
     }
 
@@ -215,6 +235,7 @@ impl StreamReader {
     pub fn may_end(&self) -> bool {
         match self {
             Self::Chat(reader) => reader.may_end(),
+            Self::Responses(reader) => reader.may_end(),
         }
     }
 }
@@ -227,6 +248,7 @@ impl Wire {
     pub fn render(self, request: &ChatRequest, target: &Target<'_>) -> Result<Rendered, Unfit> {
         match self {
             Self::Chat => openai::render::render(request, target),
+            Self::Responses => responses::render::render(request, target),
         }
     }
 
@@ -234,6 +256,7 @@ impl Wire {
     pub fn expresses(self) -> Uses {
         match self {
             Self::Chat => openai::render::EXPRESSES.iter().copied().collect(),
+            Self::Responses => responses::render::EXPRESSES.iter().copied().collect(),
         }
     }
 
@@ -255,6 +278,7 @@ impl Wire {
     pub fn reader(self) -> StreamReader {
         match self {
             Self::Chat => StreamReader::Chat(openai::answer::StreamReader::default()),
+            Self::Responses => StreamReader::Responses(responses::answer::StreamReader::default()),
         }
     }
 
@@ -262,6 +286,7 @@ impl Wire {
     pub fn read_reply(self, body: &[u8]) -> Option<Vec<Delta>> {
         match self {
             Self::Chat => openai::answer::read_reply(body),
+            Self::Responses => responses::answer::read_reply(body),
         }
     }
 
@@ -269,6 +294,7 @@ impl Wire {
     pub fn speaks(self, dialect: Dialect) -> bool {
         match self {
             Self::Chat => dialect == Dialect::Chat,
+            Self::Responses => dialect == Dialect::Responses,
         }
     }
 }

@@ -148,6 +148,7 @@ async fn attempt(
         created: entry.row.at.as_second(),
         model: destination.name.clone(),
         streaming: call.request.streaming,
+        request: call.request.clone(),
     };
     let answer = match gateway.dispatcher.attempt(prepared, &attempt).await {
         Ok(answer) => encode(answer, encoding).await,

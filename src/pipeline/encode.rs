@@ -1,9 +1,11 @@
 //! What an attempt brought back, in the client's dialect.
 
+use std::sync::Arc;
+
 use bytes::BytesMut;
 use futures_util::{StreamExt, stream};
 
-use crate::chat::{Delta, Reply, Streaming};
+use crate::chat::{ChatRequest, Delta, Reply, Streaming};
 use crate::dialect::{AnswerMeta, Dialect, StreamEncoder};
 use crate::dispatch::{Answer, Broken, DeltaStream, Failure, Frame, FrameStream};
 use crate::transform::Tally;
@@ -28,6 +30,8 @@ pub(crate) struct Encoding {
     /// The destination's name.
     pub(crate) model: String,
     pub(crate) streaming: Streaming,
+    /// What was asked.
+    pub(crate) request: Arc<ChatRequest>,
 }
 
 /// A provider's bytes pass through; deltas are written out. Waits for the first words, so that a failure before them can
@@ -125,6 +129,6 @@ fn frame(encoder: &mut StreamEncoder, (ready, tally): (Vec<Delta>, Tally)) -> Fr
 
 impl Encoding {
     fn meta(&self) -> AnswerMeta<'_> {
-        AnswerMeta { id: &self.id, created: self.created, model: &self.model }
+        AnswerMeta { id: &self.id, created: self.created, model: &self.model, request: Some(&self.request) }
     }
 }

@@ -78,10 +78,20 @@ pub fn observe_reply(body: &[u8]) -> Option<Observed> {
 /// The id by which the client will know the answer that `bytes` begin: a whole reply, or frames of a stream.
 pub fn answer_id(bytes: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
-    struct Answer {
+    #[serde(untagged)]
+    enum Answer {
+        Whole { id: String },
+        Begun { response: Whole },
+    }
+    #[derive(Deserialize)]
+    struct Whole {
         id: String,
     }
-    let id = |json: &[u8]| serde_json::from_slice(json).ok().map(|answer: Answer| answer.id);
+    let id = |json: &[u8]| {
+        serde_json::from_slice(json).ok().map(|answer: Answer| match answer {
+            Answer::Whole { id } | Answer::Begun { response: Whole { id } } => id,
+        })
+    };
     if bytes.trim_ascii_start().starts_with(b"{") {
         return id(bytes);
     }
@@ -439,6 +449,9 @@ mod tests {
         assert_eq!(of(r#" {"choices":[],"id":"chatcmpl-1"}"#).as_deref(), Some("chatcmpl-1"));
         let frames = ": hello\n\nevent: x\r\ndata: {}\r\n\r\ndata: {\"id\":\"a\\u0062\"}\n\ndata: {\"id\":\"c\"}\n\n";
         assert_eq!(of(frames).as_deref(), Some("ab"));
+        let typed =
+            "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"resp_1\"}}\n\n";
+        assert_eq!(of(typed).as_deref(), Some("resp_1"));
         assert_eq!([of("data: [DONE]\n\n"), of(r#"{"id":1}"#), of("")], [None, None, None]);
     }
 }
