@@ -178,7 +178,8 @@ fn small_or_auto(node: &Node, problems: &mut Problems) -> Option<u32> {
 }
 
 fn provider(name: &str, fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Provider> {
-    let wire = fields.required("dialect", problems).and_then(|n| n.one_of(&[("openai", Wire::Chat)], problems));
+    let wires = [("openai", Wire::Chat), ("openai-responses", Wire::Responses)];
+    let wire = fields.required("dialect", problems).and_then(|n| n.one_of(&wires, problems));
     let base_url = fields.required("base_url", problems).and_then(|n| base_url(n, problems));
     let credential = match fields.optional("credential") {
         Some(node) => credential(node, problems),

@@ -61,6 +61,7 @@ impl Dialect {
     pub fn cap_field(self) -> Option<CapField> {
         match self {
             Self::Chat => None,
+            Self::Responses => Some(CapField::MaxOutputTokens),
         }
     }
 
@@ -68,6 +69,7 @@ impl Dialect {
     pub fn asks_for_usage(self) -> bool {
         match self {
             Self::Chat => true,
+            Self::Responses => false,
         }
     }
 
@@ -263,7 +265,7 @@ impl Wire {
     /// In which header its APIs take credentials.
     pub fn credential_header(self) -> &'static str {
         match self {
-            Self::Chat => "authorization",
+            Self::Chat | Self::Responses => "authorization",
         }
     }
 
@@ -271,6 +273,7 @@ impl Wire {
     pub fn words(self) -> &'static [&'static str] {
         match self {
             Self::Chat => openai::render::WORDS,
+            Self::Responses => responses::render::WORDS,
         }
     }
 

@@ -24,6 +24,7 @@ mod names;
 mod policy_commands;
 mod pseudonyms;
 mod reload;
+mod responses;
 mod rollout;
 mod sdk;
 mod serving;

@@ -177,13 +177,14 @@ impl Wire {
     fn path(self, _model: &str, _streams: bool) -> Cow<'static, str> {
         match self {
             Self::Chat => Cow::Borrowed("chat/completions"),
+            Self::Responses => Cow::Borrowed("responses"),
         }
     }
 
     /// Headers that the API insists on.
     fn headers(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::Chat => &[],
+            Self::Chat | Self::Responses => &[],
         }
     }
 }
