@@ -39,6 +39,13 @@ pub struct Script {
 pub enum Answer {
     /// This text.
     Text(String),
+    /// This text, after a thought where the wire format shows thoughts.
+    Thought {
+        /// What is thought.
+        thought: String,
+        /// What is said.
+        text: String,
+    },
     /// The last user message.
     Echo,
     /// Deterministic prose of this many tokens, a function of the prompt.

@@ -7,6 +7,8 @@
 
 #[path = "body.rs"]
 mod body;
+#[path = "responses.rs"]
+mod responses;
 #[path = "script.rs"]
 mod script;
 #[path = "shapes.rs"]
@@ -306,6 +308,7 @@ fn route(
     authenticate(script, &head.headers)?;
     match (head.method.as_str(), head.uri.path()) {
         ("POST", "/v1/chat/completions") => chat(script, serial, index, body),
+        ("POST", "/v1/responses") => responses::answer(script, serial, index, body),
         ("GET", "/v1/models") => Ok(Reply::document(200, wire::models(&script.models))),
         (method, path) => Err(ApiError::unknown_url(method, path)),
     }

@@ -131,7 +131,7 @@ impl Call {
             Answer::ToolCall { name, arguments } => {
                 return Said { pieces: tokens(arguments), tool: Some((name, arguments)), finish: "tool_calls" };
             }
-            Answer::Text(text) => text.clone(),
+            Answer::Text(text) | Answer::Thought { text, .. } => text.clone(),
             Answer::Echo => self.prompt.clone(),
             Answer::Tokens(count) => prose(&self.prompt, *count),
             Answer::Canned(_) => String::new(),
@@ -262,11 +262,11 @@ impl ApiError {
         Self::invalid(404, format!("Invalid URL ({method} {path})"), None, None)
     }
 
-    fn not_json() -> Self {
+    pub fn not_json() -> Self {
         Self::invalid(400, "We could not parse the JSON body of your request.".to_owned(), None, None)
     }
 
-    fn missing(param: &'static str) -> Self {
+    pub fn missing(param: &'static str) -> Self {
         let message = format!("Missing required parameter: '{param}'.");
         Self::invalid(400, message, Some(param), Some("missing_required_parameter"))
     }
@@ -278,7 +278,7 @@ impl ApiError {
 
 impl Envelope {
     /// 29 characters, as OpenAI's ids have; distinct per answer, the same in every run.
-    fn id(&self) -> String {
+    pub fn id(&self) -> String {
         const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
         let mut state = self.serial;
         let mut letter = || char::from(ALPHABET[usize::try_from(next_random(&mut state) % 62).unwrap_or(0)]);
@@ -347,7 +347,7 @@ fn strings(value: &Value) -> Vec<String> {
 }
 
 /// Text in pieces the way byte-pair encodings cut English: a space opens a piece, and long words are several.
-fn tokens(text: &str) -> Vec<String> {
+pub fn tokens(text: &str) -> Vec<String> {
     let mut pieces: Vec<String> = Vec::new();
     for letter in text.chars() {
         let opens = letter.is_whitespace() || pieces.last().is_none_or(|piece| piece.chars().count() >= 10);
@@ -360,7 +360,7 @@ fn tokens(text: &str) -> Vec<String> {
 }
 
 /// Prose of exactly `count` tokens that depends on `seed` alone.
-fn prose(seed: &str, count: usize) -> String {
+pub fn prose(seed: &str, count: usize) -> String {
     const WORDS: [&str; 24] = [
         "the", "answer", "follows", "from", "a", "simple", "rule", "and", "each", "step", "can", "be", "checked", "by",
         "hand", "so", "we", "write", "it", "down", "first", "then", "compare", "results",
@@ -381,7 +381,7 @@ fn next_random(state: &mut u64) -> u64 {
     z ^ (z >> 31)
 }
 
-fn pretty(value: &impl Serialize) -> Bytes {
+pub fn pretty(value: &impl Serialize) -> Bytes {
     let mut bytes = serde_json::to_vec_pretty(value).expect("plain structs with string keys serialise");
     bytes.push(b'\n');
     bytes.into()

@@ -10,6 +10,7 @@ pub mod error;
 pub mod faithful;
 mod field;
 pub mod openai;
+pub mod responses;
 pub mod sse;
 mod uses;
 mod walk;
@@ -32,6 +33,8 @@ pub enum Dialect {
     Chat,
     /// Anthropic's `POST /v1/messages`.
     Messages,
+    /// OpenAI's `POST /v1/responses`.
+    Responses,
 }
 
 impl Dialect {
@@ -40,6 +43,7 @@ impl Dialect {
         match self {
             Self::Chat => "openai.chat",
             Self::Messages => "anthropic.messages",
+            Self::Responses => "openai.responses",
         }
     }
 
@@ -54,6 +58,7 @@ impl Dialect {
         match self {
             Self::Chat => openai::decode::decode(body, json),
             Self::Messages => anthropic::decode::decode(body, json),
+            Self::Responses => responses::decode::decode(body, json),
         }
     }
 
@@ -62,6 +67,7 @@ impl Dialect {
         match self {
             Self::Chat => None,
             Self::Messages => Some(CapField::OnlyMaxTokens),
+            Self::Responses => Some(CapField::MaxOutputTokens),
         }
     }
 
@@ -70,6 +76,7 @@ impl Dialect {
         match self {
             Self::Chat => true,
             Self::Messages => false,
+            Self::Responses => false,
         }
     }
 
@@ -78,13 +85,14 @@ impl Dialect {
         match self {
             Self::Chat => "chatcmpl-",
             Self::Messages => "msg_",
+            Self::Responses => "resp_",
         }
     }
 
     /// The header in which client libraries look for a request's id.
     pub fn request_id_header(self) -> &'static str {
         match self {
-            Self::Chat => "x-request-id",
+            Self::Chat | Self::Responses => "x-request-id",
             Self::Messages => "request-id",
         }
     }
@@ -94,6 +102,7 @@ impl Dialect {
         match self {
             Self::Chat => openai::encode::encode_reply(meta, reply),
             Self::Messages => anthropic::encode::encode_reply(meta, reply),
+            Self::Responses => responses::encode::encode_reply(meta, reply),
         }
     }
 
@@ -103,6 +112,7 @@ impl Dialect {
         match self {
             Self::Chat => openai::encode::error_frame(error, out),
             Self::Messages => anthropic::encode::error_frame(error, out),
+            Self::Responses => responses::encode::error_frame(error, out),
         }
     }
 }
@@ -117,6 +127,8 @@ pub enum StreamEncoder {
     Chat(openai::encode::StreamEncoder),
     /// Anthropic's events.
     Messages(anthropic::encode::StreamEncoder),
+    /// OpenAI's typed events.
+    Responses(responses::encode::StreamEncoder),
 }
 
 impl StreamEncoder {
@@ -125,6 +137,7 @@ impl StreamEncoder {
         match dialect {
             Dialect::Chat => Self::Chat(openai::encode::StreamEncoder::new(meta, usage)),
             Dialect::Messages => Self::Messages(anthropic::encode::StreamEncoder::new(meta)),
+            Dialect::Responses => Self::Responses(responses::encode::StreamEncoder::new(meta)),
         }
     }
 
@@ -133,6 +146,7 @@ impl StreamEncoder {
         match self {
             Self::Chat(encoder) => encoder.delta(delta, out),
             Self::Messages(encoder) => encoder.delta(delta, out),
+            Self::Responses(encoder) => encoder.delta(delta, out),
         }
     }
 
@@ -141,14 +155,15 @@ impl StreamEncoder {
         match self {
             Self::Chat(encoder) => encoder.done(out),
             Self::Messages(encoder) => encoder.done(out),
+            Self::Responses(encoder) => encoder.done(out),
         }
     }
 }
 
 /// What an answer says about itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct AnswerMeta<'a> {
-    /// `chatcmpl-…`, `msg_…`
+    /// Such as `chatcmpl-…`.
     pub id: &'a str,
     /// Seconds since 1970, UTC.
     pub created: i64,
@@ -156,6 +171,8 @@ pub struct AnswerMeta<'a> {
     pub model: &'a str,
     /// Prompt tokens, estimated: for dialects that tell them before the answer begins.
     pub input_tokens: u64,
+    /// What was asked, where the dialect's answers repeat it.
+    pub request: Option<&'a ChatRequest>,
 }
 
 /// What a provider speaks.
@@ -166,6 +183,8 @@ pub enum Wire {
     Chat,
     /// Anthropic's messages.
     Messages,
+    /// OpenAI's responses.
+    Responses,
 }
 
 /// For whom a request is rendered.
@@ -227,6 +246,8 @@ pub enum StreamReader {
     Chat(openai::answer::StreamReader),
     /// Anthropic's events.
     Messages(anthropic::answer::StreamReader),
+    /// OpenAI's typed events.
+    Responses(responses::answer::StreamReader),
 }
 
 impl StreamReader {
@@ -238,6 +259,7 @@ impl StreamReader {
         match self {
             Self::Chat(reader) => reader.event(frame, out),
             Self::Messages(reader) => reader.event(frame, out),
+            Self::Responses(reader) => reader.event(frame, out),
         }
     }
 
@@ -246,6 +268,7 @@ impl StreamReader {
         match self {
             Self::Chat(reader) => reader.may_end(),
             Self::Messages(_) => false,
+            Self::Responses(reader) => reader.may_end(),
         }
     }
 }
@@ -259,6 +282,7 @@ impl Wire {
         match self {
             Self::Chat => openai::render::render(request, target),
             Self::Messages => anthropic::render::render(request, target),
+            Self::Responses => responses::render::render(request, target),
         }
     }
 
@@ -267,13 +291,14 @@ impl Wire {
         match self {
             Self::Chat => openai::render::EXPRESSES.iter().copied().collect(),
             Self::Messages => anthropic::render::EXPRESSES.iter().copied().collect(),
+            Self::Responses => responses::render::EXPRESSES.iter().copied().collect(),
         }
     }
 
     /// In which header its APIs take credentials.
     pub fn credential_header(self) -> &'static str {
         match self {
-            Self::Chat => "authorization",
+            Self::Chat | Self::Responses => "authorization",
             Self::Messages => "x-api-key",
         }
     }
@@ -283,6 +308,7 @@ impl Wire {
         match self {
             Self::Chat => openai::render::WORDS,
             Self::Messages => anthropic::render::WORDS,
+            Self::Responses => responses::render::WORDS,
         }
     }
 
@@ -291,6 +317,7 @@ impl Wire {
         match self {
             Self::Chat => StreamReader::Chat(openai::answer::StreamReader::default()),
             Self::Messages => StreamReader::Messages(anthropic::answer::StreamReader::default()),
+            Self::Responses => StreamReader::Responses(responses::answer::StreamReader::default()),
         }
     }
 
@@ -299,6 +326,7 @@ impl Wire {
         match self {
             Self::Chat => openai::answer::read_reply(body),
             Self::Messages => anthropic::answer::read_reply(body),
+            Self::Responses => responses::answer::read_reply(body),
         }
     }
 
@@ -307,6 +335,7 @@ impl Wire {
         match self {
             Self::Chat => dialect == Dialect::Chat,
             Self::Messages => dialect == Dialect::Messages,
+            Self::Responses => dialect == Dialect::Responses,
         }
     }
 }

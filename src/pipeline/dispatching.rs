@@ -210,6 +210,7 @@ async fn attempt(
         model: destination.name.clone(),
         input_tokens: call.tokens_input,
         streaming: call.request.streaming,
+        request: call.request.clone(),
     };
     let answer = match gateway.dispatcher.attempt(prepared, &attempt).await {
         Ok(answer) => encode(answer, encoding).await,

@@ -1,9 +1,11 @@
 //! What an attempt brought back, in the client's dialect.
 
+use std::sync::Arc;
+
 use bytes::BytesMut;
 use futures_util::{StreamExt, stream};
 
-use crate::chat::{Delta, Reply, Streaming};
+use crate::chat::{ChatRequest, Delta, Reply, Streaming};
 use crate::dialect::{AnswerMeta, Dialect, StreamEncoder};
 use crate::dispatch::{Answer, Broken, DeltaStream, Failure, Frame, FrameStream};
 use crate::transform::Tally;
@@ -30,6 +32,8 @@ pub(crate) struct Encoding {
     /// Prompt tokens, estimated.
     pub(crate) input_tokens: u64,
     pub(crate) streaming: Streaming,
+    /// What was asked.
+    pub(crate) request: Arc<ChatRequest>,
 }
 
 /// A provider's bytes pass through; deltas are written out. Waits for the first words, so that a failure before them can
@@ -127,6 +131,12 @@ fn frame(encoder: &mut StreamEncoder, (ready, tally): (Vec<Delta>, Tally)) -> Fr
 
 impl Encoding {
     fn meta(&self) -> AnswerMeta<'_> {
-        AnswerMeta { id: &self.id, created: self.created, model: &self.model, input_tokens: self.input_tokens }
+        AnswerMeta {
+            id: &self.id,
+            created: self.created,
+            model: &self.model,
+            input_tokens: self.input_tokens,
+            request: Some(&self.request),
+        }
     }
 }

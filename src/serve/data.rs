@@ -19,6 +19,7 @@ use crate::pipeline::{self, Gateway};
 pub fn router(gateway: Arc<Gateway>) -> Router {
     Router::new()
         .route("/v1/chat/completions", post(chat))
+        .route("/v1/responses", post(responses))
         .route("/v1/models", get(models))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
@@ -27,6 +28,10 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
 
 async fn chat(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response {
     Box::pin(pipeline::answer(gateway, Dialect::Chat, request)).await
+}
+
+async fn responses(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response {
+    Box::pin(pipeline::answer(gateway, Dialect::Responses, request)).await
 }
 
 /// `auto`, and the destinations that a client may prefer.
@@ -45,7 +50,7 @@ async fn models(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> 
 }
 
 async fn unknown_path(request: Request<Body>) -> ApiError {
-    let paths = "`POST /v1/chat/completions` and `GET /v1/models`";
+    let paths = "`POST /v1/chat/completions`, `POST /v1/responses` and `GET /v1/models`";
     let path = request.uri().path().chars().take(100).collect::<String>();
     ApiError::new(StatusCode::NOT_FOUND, format!("unknown path `{path}`; this is a gateway for {paths}"))
 }
@@ -53,6 +58,6 @@ async fn unknown_path(request: Request<Body>) -> ApiError {
 async fn wrong_method() -> ApiError {
     ApiError::new(
         StatusCode::METHOD_NOT_ALLOWED,
-        "this path takes another method: POST for chat completions, GET for models",
+        "this path takes another method: POST for what a model is to answer, GET for models",
     )
 }

@@ -116,6 +116,13 @@ impl Setup {
         self
     }
 
+    /// As [`Setup::provider`], where it speaks another dialect than chat completions.
+    pub fn provider_speaking(mut self, name: &str, sim: &Sim, dialect: &str) -> Self {
+        let (url, timeouts) = (sim.base_url(), "timeouts: { connect: 2s, first_byte: 10s, idle: 10s }");
+        writeln!(self.providers, "  {name}: {{ dialect: {dialect}, base_url: \"{url}\", {timeouts} }}").unwrap();
+        self
+    }
+
     /// Adds a virtual key and returns it.
     pub fn key(&mut self, name: &str, fields: &str) -> String {
         let key = NewKey::generate(&self.pepper).expect("randomness");
@@ -235,10 +242,18 @@ impl Gateway {
         Reply::read(self.open(body, headers).await).await
     }
 
+    /// Asks on a path of another dialect than chat completions, and reads the whole answer.
+    pub async fn ask_at(&self, path: &str, body: &Value, headers: &[(&str, &str)]) -> Reply {
+        Reply::read(self.open_at(path, body.to_string(), headers).await).await
+    }
+
     /// Sends, and returns when the answer's head is there.
     pub async fn open(&self, body: impl Into<reqwest::Body>, headers: &[(&str, &str)]) -> reqwest::Response {
-        let url = self.data("/v1/chat/completions");
-        let mut request = self.client.post(url).header("content-type", "application/json").body(body);
+        self.open_at("/v1/chat/completions", body, headers).await
+    }
+
+    async fn open_at(&self, path: &str, body: impl Into<reqwest::Body>, headers: &[(&str, &str)]) -> reqwest::Response {
+        let mut request = self.client.post(self.data(path)).header("content-type", "application/json").body(body);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

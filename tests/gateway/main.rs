@@ -25,6 +25,7 @@ mod policy_commands;
 mod pseudonyms;
 mod reload;
 mod resilience;
+mod responses;
 mod rollout;
 mod sdk;
 mod serving;

@@ -233,7 +233,7 @@ mod tests {
             Delta::Finish { index: 0, reason: FinishReason::ToolCalls },
             Delta::Usage(Usage { input: 9, output: 5, cached_input: 3, cache_write: 0, reasoning: 2 }),
         ];
-        let meta = AnswerMeta { id: "x", created: 1, model: "m", input_tokens: 9 };
+        let meta = AnswerMeta { id: "x", created: 1, model: "m", input_tokens: 9, request: None };
         let mut encoder = StreamEncoder::new(Dialect::Chat, &meta, Streaming::On { usage: true }.is_on());
         let mut reply = Reply::default();
         let mut frames = Vec::new();

@@ -5,6 +5,8 @@
 mod message;
 mod parameter;
 
+pub(in crate::dialect) use parameter::effort;
+
 use crate::chat::{ChatRequest, Json, Source, Streaming, Text};
 use crate::dialect::edit::EditPoints;
 use crate::dialect::field::{At, key_span, says_something, verbatim};

@@ -270,7 +270,7 @@ fn likely(out: &mut BytesMut, token: &LikelyToken) {
 }
 
 /// A token's text, with U+FFFD for what is no whole character: the bytes stand beside it.
-fn shown(token: &[u8]) -> String {
+pub(in crate::dialect) fn shown(token: &[u8]) -> String {
     let mut text = String::with_capacity(token.len());
     for chunk in token.utf8_chunks() {
         text.push_str(chunk.valid());
@@ -318,7 +318,7 @@ mod tests {
     use crate::chat::request::Thought;
 
     const META: AnswerMeta<'static> =
-        AnswerMeta { id: "chatcmpl-01", created: 1_741_569_952, model: "qwen3-4b", input_tokens: 19 };
+        AnswerMeta { id: "chatcmpl-01", created: 1_741_569_952, model: "qwen3-4b", input_tokens: 19, request: None };
     const COUNTS: Usage = Usage { input: 19, output: 10, cached_input: 16, cache_write: 0, reasoning: 4 };
 
     fn text(index: u32, text: &str) -> Delta {

@@ -83,8 +83,9 @@ pub fn answer_id(bytes: &[u8]) -> Option<String> {
         Itself {
             id: String,
         },
-        /// Anthropic's first event.
+        /// Anthropic's first event, and the first of OpenAI's responses.
         Begun {
+            #[serde(alias = "response")]
             message: Begun,
         },
     }
@@ -454,6 +455,9 @@ mod tests {
         assert_eq!(of(frames).as_deref(), Some("ab"));
         let begun = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\"}}\n\n";
         assert_eq!(of(begun).as_deref(), Some("msg_1"));
+        let typed =
+            "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"resp_1\"}}\n\n";
+        assert_eq!(of(typed).as_deref(), Some("resp_1"));
         assert_eq!([of("data: [DONE]\n\n"), of(r#"{"id":1}"#), of("")], [None, None, None]);
     }
 }

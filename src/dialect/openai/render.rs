@@ -339,7 +339,7 @@ fn schema(schema: &Schema) -> WireSchema<'_> {
 }
 
 /// Token budgets are rounded to OpenAI's steps.
-fn effort(reasoning: Reasoning) -> Option<&'static str> {
+pub(in crate::dialect) fn effort(reasoning: Reasoning) -> Option<&'static str> {
     match reasoning {
         Reasoning::Off => Some("none"),
         Reasoning::Adaptive => None,

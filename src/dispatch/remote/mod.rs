@@ -203,13 +203,14 @@ impl Wire {
         match self {
             Self::Chat => Cow::Borrowed("chat/completions"),
             Self::Messages => Cow::Borrowed("messages"),
+            Self::Responses => Cow::Borrowed("responses"),
         }
     }
 
     /// Headers that the API insists on.
     fn headers(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::Chat => &[],
+            Self::Chat | Self::Responses => &[],
             Self::Messages => &[("anthropic-version", "2023-06-01")],
         }
     }

@@ -8,7 +8,7 @@ use crate::dialect::anthropic::answer::{StreamReader, read_reply};
 use crate::dialect::{Progress, Wire};
 
 const META: AnswerMeta<'static> =
-    AnswerMeta { id: "msg_01", created: 1_741_569_952, model: "qwen3-4b", input_tokens: 21 };
+    AnswerMeta { id: "msg_01", created: 1_741_569_952, model: "qwen3-4b", input_tokens: 21, request: None };
 const COUNTS: Usage = Usage { input: 19, output: 10, cached_input: 7, cache_write: 2, reasoning: 4 };
 
 fn text(text: &str) -> Delta {

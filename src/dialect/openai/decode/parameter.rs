@@ -317,7 +317,8 @@ impl Extra {
     }
 }
 
-fn effort(word: &str) -> Option<Reasoning> {
+/// How much to think, in OpenAI's word; `None` for one that is unheard of.
+pub fn effort(word: &str) -> Option<Reasoning> {
     Some(match word {
         "none" => Reasoning::Off,
         "minimal" => Reasoning::Effort(Effort::Minimal),

@@ -1,0 +1,10 @@
+//! OpenAI's responses: `POST /v1/responses`.
+
+pub mod answer;
+pub mod decode;
+pub mod encode;
+pub mod render;
+
+/// What seals of this dialect's providers begin with once they are neutral: then come the item's id, a colon, and what is
+/// encrypted. Whoever sealed a thought is the only one who takes it back.
+const SEAL: &str = "openai:";

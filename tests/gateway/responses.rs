@@ -1,0 +1,309 @@
+//! OpenAI's responses: clients that speak them, before providers of every dialect, and providers that do, behind clients
+//! of another.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Gateway, Reply, Setup, streamed, user, with};
+use crate::sim::{Answer, Break, Fault, Script, Sim};
+
+const PATH: &str = "/v1/responses";
+
+/// A gateway before one outside provider that speaks `dialect`.
+pub struct World {
+    pub far: Sim,
+    pub home: Sim,
+    pub gateway: Gateway,
+}
+
+impl World {
+    pub async fn new(dialect: &str, script: Script) -> Self {
+        Self::with(Setup::new(), dialect, script).await
+    }
+
+    pub async fn with(setup: Setup, dialect: &str, script: Script) -> Self {
+        let (far, home) = (Sim::start(script), Sim::start(Script::text("home")));
+        let setup = setup.provider_speaking("far", &far, dialect).provider("home", &home);
+        Self { gateway: setup.start().await, far, home }
+    }
+
+    /// What a client of responses is told.
+    async fn respond(&self, body: &Value) -> Reply {
+        self.gateway.ask_at(PATH, body, &[]).await
+    }
+
+    /// The last body that the provider outside got.
+    pub fn received(&self) -> Value {
+        serde_json::from_slice(&self.far.requests().last().expect("the provider was asked").body).unwrap()
+    }
+}
+
+fn asks(text: &str) -> Value {
+    json!({"model": "far", "input": text})
+}
+
+/// The whole answer, streamed or not, as its `response` object.
+fn response(reply: &Reply) -> Value {
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    if reply.header("content-type") != "text/event-stream" {
+        return reply.json();
+    }
+    let events: Vec<Value> = reply.events().iter().map(|event| serde_json::from_str(event).unwrap()).collect();
+    for (number, event) in events.iter().enumerate() {
+        assert_eq!(event["sequence_number"], number, "{event}");
+    }
+    events.last().unwrap()["response"].clone()
+}
+
+fn item<'a>(response: &'a Value, kind: &str) -> &'a Value {
+    let items = response["output"].as_array().unwrap();
+    items.iter().find(|item| item["type"] == kind).unwrap_or_else(|| panic!("no {kind} in {response}"))
+}
+
+fn said(response: &Value) -> &str {
+    item(response, "message")["content"][0]["text"].as_str().unwrap()
+}
+
+fn calling() -> Script {
+    Script::answering(Answer::ToolCall { name: "weather".to_owned(), arguments: "{\"city\":\"Ulm\"}".to_owned() })
+}
+
+fn weather() -> Value {
+    json!([{"type": "function", "name": "weather", "description": "of a city",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}])
+}
+
+#[tokio::test]
+async fn words_come_whole_and_streamed_whatever_the_provider_speaks() {
+    for dialect in ["openai", "openai-responses"] {
+        let world = World::new(dialect, Script::text("It is a river.\n語 😀")).await;
+        for body in [asks("what is it?"), streamed(asks("what is it?"))] {
+            let reply = world.respond(&body).await;
+            let response = response(&reply);
+            assert_eq!(said(&response), "It is a river.\n語 😀", "{dialect}");
+            assert_eq!((&response["object"], &response["status"]), (&json!("response"), &json!("completed")));
+            assert!(response["usage"]["input_tokens"].as_u64() > Some(0), "{response}");
+            assert!(response["id"].as_str().unwrap().starts_with("resp_"));
+        }
+        let rows = world.gateway.rows(2).await;
+        for row in rows {
+            assert_eq!(
+                (row.dialect, row.served_by.as_deref(), row.status),
+                ("openai.responses".into(), Some("far"), 200)
+            );
+            assert!(!row.usage_estimated && row.output_tokens > Some(0), "{dialect}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_provider_of_the_same_dialect_gets_the_clients_bytes_and_the_client_the_providers() {
+    let world = World::new("openai-responses", Script::text("hi")).await;
+    let body =
+        r#"{ "model":"far", "input" : [{"role":"user","content":"h\u0069"}], "temperature":0.50, "stream":true }"#;
+    let reply = world.gateway.ask_at(PATH, &serde_json::from_str(body).unwrap(), &[]).await;
+    assert!(reply.text().contains("\"obfuscation\":\"xxxxxxxxx\""), "the provider's own frames: {}", reply.text());
+    let sent = world.received();
+    assert_eq!(sent["model"], "gpt-4o-mini");
+    assert_eq!(sent["input"][0]["content"], "hi");
+    assert!(sent["max_output_tokens"].is_u64() && sent["stream_options"].is_null(), "{sent}");
+    assert_eq!(world.far.requests().last().unwrap().path, "/v1/responses");
+}
+
+#[tokio::test]
+async fn tools_are_called_whole_and_streamed_and_their_results_reach_the_provider() {
+    for dialect in ["openai", "openai-responses"] {
+        let world = World::new(dialect, calling()).await;
+        let body = with(asks("weather in Ulm?"), json!({"tools": weather(), "tool_choice": "required"}));
+        for body in [body.clone(), streamed(body.clone())] {
+            let response = response(&world.respond(&body).await);
+            let call = item(&response, "function_call");
+            assert_eq!((&call["name"], &call["arguments"]), (&json!("weather"), &json!("{\"city\":\"Ulm\"}")));
+            assert_eq!(response["tools"].as_array().map(Vec::len), Some(if dialect == "openai" { 1 } else { 0 }));
+        }
+        let call = json!({"type": "function_call", "call_id": "c1", "name": "weather", "arguments": "{}"});
+        let result = json!({"type": "function_call_output", "call_id": "c1", "output": "sunny"});
+        let input = json!([{"role": "user", "content": "weather?"}, call, result]);
+        response(&world.respond(&json!({"model": "far", "input": input, "tools": weather()})).await);
+        let sent = world.received();
+        match dialect {
+            "openai" => {
+                assert_eq!(sent["messages"][1]["tool_calls"][0]["function"]["name"], "weather", "{sent}");
+                assert_eq!(sent["messages"][2], json!({"role": "tool", "content": "sunny", "tool_call_id": "c1"}));
+                assert_eq!(sent["tools"][0]["function"]["name"], "weather");
+            }
+            _ => assert_eq!(sent["input"], input),
+        }
+    }
+}
+
+#[tokio::test]
+async fn forms_images_and_effort_reach_a_provider_of_chat_completions() {
+    let world = World::new("openai", Script::text("{\"a\":1}")).await;
+    let format = json!({"type": "json_schema", "name": "s", "schema": {"type": "object"}, "strict": true});
+    let image = json!({"type": "input_image", "image_url": "https://a.example/b.png"});
+    let body = json!({"model": "far", "instructions": "be brief", "text": {"format": format.clone()},
+        "reasoning": {"effort": "low", "summary": "auto"}, "metadata": {"a": "b"}, "max_output_tokens": 64,
+        "input": [{"role": "user", "content": [{"type": "input_text", "text": "what is it?"}, image]}]});
+    let reply = world.respond(&body).await;
+    let response = response(&reply);
+    assert_eq!((said(&response), &response["text"]["format"]["name"]), ("{\"a\":1}", &json!("s")));
+    assert_eq!(response["max_output_tokens"], 64);
+    let sent = world.received();
+    assert_eq!(
+        sent["response_format"]["json_schema"],
+        json!({"name": "s", "schema": {"type": "object"}, "strict": true})
+    );
+    assert_eq!(sent["messages"][0], json!({"role": "system", "content": "be brief"}));
+    assert_eq!(sent["messages"][1]["content"][1]["image_url"]["url"], "https://a.example/b.png");
+    assert_eq!(sent["reasoning_effort"], "low");
+    let warning = reply.header("x-ajar-warning").to_owned();
+    assert!(warning.is_empty() || warning.contains("metadata") && warning.contains("reasoning"), "{warning}");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_cut_short_says_so() {
+    for dialect in ["openai", "openai-responses"] {
+        let world = World::new(dialect, Script::text("one two three four five six")).await;
+        for body in [asks("count"), streamed(asks("count"))] {
+            let response = response(&world.respond(&with(body, json!({"max_output_tokens": 3}))).await);
+            assert_eq!(response["status"], "incomplete", "{dialect}");
+            assert_eq!(response["incomplete_details"]["reason"], "max_output_tokens");
+        }
+    }
+}
+
+#[tokio::test]
+async fn errors_have_openais_shape_and_a_broken_stream_no_end() {
+    for dialect in ["openai", "openai-responses"] {
+        let setup = || Setup::new().policy("candidates: [far, home]", "candidates: [far]");
+        let world =
+            World::with(setup(), dialect, Script::text("x").fault(Fault::Status { status: 400, retry_after: None }));
+        let reply = world.await.respond(&asks("hi")).await;
+        assert_eq!((reply.status, reply.error().0.as_str()), (400, "upstream_rejected"), "{}", reply.text());
+
+        let cut = Fault::Cut { after: 7, how: Break::Fin };
+        let world = World::with(setup(), dialect, Script::answering(Answer::Tokens(20)).fault(cut)).await;
+        let reply = world.respond(&streamed(asks("hi"))).await;
+        assert_eq!(reply.status, 200);
+        let last: Value = serde_json::from_str(reply.events().last().unwrap()).unwrap();
+        assert_eq!((&last["type"], &last["code"]), (&json!("error"), &json!("upstream_broken")), "{dialect}: {last}");
+        assert!(!reply.text().contains("response.completed"), "{}", reply.text());
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_body_is_told_by_its_field() {
+    let world = World::new("openai", Script::text("x")).await;
+    for (body, field) in [
+        (json!({"model": "far"}), "input"),
+        (json!({"model": "far", "input": [{"role": "user", "content": 7}]}), "input[0].content"),
+        (json!({"model": "far", "input": "x", "background": true}), "background"),
+    ] {
+        let reply = world.respond(&body).await;
+        assert_eq!((reply.status, reply.error().1.as_deref()), (400, Some(field)));
+    }
+    assert!(world.far.requests().is_empty());
+}
+
+/// Every field that may hold text, each with a card number in it.
+fn fields() -> Vec<Value> {
+    const CARD: &str = "4111 1111 1111 1111";
+    let item = |item: Value| json!({"input": ["?", item]});
+    let part = |part: Value| item(json!({"role": "user", "content": [part]}));
+    let mut bodies = vec![
+        json!({"input": CARD}),
+        json!({"instructions": CARD}),
+        json!({"user": CARD}),
+        json!({"safety_identifier": CARD}),
+        json!({"prompt_cache_key": CARD}),
+        json!({"service_tier": CARD}),
+        json!({"include": [CARD]}),
+        json!({"metadata": {"a": CARD}}),
+        json!({"metadata": {CARD: "a"}}),
+        json!({CARD: 1}),
+        json!({"prompt": {"variables": {"a": CARD}}}),
+        json!({"reasoning": {"effort": CARD}}),
+        json!({"reasoning": {"summary": CARD}}),
+        json!({"text": {"verbosity": CARD}}),
+        json!({"text": {"format": {"type": "json_schema", "name": "s", "schema": {"title": CARD}}}}),
+        json!({"tools": [{"type": "function", "name": CARD}]}),
+        json!({"tools": [{"type": "function", "name": "f", "description": CARD}]}),
+        json!({"tools": [{"type": "function", "name": "f", "parameters": {"properties": {CARD: {}}}}]}),
+        json!({"tools": [{"type": "mcp", "server_url": CARD}]}),
+        json!({"tools": [{"type": "function", "name": "f"}], "tool_choice": {"type": "function", "name": CARD}}),
+        json!({"stream_options": {"x": CARD}}),
+        part(json!({"type": "input_text", "text": CARD})),
+        part(json!({"type": "input_text", "text": "a", "note": CARD})),
+        part(json!({"type": "input_image", "image_url": CARD})),
+        part(json!({"type": "input_file", "file_data": CARD})),
+        part(json!({"type": "input_file", "filename": CARD, "file_id": "f"})),
+        item(json!({"role": "assistant", "content": [{"type": "output_text", "text": CARD}]})),
+        item(
+            json!({"role": "assistant", "content": [{"type": "output_text", "text": "", "annotations": [{"url": CARD}]}]}),
+        ),
+        item(json!({"role": "assistant", "content": [{"type": "refusal", "refusal": CARD}]})),
+        item(
+            json!({"type": "function_call", "call_id": "c", "name": "f", "arguments": json!({"a": CARD}).to_string()}),
+        ),
+        item(json!({"type": "function_call", "call_id": CARD, "name": "f", "arguments": ""})),
+        item(json!({"type": "function_call_output", "call_id": "c", "output": CARD})),
+        item(json!({"type": "reasoning", "id": "r", "summary": [{"type": "summary_text", "text": CARD}]})),
+        item(json!({"type": "reasoning", "id": "r", "summary": [], "encrypted_content": CARD})),
+        item(json!({"type": "unheard_of", "what": {"deep": [CARD]}})),
+    ];
+    for body in &mut bodies {
+        if body["input"].is_null() {
+            body["input"] = "hi".into();
+        } else if body["input"][0] == "?" {
+            body["input"][0] = json!({"role": "user", "content": "hi"});
+        }
+    }
+    bodies
+}
+
+#[tokio::test]
+async fn what_must_stay_home_stays_home_from_every_field() {
+    for dialect in ["openai", "openai-responses"] {
+        let world = World::new(dialect, Script::text("far")).await;
+        let fields = fields();
+        for body in &fields {
+            let body = with(body.clone(), json!({"model": "auto"}));
+            let reply = world.respond(&body).await;
+            assert!([200, 422].contains(&reply.status), "{body}: {}", reply.text());
+        }
+        assert!(world.far.requests().is_empty(), "{dialect}");
+        assert!(world.home.counts().requests > 10);
+        for row in world.gateway.rows(fields.len()).await {
+            assert_eq!(row.class.as_deref(), Some("restricted"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_of_chat_completions_is_served_by_a_provider_of_responses() {
+    let thought = Answer::Thought { thought: "hm, a river".to_owned(), text: "a river".to_owned() };
+    let call = Answer::ToolCall { name: "f".to_owned(), arguments: "{\"a\":1}".to_owned() };
+    let script = Script::text("It is.").when("think", thought).when("call", call);
+    let world = World::new("openai-responses", script).await;
+    let ask = |text: &str| with(user(text), json!({"model": "far", "stream_options": null}));
+    for body in [ask("say"), streamed(ask("say"))] {
+        let reply = world.gateway.ask(&body).await;
+        assert_eq!((reply.status, reply.content().as_str()), (200, "It is."), "{}", reply.text());
+    }
+    assert!(world.gateway.ask(&streamed(ask("say"))).await.text().ends_with("data: [DONE]\n\n"));
+    let reply = world.gateway.ask(&ask("think")).await.json();
+    assert_eq!(reply["choices"][0]["message"]["reasoning_content"], "hm, a river");
+    let tools = json!({"tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}],
+        "response_format": {"type": "json_object"}, "seed": 7});
+    let called = world.gateway.ask(&with(ask("call"), tools.clone())).await;
+    let choice = &called.json()["choices"][0];
+    assert_eq!(
+        (&choice["finish_reason"], &choice["message"]["tool_calls"][0]["function"]["arguments"]),
+        (&json!("tool_calls"), &json!("{\"a\":1}"))
+    );
+    let sent = world.received();
+    assert_eq!((&sent["store"], &sent["text"]["format"]["type"]), (&json!(false), &json!("json_object")), "{sent}");
+    assert_eq!(sent["tools"][0]["name"], "f");
+    let calls = world.gateway.ask(&streamed(with(ask("call"), tools))).await.text();
+    assert!(calls.contains("\"tool_calls\"") && calls.ends_with("data: [DONE]\n\n"), "{calls}");
+}
