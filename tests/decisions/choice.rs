@@ -177,6 +177,8 @@ fn a_cascade_starts_at_home_and_escalates_as_listed_unless_that_is_hopeless_or_g
     assert_eq!(ask(Some(0.79)), going("home wide", Choice::Cascade));
     assert_eq!(ask(Some(0.8)), going("home far wide", Choice::Objective));
     assert_eq!(ask(Some(0.24)), going("far wide home", Choice::Objective));
+    let poor = weighed(&set, [Some(0.24), Some(0.1), Some(0.2)], [1, 2, 3]);
+    assert_eq!(asked(&set, &poor), going("wide far home", Choice::BestAvailable), "what is hopeless goes last");
     let named = Request { preference: Some(FAR), ..from(None) };
     assert_eq!(asked(&set, &named), going("far home wide", Choice::Preferred));
     let mut away = from(None);
@@ -189,7 +191,7 @@ fn whom_a_cascade_does_not_name_comes_last() {
     let set = set("routes:
   - id: code
     order: 1
-    candidates: [far, home, wide]
+    candidates: [far, wide, home]
     objective: { minimize: cost, where: { p_ok: 0.8 }, if_unknown: cascade }
     cascade: { start: home, escalate_to: [wide] }
 ");
