@@ -2,10 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that fails at an unwrap says where")]
 
-use ajar::classify::Truth;
 use ajar::govern::Price;
 use ajar::policy::cases::{Given, outcome};
-use ajar::policy::decision::{Choice, Outcome};
 use ajar::policy::quality::{Check, Commit, Signal, Switch};
 use ajar::policy::set::Basis;
 use ajar::policy::{DestinationId, PolicySet, Source, load, price_file};
@@ -167,28 +165,6 @@ const CASCADE: &str = "routes:
       max_added_latency: 6s
       carry_draft: false
 ";
-
-#[test]
-fn a_cascade_starts_at_home_and_escalates_as_listed_unless_that_is_hopeless_or_good_enough() {
-    let set = set(CASCADE);
-    let decide = |home: Option<f64>, mut given: Given| {
-        let known = [(DestinationId(0), home), (DestinationId(1), Some(0.9)), (DestinationId(2), Some(0.95))];
-        given.p_ok.extend(known);
-        let decision = outcome(&set, &given);
-        let plan: Vec<_> = decision.plan().iter().map(|c| set.destination(c.id).name.clone()).collect();
-        let Outcome::Go(choice) = decision.outcome else { panic!("{:?}", decision.outcome) };
-        (plan.join(" "), choice)
-    };
-    assert_eq!(decide(None, Given::default()), ("home best".into(), Choice::Cascade));
-    assert_eq!(decide(Some(0.25), Given::default()), ("home best".into(), Choice::Cascade));
-    assert_eq!(decide(Some(0.79), Given::default()), ("home best".into(), Choice::Cascade));
-    assert_eq!(decide(Some(0.8), Given::default()), ("home cheap best".into(), Choice::Objective));
-    assert_eq!(decide(Some(0.24), Given::default()), ("cheap best home".into(), Choice::Objective));
-    let secret = Given { findings: [(0, Truth::True)].into(), ..Given::default() };
-    assert_eq!(decide(None, secret).0, "home best");
-    let named = Given { preference: Some(DestinationId(1)), ..Given::default() };
-    assert_eq!(decide(None, named), ("cheap home best".into(), Choice::Preferred));
-}
 
 #[test]
 fn everything_a_cascade_says_is_kept() {

@@ -77,6 +77,23 @@ mod tests {
     const ALL: [Truth; 3] = [True, False, Unknown];
 
     #[test]
+    fn the_tables_are_kleenes() {
+        let table = |operator: fn(Truth, Truth) -> Truth| ALL.map(|a| ALL.map(|b| operator(a, b)));
+        let and = [[True, False, Unknown], [False, False, False], [Unknown, False, Unknown]];
+        assert_eq!(table(|a, b| a & b), and);
+        assert_eq!(table(|a, b| a | b), [[True, True, True], [True, False, Unknown], [True, Unknown, Unknown]]);
+        assert_eq!(ALL.map(|a| !a), [False, True, Unknown]);
+    }
+
+    #[test]
+    fn only_what_is_certainly_true_is_true_and_only_what_is_certainly_false_is_impossible() {
+        assert_eq!(ALL.map(Truth::is_true), [true, false, false]);
+        assert_eq!(ALL.map(Truth::is_possible), [true, false, true]);
+        assert_eq!([true, false].map(Truth::from), [True, False]);
+        assert_eq!(ALL.map(Truth::name), ["true", "false", "unknown"], "records and policies know the words");
+    }
+
+    #[test]
     fn a_definite_result_under_unknown_holds_for_every_value_of_it() {
         for a in ALL {
             for known in [True, False] {

@@ -31,9 +31,16 @@ impl Rollout {
         hasher.update(&(set_name.len() as u64).to_le_bytes()).update(set_name.as_bytes()).update(stable);
         let mut first = [0; 8];
         first.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
-        let at = u64::from_le_bytes(first) as f64 / u64::MAX as f64;
-        if self.mode == Mode::Canary && at * 100.0 < self.percent { Side::OnTrial } else { Side::InForce }
+        let on_trial = self.mode == Mode::Canary && is_among(u64::from_le_bytes(first), self.percent);
+        if on_trial { Side::OnTrial } else { Side::InForce }
     }
+}
+
+/// Whether one of 2⁶⁴ places is among the first `percent` of them: none at 0, all at 100.
+fn is_among(place: u64, percent: f64) -> bool {
+    // As many bits as a float has, so that the last place is below 1.
+    let share = (place >> (u64::BITS - f64::MANTISSA_DIGITS)) as f64 / (1_u64 << f64::MANTISSA_DIGITS) as f64;
+    share * 100.0 < percent
 }
 
 /// Whether a set is in force or only tried.
@@ -216,6 +223,14 @@ mod tests {
         let elsewhere =
             (0..10_000).filter(|n| canary(10.0).side("other", format!("key {n}").as_bytes()) == Side::OnTrial);
         assert_ne!(few, elsewhere.collect::<Vec<_>>(), "another rollout tries others");
+    }
+
+    #[test]
+    fn no_place_is_among_none_and_each_among_all_and_the_middle_begins_the_second_half() {
+        let middle = 1 << 63;
+        assert_eq!([0, middle, u64::MAX].map(|place| is_among(place, 0.0)), [false; 3]);
+        assert_eq!([0, middle - 1, middle, u64::MAX].map(|place| is_among(place, 50.0)), [true, true, false, false]);
+        assert_eq!([0, middle, u64::MAX].map(|place| is_among(place, 100.0)), [true; 3]);
     }
 
     #[test]

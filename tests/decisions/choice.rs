@@ -162,6 +162,46 @@ fn where_the_first_local_candidate_is_an_unknown_quantity_the_route_says_whom_to
 }
 
 #[test]
+fn a_cascade_starts_at_home_and_escalates_as_listed_unless_that_is_hopeless_or_good_enough() {
+    let set = set("routes:
+  - id: code
+    order: 1
+    candidates: [home, far, wide]
+    objective: { minimize: cost, where: { p_ok: 0.8 }, if_unknown: cascade }
+    cascade: { start: home, skip_below: 0.25, escalate_to: [wide, far], max_attempts: 2 }
+");
+    let from = |home| weighed(&set, [home, Some(0.9), Some(0.95)], [1, 2, 3]);
+    let ask = |home| asked(&set, &from(home));
+    assert_eq!(ask(None), going("home wide", Choice::Cascade));
+    assert_eq!(ask(Some(0.25)), going("home wide", Choice::Cascade));
+    assert_eq!(ask(Some(0.79)), going("home wide", Choice::Cascade));
+    assert_eq!(ask(Some(0.8)), going("home far wide", Choice::Objective));
+    assert_eq!(ask(Some(0.24)), going("far wide home", Choice::Objective));
+    let poor = weighed(&set, [Some(0.24), Some(0.1), Some(0.2)], [1, 2, 3]);
+    assert_eq!(asked(&set, &poor), going("wide far home", Choice::BestAvailable), "what is hopeless goes last");
+    let named = Request { preference: Some(FAR), ..from(None) };
+    assert_eq!(asked(&set, &named), going("far home wide", Choice::Preferred));
+    let mut away = from(None);
+    away.states[0].unavailable = Some("not_loaded");
+    assert_eq!(asked(&set, &away), going("wide far", Choice::QualityUnknown), "it cannot start");
+}
+
+#[test]
+fn whom_a_cascade_does_not_name_comes_last() {
+    let set = set("routes:
+  - id: code
+    order: 1
+    candidates: [far, wide, home]
+    objective: { minimize: cost, where: { p_ok: 0.8 }, if_unknown: cascade }
+    cascade: { start: home, escalate_to: [wide] }
+");
+    let request = weighed(&set, [Some(0.5), Some(0.9), Some(0.9)], [1, 2, 3]);
+    assert_eq!(asked(&set, &request), going("home wide far", Choice::Cascade));
+    let unnamed = Request { preference: Some(FAR), ..request };
+    assert_eq!(asked(&set, &unnamed), going("far home wide", Choice::Preferred));
+}
+
+#[test]
 fn a_budget_that_runs_ahead_makes_those_outside_look_dearer_by_its_factor() {
     let set = set("budgets: [{ id: day, per: key, window: day, limit: 5 USD, ladder: [{ at: 0.5, reprice: 2 }, { at: 0.9, reprice: 1.5 }] }]
 routes: [{ id: all, order: 1, candidates: [home, far], objective: { minimize: cost } }]

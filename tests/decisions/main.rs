@@ -5,8 +5,10 @@
 
 mod choice;
 mod class;
+mod conditions;
 mod permission;
 mod rollout;
+mod sets;
 #[path = "../support/mod.rs"]
 #[allow(unused_imports, reason = "each that includes it uses a part of it")]
 mod support;

@@ -73,7 +73,11 @@ impl DestinationSet {
 /// From one flag per destination.
 impl FromIterator<bool> for DestinationSet {
     fn from_iter<I: IntoIterator<Item = bool>>(flags: I) -> Self {
-        Self(flags.into_iter().enumerate().fold(0, |set, (i, flag)| set | (u64::from(flag) << i)))
+        let mut set = Self::EMPTY;
+        for (id, _) in (0..).map(DestinationId).zip(flags).filter(|(_, flag)| *flag) {
+            set.insert(id);
+        }
+        set
     }
 }
 
