@@ -18,7 +18,7 @@ pub use self::load::{Sets, load_policy, load_set, load_sets, read_pepper};
 use self::load::{anonymous, conversation_secret, first_generation};
 pub use self::watch::Watch;
 use crate::audit::{EgressLedger, LedgerError, LedgerOptions};
-use crate::cache::{Flights, Store};
+use crate::cache::{Flights, Responses, Store};
 use crate::classify::difficulty::Estimator;
 use crate::config::{Config, LocalModel};
 use crate::dispatch::Dispatcher;
@@ -158,6 +158,7 @@ fn assemble(
     Ok(Gateway {
         anonymous: Arc::new(anonymous(&config)),
         cache: (config.cache.memory > 0).then(|| Store::new(config.cache.memory, config.cache.ttl)),
+        responses: (config.responses.memory > 0).then(|| Responses::new(config.responses.memory, config.responses.ttl)),
         generation: ArcSwap::from_pointee(generation),
         reloads,
         estimator: Arc::new(Estimator::embedded()),

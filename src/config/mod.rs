@@ -55,6 +55,8 @@ pub struct Config {
     pub ledger: Ledger,
     /// The cache.
     pub cache: Cache,
+    /// Answers that clients may continue.
+    pub responses: Cache,
     /// The pseudonyms of conversations.
     pub pseudonyms: Pseudonyms,
 }
@@ -205,7 +207,7 @@ pub struct Ledger {
     pub retention: Duration,
 }
 
-/// The cache.
+/// What is kept in memory for a while.
 #[derive(Clone, Copy, Debug)]
 pub struct Cache {
     /// Most bytes; 0 switches it off.

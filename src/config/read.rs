@@ -32,7 +32,10 @@ pub(super) fn config(root: &Node, problems: &mut Problems) -> Option<Config> {
     let headers = fields.optional("headers").map(|n| headers(n, problems)).unwrap_or_default();
     let record = record(fields.optional("record"), problems);
     let ledger = ledger(fields.optional("ledger"), record.path.as_deref(), problems);
-    let cache = cache(fields.optional("cache"), problems);
+    let (hour, day) = (Duration::from_secs(3600), Duration::from_secs(24 * 3600));
+    let cache = cache(fields.optional("cache"), "`cache`", Cache { memory: 256 << 20, ttl: hour }, problems);
+    let responses = fields.optional("responses");
+    let responses = self::cache(responses, "`responses`", Cache { memory: 64 << 20, ttl: day }, problems);
     let pseudonyms = pseudonyms(fields.optional("pseudonyms"), problems);
     fields.finish(problems);
     Some(Config {
@@ -56,6 +59,7 @@ pub(super) fn config(root: &Node, problems: &mut Problems) -> Option<Config> {
         record,
         ledger,
         cache,
+        responses,
         pseudonyms,
     })
 }
@@ -405,9 +409,9 @@ fn ledger(node: Option<&Node>, record: Option<&Path>, problems: &mut Problems) -
     ledger
 }
 
-fn cache(node: Option<&Node>, problems: &mut Problems) -> Cache {
-    let mut cache = Cache { memory: 256 << 20, ttl: Duration::from_secs(3600) };
-    if let Some(mut fields) = node.and_then(|n| Fields::of(n, "`cache`", problems)) {
+fn cache(node: Option<&Node>, name: &'static str, usual: Cache, problems: &mut Problems) -> Cache {
+    let mut cache = usual;
+    if let Some(mut fields) = node.and_then(|n| Fields::of(n, name, problems)) {
         replace(&mut cache.memory, fields.optional("memory").and_then(|n| n.bytes(problems)));
         replace(&mut cache.ttl, fields.optional("ttl").and_then(|n| n.duration(problems)));
         fields.finish(problems);

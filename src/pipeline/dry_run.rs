@@ -7,6 +7,7 @@ use axum::response::Response;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 
+use super::continuing::Received;
 use super::entry::Entry;
 use super::respond::{failed, labelled, whole};
 use super::understand::{consider, note, receive};
@@ -68,10 +69,11 @@ async fn explain(
     body: Body,
     entry: &mut Entry,
 ) -> Result<String, ApiError> {
-    let body = receive(gateway, subject, body).await?;
+    let Received { body, continues, .. } = receive(gateway, subject, entry.dialect, body).await?;
     let read = Instant::now();
     let json = Json::parse(&body)?;
-    let decoded = entry.dialect.decode(&body, &json)?;
+    let mut decoded = entry.dialect.decode(&body, &json)?;
+    decoded.request.continues = continues.or(decoded.request.continues);
     entry.asks(&decoded.request, read.elapsed());
     let headers = &head.headers;
     let recalled = gateway.taints.recall(&generation.policy.set, &subject.tenant, headers, &decoded.request).await;

@@ -8,6 +8,7 @@ use http::StatusCode;
 use ulid::Ulid;
 
 use super::Gateway;
+use super::continuing::Keeping;
 use super::respond::Head;
 use super::taint::Risen;
 use crate::chat::{ChatRequest, MicroUsd, RequestId, Usage};
@@ -37,6 +38,8 @@ pub(crate) struct Entry {
     wasted: MicroUsd,
     /// What those who continue the answer inherit, until its id is seen.
     risen: Option<Risen>,
+    /// What is kept for those who continue the answer.
+    keeping: Option<Keeping>,
     /// What a set that is tried would say of it, for the client.
     pub(crate) warning: Option<Label>,
     /// What the client asked for and the destination was not told.
@@ -74,6 +77,7 @@ impl Entry {
             gateway: gateway.clone(),
             wasted: MicroUsd::ZERO,
             risen: None,
+            keeping: None,
             warning: None,
             losses: Vec::new(),
         }
@@ -181,6 +185,11 @@ impl Entry {
         self.risen = Some(risen).filter(Risen::lasts_by_answer);
     }
 
+    /// Whoever continues the answer to come finds this.
+    pub(super) fn keeps(&mut self, keeping: Option<Keeping>) {
+        self.keeping = keeping;
+    }
+
     /// What became of pseudonyms in the answer of the last attempt.
     pub(crate) fn restored(&mut self, tally: Tally) {
         if let Some(last) = self.row.transforms.last_mut() {
@@ -189,12 +198,16 @@ impl Entry {
         }
     }
 
-    /// Keeps of the answer what is kept: whose continuation inherits a class, and the text where the policy keeps it.
+    /// Keeps of the answer what is kept: whose continuation inherits a class, itself for those who continue it, and the text
+    /// where the policy keeps it.
     pub(crate) fn keep_answer(&mut self, bytes: &Bytes) {
         if let Some(id) = self.risen.as_ref().and_then(|_| answer_id(bytes))
             && let Some(risen) = self.risen.take()
         {
             self.gateway.taints.keep_answer(&self.subject.tenant, &id, &risen);
+        }
+        if self.keeping.as_mut().is_some_and(|keeping| keeping.note(bytes)) {
+            self.keeping = None;
         }
         if let Some(text) = &mut self.row.text
             && text.answer.len() + bytes.len() <= MAX_KEPT

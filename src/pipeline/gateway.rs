@@ -10,7 +10,7 @@ use http::request::Parts;
 
 use super::respond::Head;
 use super::{Apart, Generation, Reloads, Taints};
-use crate::cache::{Flights, Store};
+use crate::cache::{Flights, Responses, Store};
 use crate::classify::difficulty::Estimator;
 use crate::config::Config;
 use crate::dialect::error::ApiError;
@@ -37,6 +37,8 @@ pub struct Gateway {
     pub prices: PriceList,
     /// Whole answers.
     pub cache: Option<Store>,
+    /// Answers that may be continued.
+    pub responses: Option<Responses>,
     /// Identical requests under way.
     pub flights: Flights<Result<Head, ApiError>>,
     /// Where large requests are looked at.

@@ -5,6 +5,7 @@
 //! ```
 
 mod apart;
+mod continuing;
 mod conversation;
 mod dispatching;
 mod dry_run;

@@ -9,6 +9,7 @@ use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use ulid::Ulid;
 
+use super::continuing::{self, Keeping, Received};
 use super::entry::{Entry, millis};
 use super::pseudonyms::Pseudonyms;
 use super::taint::Risen;
@@ -79,10 +80,11 @@ pub(crate) async fn understand(
     body: Body,
     entry: &mut Entry,
 ) -> Result<Call, ApiError> {
-    let body = receive(gateway, subject, body).await?;
+    let Received { body, continues, turns } = receive(gateway, subject, entry.dialect, body).await?;
     let read = Instant::now();
     let json = Json::parse(&body)?;
-    let decoded = entry.dialect.decode(&body, &json)?;
+    let mut decoded = entry.dialect.decode(&body, &json)?;
+    decoded.request.continues = continues.or(decoded.request.continues);
     entry.asks(&decoded.request, read.elapsed());
 
     let headers = &head.headers;
@@ -109,6 +111,7 @@ pub(crate) async fn understand(
         let prompt = std::str::from_utf8(&body).unwrap_or_default().into();
         entry.row.text = Some(StoredText { prompt, answer: Text::default() });
     }
+    entry.keeps(turns.and_then(|turns| Keeping::of(gateway, &policy, &weighed.decision, &subject.tenant, turns)));
     let cache_control = head.headers.get(http::header::CACHE_CONTROL).and_then(|v| v.to_str().ok());
     let cache_control = cache_control.map(CacheControl::parse).unwrap_or_default();
     let cache_key = view.cache_key(&decoded, &weighed.decision, cache_control, &json);
@@ -131,14 +134,20 @@ pub(crate) async fn understand(
     })
 }
 
-/// Takes one request from the key's rate, and reads the body.
-pub(super) async fn receive(gateway: &Gateway, subject: &Subject, body: Body) -> Result<Bytes, ApiError> {
+/// Takes one request from the key's rate, and reads the body, with the conversation that it continues.
+pub(super) async fn receive(
+    gateway: &Gateway,
+    subject: &Subject,
+    dialect: Dialect,
+    body: Body,
+) -> Result<Received, ApiError> {
     if let Some(Err(wait)) = subject.limiter.as_ref().map(|limiter| limiter.check()) {
         let limited = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "the rate limit of this key is reached");
         return Err(limited.retry_after(wait));
     }
     let server = &gateway.config.server;
-    Ok(read_body(body, server.body, server.idle_timeout).await?)
+    let body = read_body(body, server.body, server.idle_timeout).await?;
+    continuing::receive(gateway, &subject.tenant, dialect, body)
 }
 
 /// A request that was decided.

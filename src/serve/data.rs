@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::header::CONTENT_TYPE;
@@ -20,6 +20,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
     Router::new()
         .route("/v1/chat/completions", post(chat))
         .route("/v1/responses", post(responses))
+        .route("/v1/responses/{id}", get(kept).delete(forget))
         .route("/v1/models", get(models))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
@@ -32,6 +33,39 @@ async fn chat(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Re
 
 async fn responses(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response {
     Box::pin(pipeline::answer(gateway, Dialect::Responses, request)).await
+}
+
+/// An answer that is kept for those who continue it.
+async fn kept(State(gateway): State<Arc<Gateway>>, Path(id): Path<String>, head: Request<Body>) -> Response {
+    let found = authenticated(&gateway, head).map(|tenant| gateway.responses.as_ref()?.get(&tenant, &id));
+    match found {
+        Ok(Some(kept)) => ([(CONTENT_TYPE, "application/json")], kept.answer.clone()).into_response(),
+        Ok(None) => not_kept().into_response(),
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+/// Forgets an answer that is kept.
+async fn forget(State(gateway): State<Arc<Gateway>>, Path(id): Path<String>, head: Request<Body>) -> Response {
+    let forgotten = |tenant| gateway.responses.as_ref().is_some_and(|responses| responses.remove(&tenant, &id));
+    match authenticated(&gateway, head).map(forgotten) {
+        Ok(true) => {
+            let body = serde_json::json!({"id": id, "object": "response", "deleted": true}).to_string();
+            ([(CONTENT_TYPE, "application/json")], body).into_response()
+        }
+        Ok(false) => not_kept().into_response(),
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+/// The tenant of a request without a body.
+fn authenticated(gateway: &Gateway, request: Request<Body>) -> Result<Arc<str>, ApiError> {
+    let (head, _) = request.into_parts();
+    gateway.authenticate(&gateway.generation.load(), &head).map(|subject| subject.tenant.clone())
+}
+
+fn not_kept() -> ApiError {
+    ApiError::new(StatusCode::NOT_FOUND, "no answer with this id is kept").code("response_not_found")
 }
 
 /// `auto`, and the destinations that a client may prefer.

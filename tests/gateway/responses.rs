@@ -307,3 +307,114 @@ async fn a_client_of_chat_completions_is_served_by_a_provider_of_responses() {
     let calls = world.gateway.ask(&streamed(with(ask("call"), tools))).await.text();
     assert!(calls.contains("\"tool_calls\"") && calls.ends_with("data: [DONE]\n\n"), "{calls}");
 }
+
+/// With answers kept up to a class.
+fn keeping(accepts: &str) -> Setup {
+    let kept = format!("  kept:  {{ via: sink/responses, boundary: host, accepts: {accepts} }}\n  log: ");
+    Setup::new().policy("  log: ", &kept)
+}
+
+fn continuing(id: &str, model: &str, text: &str) -> Value {
+    json!({"model": model, "input": text, "previous_response_id": id})
+}
+
+async fn asked(world: &World, body: &Value) -> String {
+    response(&world.respond(body).await)["id"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_conversation_goes_on_by_an_answers_id_wherever_it_is_served() {
+    let call = Answer::ToolCall { name: "f".to_owned(), arguments: "{}".to_owned() };
+    for first in [asks("name a river"), streamed(asks("name a river"))] {
+        let script = Script::text("the Danube").when("call", call.clone());
+        let world = World::with(keeping("public"), "openai-responses", script).await;
+        let one = asked(&world, &with(first, json!({"instructions": "be brief"}))).await;
+        let tools = json!({"tools": [{"type": "function", "name": "f"}]});
+        let two = asked(&world, &with(continuing(&one, "far", "call f"), tools.clone())).await;
+        let sent = world.received();
+        assert_eq!(sent["previous_response_id"], Value::Null);
+        assert_eq!(sent["input"].as_array().map(Vec::len), Some(3), "{sent}");
+        let call_id = response(&world.gateway.get(world.gateway.data(&format!("{PATH}/{two}"))).await);
+        let call_id = item(&call_id, "function_call")["call_id"].clone();
+        let result = json!([{"type": "function_call_output", "call_id": call_id, "output": "done"}]);
+        let third = with(continuing(&two, "home", ""), json!({"input": result}));
+        let third = response(&world.respond(&with(third, tools)).await);
+        assert_eq!((said(&third), &third["previous_response_id"]), ("home", &json!(two)));
+        let home = &world.home.requests()[0];
+        let messages = serde_json::from_slice::<Value>(&home.body).unwrap()["messages"].clone();
+        assert_eq!(
+            messages,
+            json!([
+            {"role": "user", "content": "name a river"},
+            {"role": "assistant", "content": "the Danube"},
+            {"role": "user", "content": "call f"},
+            {"role": "assistant", "tool_calls": [
+                {"id": call_id, "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
+            {"role": "tool", "content": "done", "tool_call_id": call_id}])
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_kept_cannot_be_continued() {
+    let missing = async |world: &World, id: &str, headers: &[(&str, &str)]| {
+        let reply = world.gateway.ask_at(PATH, &continuing(id, "far", "go on"), headers).await;
+        let expected = ("previous_response_not_found".to_owned(), Some("previous_response_id".to_owned()));
+        assert_eq!((reply.status, reply.error()), (400, expected));
+    };
+    // Nobody said that answers may be kept.
+    let world = World::new("openai", Script::text("x")).await;
+    let id = asked(&world, &asks("hi")).await;
+    missing(&world, &id, &[]).await;
+
+    let world = World::with(keeping("public"), "openai", Script::text("x")).await;
+    let id = asked(&world, &with(asks("hi"), json!({"store": false}))).await;
+    missing(&world, &id, &[]).await;
+    missing(&world, "resp_unheard_of", &[]).await;
+    let label = [("x-ajar-label", "restricted")];
+    let restricted = response(&world.gateway.ask_at(PATH, &asks("hi"), &label).await);
+    missing(&world, restricted["id"].as_str().unwrap(), &[]).await;
+
+    let world = World::with(keeping("public").set("responses.ttl", "50ms"), "openai", Script::text("x")).await;
+    let id = asked(&world, &asks("hi")).await;
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    missing(&world, &id, &[]).await;
+}
+
+#[tokio::test]
+async fn a_tenant_continues_and_reads_only_its_own_answers() {
+    let mut setup = keeping("public");
+    let keys = ["a", "b"].map(|name| format!("Bearer {}", setup.key(name, "")));
+    let world = World::with(setup, "openai", Script::text("x")).await;
+    let headers = |key: usize| [("authorization", keys[key].as_str())];
+    let one = response(&world.gateway.ask_at(PATH, &asks("hi"), &headers(0)).await);
+    let id = one["id"].as_str().unwrap();
+    let go_on = continuing(id, "far", "go on");
+    assert_eq!(world.gateway.ask_at(PATH, &go_on, &headers(1)).await.status, 400);
+    assert_eq!(world.gateway.ask_at(PATH, &go_on, &headers(0)).await.status, 200);
+    let url = world.gateway.data(&format!("{PATH}/{id}"));
+    let send = async |method: reqwest::Method, key: usize| {
+        let request = world.gateway.client.request(method, &url).header("authorization", &keys[key]);
+        Reply::read(request.send().await.unwrap()).await
+    };
+    let (get, delete) = (reqwest::Method::GET, reqwest::Method::DELETE);
+    assert_eq!(send(get.clone(), 0).await.json(), one);
+    assert_eq!([send(get.clone(), 1).await.status, send(delete.clone(), 1).await.status], [404, 404]);
+    assert_eq!(world.gateway.get(url.clone()).await.status, 404, "nobody's tenant");
+    assert_eq!(send(delete, 0).await.json()["deleted"], true);
+    assert_eq!([send(get, 0).await.status, world.gateway.ask_at(PATH, &go_on, &headers(0)).await.status], [404, 400]);
+}
+
+#[tokio::test]
+async fn what_was_said_before_is_classified_with_what_follows_and_nothing_of_it_leaves() {
+    for dialect in ["openai", "openai-responses"] {
+        let world = World::with(keeping("restricted"), dialect, Script::text("far")).await;
+        let auto = |body: Value| with(body, json!({"model": "auto"}));
+        let one = asked(&world, &auto(asks("is 4111 1111 1111 1111 a valid card?"))).await;
+        let two = response(&world.respond(&auto(continuing(&one, "", "and now?"))).await);
+        let three = response(&world.respond(&auto(continuing(two["id"].as_str().unwrap(), "", "thanks"))).await);
+        assert_eq!((said(&two), said(&three)), ("home", "home"));
+        assert!(world.far.requests().is_empty(), "{dialect}");
+        assert!(world.gateway.rows(3).await.iter().all(|row| row.class.as_deref() == Some("restricted")));
+    }
+}

@@ -4,6 +4,7 @@ pub mod answer;
 pub mod decode;
 pub mod encode;
 pub mod render;
+pub mod thread;
 
 /// What seals of this dialect's providers begin with once they are neutral: then come the item's id, a colon, and what is
 /// encrypted. Whoever sealed a thought is the only one who takes it back.
