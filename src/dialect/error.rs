@@ -31,7 +31,7 @@ pub struct ApiError {
     /// When it makes sense to try again.
     pub retry_after: Option<Duration>,
     /// Of which request, where one was taken in.
-    pub request_id: Option<RequestId>,
+    pub request_id: Option<Box<RequestId>>,
 }
 
 /// Without the message and the field, which may name a key of the request.
@@ -121,7 +121,7 @@ impl ApiError {
     fn write_anthropic(&self, out: &mut BytesMut) {
         let details = MessagesDetails { error_code: self.code };
         let error = MessagesShape { r#type: messages_type_of(self.status), message: &self.message, details };
-        let request_id = self.request_id.map(|id| id.to_string());
+        let request_id = self.request_id.as_ref().map(ToString::to_string);
         let _ = serde_json::to_writer(out.writer(), &MessagesEnvelope { r#type: "error", error, request_id });
     }
 }

@@ -38,7 +38,7 @@ pub(super) fn failed(mut entry: Entry, error: ApiError) -> Response {
 }
 
 fn refuse(labels: &Labels, error: ApiError) -> Response {
-    let error = ApiError { request_id: Some(labels.id), ..error };
+    let error = ApiError { request_id: Some(Box::new(labels.id)), ..error };
     labelled(error.respond(labels.dialect), labels, None)
 }
 

@@ -74,12 +74,16 @@ struct BlockDelta<'a> {
 }
 
 #[derive(Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(tag = "type")]
 enum More<'a> {
-    TextDelta { text: &'a str },
-    ThinkingDelta { thinking: &'a str },
-    SignatureDelta { signature: &'a str },
-    InputJsonDelta { partial_json: &'a str },
+    #[serde(rename = "text_delta")]
+    Text { text: &'a str },
+    #[serde(rename = "thinking_delta")]
+    Thinking { thinking: &'a str },
+    #[serde(rename = "signature_delta")]
+    Signature { signature: &'a str },
+    #[serde(rename = "input_json_delta")]
+    Input { partial_json: &'a str },
 }
 
 #[derive(Serialize)]
@@ -133,11 +137,11 @@ impl StreamEncoder {
         match delta {
             Delta::Text { index: 0, text, .. } | Delta::Refusal { index: 0, text } => {
                 self.ensure(Open::Text, Begun::Text { text: "" }, out);
-                self.more(More::TextDelta { text: text.expose() }, out);
+                self.more(More::Text { text: text.expose() }, out);
             }
             Delta::Thought { index: 0, text } => {
                 self.think(out);
-                self.more(More::ThinkingDelta { thinking: text.expose() }, out);
+                self.more(More::Thinking { thinking: text.expose() }, out);
             }
             Delta::Sealed { index: 0, seal, .. } => self.seal(seal, out),
             Delta::Call { index: 0, id, name, .. } => {
@@ -146,7 +150,7 @@ impl StreamEncoder {
             }
             Delta::Arguments { index: 0, call, text } => {
                 if let Some(index) = self.calls.get(*call as usize) {
-                    let delta = More::InputJsonDelta { partial_json: text.expose() };
+                    let delta = More::Input { partial_json: text.expose() };
                     event(out, "content_block_delta", BlockDelta { index: *index, delta });
                 }
             }
@@ -188,7 +192,7 @@ impl StreamEncoder {
             Seal::Redacted(data) => self.start(Open::Thinking, Begun::RedactedThinking { data }, out),
             seal => {
                 self.think(out);
-                self.more(More::SignatureDelta { signature: &seal.shown() }, out);
+                self.more(More::Signature { signature: &seal.shown() }, out);
             }
         }
         self.close(out);
