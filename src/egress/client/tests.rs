@@ -25,7 +25,9 @@ fn shipment() -> Shipment {
 async fn provider() -> (TcpListener, Egress) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/v1/chat", listener.local_addr().unwrap());
-    (listener, Egress::new(&url, PATIENCE).unwrap())
+    let egress = Egress::new(&url, PATIENCE).unwrap();
+    assert_eq!(egress.url(), url);
+    (listener, egress)
 }
 
 /// Has `permitted` permitted and entered, and sends `sent`.
