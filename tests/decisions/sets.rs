@@ -117,7 +117,9 @@ fn conversations_are_kept_unless_they_are_known_by_nothing() {
 
 /// Records and policies know them.
 #[test]
-fn the_words_for_boundaries_and_bases_stay_as_they_are() {
+fn the_words_for_boundaries_bases_and_types_stay_as_they_are() {
+    let types = [Type::Bool, Type::Number, Type::Word(Vec::new())];
+    assert_eq!(types.map(|kind| kind.name()), ["a truth value", "a number", "a word"]);
     assert_eq!([Boundary::Host, Boundary::External].map(Boundary::name), ["host", "external"]);
     let bases = [Basis::Declared, Basis::Deterministic, Basis::Statistical, Basis::Conversation, Basis::Unknown];
     let words = ["declared", "deterministic", "statistical", "conversation", "unknown"];

@@ -9,6 +9,8 @@ mod commands;
 mod names;
 mod random;
 mod structures;
+#[cfg(test)]
+mod tests;
 mod vendors;
 
 use std::ops::Range;
