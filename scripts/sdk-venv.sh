@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the pinned OpenAI SDKs that tests/sdk drives: a Python environment in target/sdk-venv, node_modules in tests/sdk.
+# Installs the pinned official SDKs that tests/sdk drives: a Python environment in target/sdk-venv, node_modules in tests/sdk.
 # Does nothing where the pinned versions are there. Node is optional: without npm only the Python SDK is installed.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -18,8 +18,9 @@ use tokio::time::Sleep;
 
 use super::{
     script::{Break, Fault, Latency},
+    speech::Speech,
     tape::{Counters, Socket},
-    wire::{self, ApiError},
+    wire::ApiError,
 };
 
 /// Longer than anybody waits.
@@ -39,6 +40,7 @@ pub enum Step {
 pub struct Reply {
     pub status: StatusCode,
     pub headers: HeaderMap,
+    speech: Speech,
     steps: Vec<Step>,
 }
 
@@ -49,7 +51,7 @@ impl Reply {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Self { status, headers, steps: vec![Step::Send(body)] }
+        Self { status, headers, speech: Speech::OpenAi, steps: vec![Step::Send(body)] }
     }
 
     /// A stream of events, `gap` apart.
@@ -58,18 +60,23 @@ impl Reply {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         let steps = spaced(events.into_iter(), gap);
-        Self { status: StatusCode::OK, headers, steps }
+        Self { status: StatusCode::OK, headers, speech: Speech::OpenAi, steps }
     }
 
     /// An error, as a document.
-    pub fn error(error: &ApiError) -> Self {
-        Self::document(error.status, error.document())
+    pub fn error(error: &ApiError, speech: Speech) -> Self {
+        Self::document(error.status, speech.error(error))
+    }
+
+    /// Fails in these words.
+    pub fn speaking(self, speech: Speech) -> Self {
+        Self { speech, ..self }
     }
 
     /// The reply with `fault` in it.
     pub fn with(mut self, fault: &Fault) -> Self {
         match fault {
-            Fault::Status { status, retry_after } => return Self::failing(*status, *retry_after),
+            Fault::Status { status, retry_after } => return Self::failing(*status, *retry_after, self.speech),
             Fault::HangMidStream { after } => self.replace_rest(*after, [Step::Hang]),
             Fault::Pings { after, every } => {
                 let ping = || [Step::Wait(*every), Step::Send(Bytes::from_static(b": ping\n\n"))];
@@ -78,9 +85,12 @@ impl Reply {
             Fault::Cut { after, how } => self.replace_rest(*after, [Step::Flush, Step::Break(*how)]),
             Fault::MalformedChunk { after } => self.garble(*after),
             Fault::ErrorEvent { after } => {
-                self.replace_rest(*after, [Step::Send(ApiError::of_status(500).event())]);
+                self.replace_rest(*after, [Step::Send(self.speech.error_event(500))]);
             }
-            Fault::NoDone => self.steps.retain(|step| !matches!(step, Step::Send(bytes) if bytes == wire::DONE)),
+            Fault::NoDone => {
+                let speech = self.speech;
+                self.steps.retain(|step| !matches!(step, Step::Send(bytes) if speech.is_end(bytes)));
+            }
             Fault::SlowDrip { bytes, every } => self.drip((*bytes).max(1), *every),
             Fault::OversizedLine { bytes } => self.swell(*bytes),
             Fault::WrongContentType(kind) => {
@@ -109,8 +119,8 @@ impl Reply {
         response
     }
 
-    fn failing(status: u16, retry_after: Option<Duration>) -> Self {
-        let mut reply = Self::error(&ApiError::of_status(status));
+    fn failing(status: u16, retry_after: Option<Duration>, speech: Speech) -> Self {
+        let mut reply = Self::error(&ApiError::of_status(status), speech).speaking(speech);
         if let Some(pause) = retry_after {
             let seconds = pause.as_secs() + u64::from(pause.subsec_nanos() > 0);
             reply.headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
@@ -137,7 +147,7 @@ impl Reply {
     fn garble(&mut self, after: usize) {
         if self.is_stream() {
             let position = self.position(after);
-            self.steps.insert(position, Step::Send(Bytes::from_static(wire::MALFORMED)));
+            self.steps.insert(position, Step::Send(Bytes::from_static(self.speech.malformed())));
         } else if let Some(half) = self.halve() {
             self.steps.truncate(1);
             self.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(half));
@@ -170,7 +180,7 @@ impl Reply {
     fn swell(&mut self, size: usize) {
         if self.is_stream() {
             let position = self.position(1);
-            return self.steps.insert(position, Step::Send(wire::oversized_event(size)));
+            return self.steps.insert(position, Step::Send(self.speech.oversized_event(size)));
         }
         let Some(Step::Send(whole)) = self.steps.first_mut() else { return };
         *whole = [&vec![b' '; size], &whole[..]].concat().into();

@@ -57,6 +57,8 @@ pub enum Answer {
         /// Its arguments: JSON in a string, as the wire has it.
         arguments: String,
     },
+    /// Several calls at once: the functions' names and their arguments.
+    ToolCalls(Vec<(String, String)>),
     /// Bytes made once and sent to everyone: the upstream of a benchmark. Nothing of the request but `stream` is read.
     Canned(Arc<Canned>),
 }
@@ -101,7 +103,7 @@ pub enum On {
 /// is not a stream, any `after` above 0 stands for the first half of its body.
 #[derive(Clone, Debug)]
 pub enum Fault {
-    /// An error answer in OpenAI's form.
+    /// An error answer.
     Status {
         /// The HTTP status.
         status: u16,
@@ -136,12 +138,12 @@ pub enum Fault {
         /// Events sent before.
         after: usize,
     },
-    /// OpenAI's error event in place of the rest.
+    /// An error event in place of the rest.
     ErrorEvent {
         /// Events sent before.
         after: usize,
     },
-    /// A stream that ends properly but without `[DONE]`.
+    /// A stream that ends properly but without its end marker.
     NoDone,
     /// No usage anywhere, also when it was asked for.
     NoUsage,

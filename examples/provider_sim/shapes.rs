@@ -31,7 +31,7 @@ pub struct Message<'a> {
     pub role: &'static str,
     pub content: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tool_calls: Option<[ToolCall<'a>; 1]>,
+    pub tool_calls: Option<Vec<ToolCall<'a>>>,
     pub refusal: Option<()>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub annotations: Option<[(); 0]>,

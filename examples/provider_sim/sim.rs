@@ -1,10 +1,12 @@
-//! A simulated OpenAI: the real wire format over real sockets, with scripted answers, pauses and faults, keeping every
+//! Simulated providers, OpenAI and Anthropic: the real wire formats over real sockets, with scripted answers, pauses and faults, keeping every
 //! byte it receives.
 //!
 //! It runs on a thread of its own, so tests may block, pause their clock, or have no runtime at all. A test uses it with
 //! `#[path = "../examples/provider_sim/sim.rs"] mod sim;`.
 #![allow(dead_code, unreachable_pub, reason = "each test that includes this file uses a part of it")]
 
+#[path = "anthropic.rs"]
+mod anthropic;
 #[path = "body.rs"]
 mod body;
 #[path = "responses.rs"]
@@ -13,6 +15,8 @@ mod responses;
 mod script;
 #[path = "shapes.rs"]
 mod shapes;
+#[path = "speech.rs"]
+mod speech;
 #[path = "tape.rs"]
 mod tape;
 #[path = "wire.rs"]
@@ -43,6 +47,7 @@ use tokio::{
 
 use self::{
     body::{Body, InFlight, Reply},
+    speech::Speech,
     tape::{Counters, Recording, Socket, lock},
     wire::{ApiError, Call, Envelope},
 };
@@ -294,8 +299,9 @@ async fn exchange(
 }
 
 fn reply(script: &Script, serial: u64, index: u64, head: &http::request::Parts, body: &Bytes) -> Reply {
-    let whole = route(script, serial, index, head, body).unwrap_or_else(|error| Reply::error(&error));
-    script.faults_of(index).fold(whole, Reply::with)
+    let speech = Speech::on(head.uri.path());
+    let whole = route(script, serial, index, head, body).unwrap_or_else(|error| Reply::error(&error, speech));
+    script.faults_of(index).fold(whole.speaking(speech), Reply::with)
 }
 
 fn route(
@@ -309,6 +315,7 @@ fn route(
     match (head.method.as_str(), head.uri.path()) {
         ("POST", "/v1/chat/completions") => chat(script, serial, index, body),
         ("POST", "/v1/responses") => responses::answer(script, serial, index, body),
+        ("POST", "/v1/messages") => anthropic::answer(script, serial, index, &head.headers, body),
         ("GET", "/v1/models") => Ok(Reply::document(200, wire::models(&script.models))),
         (method, path) => Err(ApiError::unknown_url(method, path)),
     }
@@ -316,7 +323,8 @@ fn route(
 
 fn authenticate(script: &Script, headers: &HeaderMap) -> Result<(), ApiError> {
     let Some(key) = &script.bearer else { return Ok(()) };
-    let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    let sent = bearer.or_else(|| headers.get("x-api-key")?.to_str().ok());
     if sent == Some(key) { Ok(()) } else { Err(ApiError::bad_key()) }
 }
 

@@ -74,9 +74,9 @@ impl Call {
             message: Message {
                 role: "assistant",
                 content: said.text(),
-                tool_calls: said.tool.map(|(name, arguments)| [ToolCall::whole(&id, name, arguments)]),
+                tool_calls: (!said.tools.is_empty()).then(|| said.calls(&id)),
                 refusal: None,
-                annotations: said.tool.is_none().then_some([]),
+                annotations: said.tools.is_empty().then_some([]),
             },
             logprobs: None,
             finish_reason: said.finish,
@@ -109,8 +109,8 @@ impl Call {
                 usage: self.include_usage.then_some(usage),
             })
         };
-        let content = said.pieces.iter().map(|piece| (said.continuing(piece), None));
-        let deltas = iter::once((said.opening(&id), None)).chain(content);
+        let calls = said.calls(&id);
+        let deltas = said.deltas(&calls).into_iter().map(|delta| (delta, None));
         let deltas = deltas.chain(iter::once((Delta::default(), Some(said.finish))));
         let mut events = Vec::with_capacity(said.pieces.len() * self.choices + 4);
         for (delta, finish_reason) in deltas {
@@ -128,8 +128,9 @@ impl Call {
 
     fn say<'a>(&self, answer: &'a Answer) -> Said<'a> {
         let text = match answer {
-            Answer::ToolCall { name, arguments } => {
-                return Said { pieces: tokens(arguments), tool: Some((name, arguments)), finish: "tool_calls" };
+            Answer::ToolCall { name, arguments } => return Said::calling(vec![(name, arguments)]),
+            Answer::ToolCalls(calls) => {
+                return Said::calling(calls.iter().map(|(name, arguments)| (&**name, &**arguments)).collect());
             }
             Answer::Text(text) | Answer::Thought { text, .. } => text.clone(),
             Answer::Echo => self.prompt.clone(),
@@ -141,7 +142,7 @@ impl Call {
         let limit = self.max_tokens.unwrap_or(usize::MAX);
         let finish = if pieces.len() > limit { "length" } else { "stop" };
         pieces.truncate(limit);
-        Said { pieces, tool: None, finish }
+        Said { pieces, tools: Vec::new(), finish }
     }
 
     fn usage(&self, said: &Said<'_>) -> Usage {
@@ -286,33 +287,53 @@ impl Envelope {
     }
 }
 
-/// An answer in pieces: the tokens of its text, or of its tool call's arguments.
+/// An answer in pieces: the tokens of its text, or of its tool calls' arguments.
 struct Said<'a> {
     pieces: Vec<String>,
-    tool: Option<(&'a str, &'a str)>,
+    tools: Vec<(&'a str, &'a str)>,
     finish: &'static str,
 }
 
-impl Said<'_> {
+impl<'a> Said<'a> {
+    fn calling(tools: Vec<(&'a str, &'a str)>) -> Self {
+        let pieces = tools.iter().flat_map(|(_, arguments)| tokens(arguments)).collect();
+        Self { pieces, tools, finish: "tool_calls" }
+    }
+
     fn text(&self) -> Option<String> {
-        self.tool.is_none().then(|| self.pieces.concat())
+        self.tools.is_empty().then(|| self.pieces.concat())
     }
 
-    fn opening<'b>(&'b self, id: &str) -> Delta<'b> {
-        Delta {
-            role: Some("assistant"),
-            content: Some(self.tool.is_none().then_some("")),
-            tool_calls: self.tool.map(|(name, _)| [ToolCall { index: Some(0), ..ToolCall::whole(id, name, "") }]),
-            refusal: Some(None),
-        }
+    /// The whole calls, each with an id of its own.
+    fn calls(&self, id: &str) -> Vec<ToolCall<'a>> {
+        let call = |(index, (name, arguments)): (usize, &(&'a str, &'a str))| {
+            let (end, start) = id.split_at(index);
+            ToolCall::whole(&[start, end].concat(), name, arguments)
+        };
+        self.tools.iter().enumerate().map(call).collect()
     }
 
-    fn continuing<'b>(&self, piece: &'b str) -> Delta<'b> {
-        if self.tool.is_none() {
-            return Delta { content: Some(Some(piece)), ..Delta::default() };
+    fn deltas<'b>(&'b self, calls: &'b [ToolCall<'b>]) -> Vec<Delta<'b>> {
+        let role = Delta { role: Some("assistant"), refusal: Some(None), ..Delta::default() };
+        if calls.is_empty() {
+            let content = |text| Delta { content: Some(Some(text)), ..Delta::default() };
+            let opening = Delta { content: Some(Some("")), ..role };
+            return iter::once(opening).chain(self.pieces.iter().map(|piece| content(piece))).collect();
         }
-        let function = Function { name: None, arguments: piece };
-        Delta { tool_calls: Some([ToolCall { index: Some(0), id: None, kind: None, function }]), ..Delta::default() }
+        let mut deltas = Vec::new();
+        let mut pieces = self.pieces.iter();
+        for (index, call) in calls.iter().enumerate() {
+            let function = Function { arguments: "", ..call.function.clone() };
+            let begun = [ToolCall { index: Some(index), function, ..call.clone() }];
+            let opening = if index == 0 { Delta { content: Some(None), ..role.clone() } } else { Delta::default() };
+            deltas.push(Delta { tool_calls: Some(begun), ..opening });
+            for piece in pieces.by_ref().take(tokens(call.function.arguments).len()) {
+                let function = Function { name: None, arguments: piece };
+                let more = [ToolCall { index: Some(index), id: None, kind: None, function }];
+                deltas.push(Delta { tool_calls: Some(more), ..Delta::default() });
+            }
+        }
+        deltas
     }
 }
 

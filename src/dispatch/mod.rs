@@ -22,6 +22,7 @@ use self::local::{Engine, EngineFacts, EngineState, Job, Sharing};
 use self::remote::{Provider, Reading, Resting};
 use crate::audit::EgressLedger;
 use crate::chat::{ChatRequest, Json, MicroUsd, RequestId, ResponseFormat, Streaming};
+use crate::dialect::anthropic::header::{self, Said};
 use crate::dialect::edit::{self, EditPoints, Edits};
 use crate::dialect::{Dialect, Feature, Target, Uses, faithful};
 use crate::egress::Shipment;
@@ -63,6 +64,8 @@ pub struct Attempt<'a> {
     pub body: &'a Bytes,
     /// Where they may be edited.
     pub points: &'a EditPoints,
+    /// What the client says in headers of Anthropic's dialect.
+    pub said: &'a Said,
     /// Cap on the answer in tokens.
     pub max_output: u32,
     /// What it can cost at most.
@@ -200,12 +203,22 @@ impl Dispatcher {
         // `unavailable` keeps destinations without a provider out of every plan.
         let provider = self.provider(attempt.destination).ok_or(Failure::Unfaithful)?;
         let target = provider.target(&attempt.destination.model, attempt.max_output);
-        let (outgoing, losses) = match provider.wire().speaks(attempt.dialect) {
+        let speaks = provider.wire().speaks(attempt.dialect);
+        let (outgoing, mut losses) = match speaks {
             true => (edited(attempt, disguise, &target)?, Vec::new()),
             false => translated(provider, attempt, disguise, &target)?,
         };
         let Outgoing { body, restorer, replaced } = outgoing;
-        let shipment = provider.shipment(body.into(), &target, attempt.request.streaming.is_on())?;
+        let said = match (speaks, disguise) {
+            (true, None) => attempt.said.clone(),
+            // Nothing in a header is transformed.
+            (true, Some(_)) => attempt.said.without_betas(),
+            (false, _) => Said::default(),
+        };
+        if attempt.said.betas.is_some() && said.plain_betas().is_none() {
+            losses.push(header::BETA);
+        }
+        let shipment = provider.shipment(body.into(), &target, attempt.request.streaming.is_on(), &said)?;
         let permit = grant.permit(&Outbound {
             url: shipment.url.as_str(),
             headers: &shipment.header_refs(),

@@ -10,7 +10,7 @@ use http::{HeaderMap, StatusCode};
 use super::continuing::Received;
 use super::entry::Entry;
 use super::respond::{failed, labelled, whole};
-use super::understand::{consider, note, receive};
+use super::understand::{consider, decode, note, receive, said};
 use super::view::View;
 use super::{Gateway, Generation};
 use crate::chat::Json;
@@ -72,7 +72,8 @@ async fn explain(
     let Received { body, continues, .. } = receive(gateway, subject, entry.dialect, body).await?;
     let read = Instant::now();
     let json = Json::parse(&body)?;
-    let mut decoded = entry.dialect.decode(&body, &json)?;
+    let said = said(entry.dialect, &head.headers);
+    let mut decoded = decode(entry.dialect, &said, &body, &json)?;
     decoded.request.continues = continues.or(decoded.request.continues);
     entry.asks(&decoded.request, read.elapsed());
     let headers = &head.headers;

@@ -64,12 +64,10 @@ impl Gateway {
     /// 401 for a wrong key, or for none where one is needed. Counted, not recorded: nobody has been identified.
     pub fn authenticate(&self, generation: &Generation, head: &Parts) -> Result<Arc<Subject>, ApiError> {
         let keys = &generation.keys;
-        let subject = match head.headers.get(AUTHORIZATION) {
+        let sent = sent_key(head);
+        let subject = match sent {
             None => self.without_key(head),
-            Some(value) => value
-                .to_str()
-                .ok()
-                .and_then(|value| value.strip_prefix("Bearer ").or_else(|| value.strip_prefix("bearer ")))
+            Some(token) => token
                 .and_then(|token| keys.authenticate(token.trim()).cloned())
                 // Many client libraries insist on sending some key; where none are configured it means nothing.
                 .or_else(|| if keys.is_empty() { self.without_key(head) } else { None }),
@@ -78,7 +76,7 @@ impl Gateway {
             self.metrics.unauthenticated.inc();
             ApiError::new(
                 StatusCode::UNAUTHORIZED,
-                "no valid key; send one as `Authorization: Bearer ajar-…` (`ajar keys new NAME` makes one)",
+                "no valid key; send one as `Authorization: Bearer ajar-…` or `x-api-key: ajar-…` (`ajar keys new NAME` makes one)",
             )
         })
     }
@@ -92,6 +90,15 @@ impl Gateway {
         let Peer(peer): Peer = *head.extensions.get()?;
         (self.config.anonymous.loopback && is_loopback(peer)).then(|| self.anonymous.clone())
     }
+}
+
+/// The key that a client sends, where OpenAI's or where Anthropic's libraries put it; `Some(None)` for what is none.
+fn sent_key(head: &Parts) -> Option<Option<&str>> {
+    if let Some(value) = head.headers.get(AUTHORIZATION) {
+        let bearer = value.to_str().ok();
+        return Some(bearer.and_then(|v| v.strip_prefix("Bearer ").or_else(|| v.strip_prefix("bearer "))));
+    }
+    head.headers.get("x-api-key").map(|value| value.to_str().ok())
 }
 
 fn is_loopback(peer: SocketAddr) -> bool {

@@ -7,6 +7,7 @@
 mod apart;
 mod continuing;
 mod conversation;
+mod count;
 mod dispatching;
 mod dry_run;
 mod encode;
@@ -31,6 +32,7 @@ use axum::response::Response;
 use http::Request;
 
 pub use self::apart::Apart;
+pub use self::count::count_tokens;
 use self::dispatching::dispatch;
 use self::entry::Entry;
 pub use self::gateway::Gateway;

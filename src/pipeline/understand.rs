@@ -18,10 +18,11 @@ use super::view::{View, Weighed, usual_max_output};
 use super::{Gateway, Generation, Policy};
 use crate::cache::CacheControl;
 use crate::cache::key::CacheKey;
-use crate::chat::{ChatRequest, Json, RequestId, Text};
+use crate::chat::{ChatRequest, Json, Part, RequestId, Source, Text};
+use crate::dialect::anthropic::header::Said;
 use crate::dialect::edit::EditPoints;
 use crate::dialect::error::ApiError;
-use crate::dialect::{Decoded, Dialect};
+use crate::dialect::{BadRequest, Decoded, Dialect};
 use crate::govern::Subject;
 use crate::policy::decision::{Decision, Outcome, Refusal, RefusalKind};
 use crate::policy::explain::Explanation;
@@ -44,6 +45,8 @@ pub(crate) struct Call {
     pub(crate) request: Arc<ChatRequest>,
     pub(crate) body: Bytes,
     pub(crate) points: EditPoints,
+    /// What the client says in headers of Anthropic's dialect.
+    pub(crate) said: Said,
     /// Prompt tokens, estimated from above.
     pub(crate) tokens_input: u64,
     pub(crate) deadline: Instant,
@@ -83,7 +86,8 @@ pub(crate) async fn understand(
     let Received { body, continues, turns } = receive(gateway, subject, entry.dialect, body).await?;
     let read = Instant::now();
     let json = Json::parse(&body)?;
-    let mut decoded = entry.dialect.decode(&body, &json)?;
+    let said = said(entry.dialect, &head.headers);
+    let mut decoded = decode(entry.dialect, &said, &body, &json)?;
     decoded.request.continues = continues.or(decoded.request.continues);
     entry.asks(&decoded.request, read.elapsed());
 
@@ -114,7 +118,9 @@ pub(crate) async fn understand(
     entry.keeps(turns.and_then(|turns| Keeping::of(gateway, &policy, &weighed.decision, &subject.tenant, turns)));
     let cache_control = head.headers.get(http::header::CACHE_CONTROL).and_then(|v| v.to_str().ok());
     let cache_control = cache_control.map(CacheControl::parse).unwrap_or_default();
-    let cache_key = view.cache_key(&decoded, &weighed.decision, cache_control, &json);
+    // What a client tries may change an answer.
+    let keyed = || view.cache_key(&decoded, &weighed.decision, cache_control, &json);
+    let cache_key = if said.betas.is_none() { keyed() } else { None };
     let side = view.side;
     let Decoded { request, edits, .. } = decoded;
     Ok(Call {
@@ -122,6 +128,7 @@ pub(crate) async fn understand(
         decision: Box::new(weighed.decision),
         request: Arc::new(request),
         points: edits,
+        said,
         tokens_input: weighed.tokens_input,
         deadline: entry.started() + gateway.config.server.deadline,
         cache_key,
@@ -132,6 +139,27 @@ pub(crate) async fn understand(
         side,
         policy,
     })
+}
+
+/// What a client says in headers of Anthropic's dialect, where it speaks that.
+pub(super) fn said(dialect: Dialect, headers: &HeaderMap) -> Said {
+    if dialect == Dialect::Messages { Said::of(headers) } else { Said::default() }
+}
+
+/// Understands a request: its body, and what beside it may leave.
+///
+/// # Errors
+/// What is wrong with the body.
+pub(super) fn decode<'a>(
+    dialect: Dialect,
+    said: &Said,
+    body: &'a [u8],
+    json: &'a Json<'a>,
+) -> Result<Decoded<'a>, BadRequest> {
+    let mut decoded = dialect.decode(body, json)?;
+    let part = |text: &Text| Part { source: Source::Metadata, text: text.expose().to_owned().into() };
+    decoded.parts.extend(said.betas.as_ref().map(part));
+    Ok(decoded)
 }
 
 /// Takes one request from the key's rate, and reads the body, with the conversation that it continues.

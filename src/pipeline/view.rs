@@ -402,7 +402,7 @@ fn used(uses: Uses, scan: &Scan) -> Vec<&'static str> {
 
 /// Prompt tokens from above: a token is hardly ever shorter than three bytes of text, and each part adds a few of its
 /// own. Media are not counted here.
-fn estimate_tokens(parts: &[Part<'_>]) -> u64 {
+pub(super) fn estimate_tokens(parts: &[Part<'_>]) -> u64 {
     let counted = parts.iter().filter(|part| !matches!(part.source, Source::Media | Source::Parameter));
     counted.map(|part| part.text.len() as u64 / 3 + 4).sum::<u64>() + 8
 }

@@ -8,11 +8,11 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::header::CONTENT_TYPE;
-use http::{Request, StatusCode};
+use http::{HeaderMap, Request, StatusCode};
 
-use crate::dialect::Dialect;
 use crate::dialect::error::ApiError;
-use crate::dialect::openai::encode::{ModelEntry, encode_models};
+use crate::dialect::openai::encode::ModelEntry;
+use crate::dialect::{Dialect, anthropic, openai};
 use crate::pipeline::{self, Gateway};
 
 /// The routes.
@@ -21,6 +21,8 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/v1/chat/completions", post(chat))
         .route("/v1/responses", post(responses))
         .route("/v1/responses/{id}", get(kept).delete(forget))
+        .route("/v1/messages", post(messages))
+        .route("/v1/messages/count_tokens", post(count_tokens))
         .route("/v1/models", get(models))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
@@ -68,30 +70,49 @@ fn not_kept() -> ApiError {
     ApiError::new(StatusCode::NOT_FOUND, "no answer with this id is kept").code("response_not_found")
 }
 
+async fn messages(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response {
+    Box::pin(pipeline::answer(gateway, Dialect::Messages, request)).await
+}
+
+async fn count_tokens(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response {
+    pipeline::count_tokens(gateway, request).await
+}
+
+/// What a client speaks on a path that says nothing of it: Anthropic's libraries always name their version.
+fn spoken(headers: &HeaderMap) -> Dialect {
+    if headers.contains_key("anthropic-version") { Dialect::Messages } else { Dialect::Chat }
+}
+
 /// `auto`, and the destinations that a client may prefer.
 async fn models(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response {
     let (head, _) = request.into_parts();
+    let dialect = spoken(&head.headers);
     let generation = gateway.generation.load();
     if let Err(refusal) = gateway.authenticate(&generation, &head) {
-        return refusal.into_response();
+        return refusal.respond(dialect);
     }
     let available = |d: &&crate::policy::Destination| d.is_model() && gateway.dispatcher.unavailable(d).is_none();
     let names = generation.policy.set.destinations.iter().filter(available).map(|d| d.name.as_str());
-    let entries = std::iter::once("auto").chain(names);
-    let created = gateway.started.as_second();
-    let body = encode_models(entries.map(|id| ModelEntry { id, created, owned_by: "ajar" }));
+    let names = std::iter::once("auto").chain(names);
+    let body = match dialect {
+        Dialect::Chat | Dialect::Responses => {
+            let created = gateway.started.as_second();
+            openai::encode::encode_models(names.map(|id| ModelEntry { id, created, owned_by: "ajar" }))
+        }
+        Dialect::Messages => anthropic::encode::encode_models(names, &gateway.started.to_string()),
+    };
     ([(CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-async fn unknown_path(request: Request<Body>) -> ApiError {
-    let paths = "`POST /v1/chat/completions`, `POST /v1/responses` and `GET /v1/models`";
+async fn unknown_path(request: Request<Body>) -> Response {
+    let paths = "`POST /v1/chat/completions`, `/v1/responses`, `/v1/messages` and `/v1/messages/count_tokens`, \
+        and `GET /v1/models`";
     let path = request.uri().path().chars().take(100).collect::<String>();
     ApiError::new(StatusCode::NOT_FOUND, format!("unknown path `{path}`; this is a gateway for {paths}"))
+        .respond(spoken(request.headers()))
 }
 
-async fn wrong_method() -> ApiError {
-    ApiError::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "this path takes another method: POST for what a model is to answer, GET for models",
-    )
+async fn wrong_method(headers: HeaderMap) -> Response {
+    let message = "this path takes another method: POST for what a model is to answer, GET for models";
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, message).respond(spoken(&headers))
 }

@@ -252,7 +252,13 @@ impl Gateway {
         self.open_at("/v1/chat/completions", body, headers).await
     }
 
-    async fn open_at(&self, path: &str, body: impl Into<reqwest::Body>, headers: &[(&str, &str)]) -> reqwest::Response {
+    /// As [`Self::open`], on another path.
+    pub async fn open_at(
+        &self,
+        path: &str,
+        body: impl Into<reqwest::Body>,
+        headers: &[(&str, &str)],
+    ) -> reqwest::Response {
         let mut request = self.client.post(self.data(path)).header("content-type", "application/json").body(body);
         for (name, value) in headers {
             request = request.header(*name, *value);

@@ -20,6 +20,7 @@ mod large;
 mod leak;
 #[cfg(feature = "llama")]
 mod local;
+mod messages;
 mod names;
 mod policy_commands;
 mod pseudonyms;

@@ -1,16 +1,16 @@
-//! The official OpenAI SDKs for Python and Node against the real binary.
+//! The official SDKs of OpenAI and Anthropic, for Python and Node, against the real binary.
 
 use std::path::Path;
 use std::process::Command;
 
 use crate::binary::Served;
 use crate::harness::Setup;
-use crate::sim::{Script, Sim};
+use crate::sim::{Answer, Script, Sim};
 
 const MODELS: &str = "models: { unknown_model: reject }\n";
 
 /// Runs `scripts/sdk-check.sh` against a gateway.
-fn check(setup: Setup, key: &str, model: &str) {
+fn check(setup: Setup, arguments: &[&str]) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
     let venv = root.join(target).join("sdk-venv/installed.txt");
@@ -19,7 +19,7 @@ fn check(setup: Setup, key: &str, model: &str) {
     wait_until_ready(&served);
     let url = format!("http://{}/v1", served.data);
     let script = root.join("scripts/sdk-check.sh");
-    let output = Command::new(script).args([&url, key, model]).output().expect("the script runs");
+    let output = Command::new(script).arg(&url).args(arguments).output().expect("the script runs");
     let shown = String::from_utf8(output.stdout).unwrap() + std::str::from_utf8(&output.stderr).unwrap();
     assert!(output.status.success(), "{shown}");
     let npm = Command::new("npm").arg("--version").output().is_ok();
@@ -34,13 +34,22 @@ fn wait_until_ready(served: &Served) {
     runtime.block_on(crate::harness::eventually("the gateway is ready", ready));
 }
 
+/// A model that calls a tool, or thinks, where it is told to.
+fn scripted() -> Script {
+    let calls = ["Ulm", "Oslo"].map(|city| ("weather".to_owned(), format!("{{\"city\": \"{city}\"}}")));
+    let thought = Answer::Thought { thought: "hm".to_owned(), text: "a river".to_owned() };
+    Script::default().when("weather in two cities", Answer::ToolCalls(calls.into())).when("think hard", thought)
+}
+
 #[test]
-fn the_official_sdks_talk_to_a_closed_model_through_the_gateway() {
-    let far = Sim::start(Script::default());
-    let mut setup = Setup::new().provider("far", &far).provider("home", &far).section(MODELS);
-    let key = setup.key("sdk", "explain: full");
-    check(setup, &key, "far");
-    assert!(far.counts().requests > 10);
+fn the_official_sdks_talk_to_closed_models_through_the_gateway_whatever_those_speak() {
+    for dialect in ["openai", "anthropic"] {
+        let far = Sim::start(scripted());
+        let mut setup = Setup::new().provider_speaking("far", &far, dialect).provider("home", &far).section(MODELS);
+        let key = setup.key("sdk", "explain: full");
+        check(setup, &[&key, "far", "scripted"]);
+        assert!(far.counts().requests > 30, "{dialect}");
+    }
 }
 
 #[cfg(feature = "llama")]
@@ -50,5 +59,5 @@ fn the_official_sdks_talk_to_the_embedded_model() {
     let engine = "context: 1024, sequences: 2";
     let mut setup = crate::local::setup(engine).provider("openai", &far).section(MODELS);
     let key = setup.key("sdk", "explain: full");
-    check(setup, &key, "local");
+    check(setup, &[&key, "local"]);
 }

@@ -3,5 +3,6 @@
 pub mod answer;
 pub mod decode;
 pub mod encode;
+pub mod header;
 pub mod render;
 mod seal;

@@ -1,12 +1,14 @@
 //! A neutral request as the body of `POST /v1/messages`.
 
 mod block;
+mod model;
 mod option;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use self::block::{WireMessage, WireText};
+use self::model::Model;
 use self::option::{Metadata, OutputConfig, Sampled, Thinking, WireChoice, WireTool};
 use crate::chat::{ChatRequest, Text};
 use crate::dialect::{Feature, Rendered, Target, Unfit};
@@ -85,8 +87,10 @@ pub const WORDS: &[&str] = &[
 pub fn render(request: &ChatRequest, target: &Target<'_>) -> Result<Rendered, Unfit> {
     let mut losses = Losses::default();
     let (system, messages) = block::conversation(&request.messages, &mut losses)?;
-    let thinking = option::thinking(request, target.max_output, &mut losses);
-    let sampled = Sampled::of(&request.sampling, thinking.as_ref(), &mut losses)?;
+    let model = Model::named(target.model);
+    let thinking = option::thinking(request, model, target.max_output, &mut losses);
+    let may_sample = model.samples() && !thinking.as_ref().is_some_and(Thinking::is_on);
+    let sampled = Sampled::of(&request.sampling, may_sample, &mut losses)?;
     let body = Body {
         model: target.model,
         max_tokens: target.max_output,
@@ -95,7 +99,7 @@ pub fn render(request: &ChatRequest, target: &Target<'_>) -> Result<Rendered, Un
         tools: request.tools.iter().map(option::tool).collect::<Result<_, _>>()?,
         tool_choice: option::choice(request),
         thinking,
-        output_config: option::output_config(request, &mut losses)?,
+        output_config: option::output_config(request, model, &mut losses)?,
         sampled,
         stop_sequences: &request.sampling.stop,
         metadata: request.end_user.as_ref().map(|user| Metadata { user_id: user.expose() }),

@@ -21,6 +21,7 @@ use super::answer::Answer;
 use super::failure::{Failure, Quoting};
 use crate::audit::Entered;
 use crate::config::{self, Credential, Timeouts};
+use crate::dialect::anthropic::header::{self, Said};
 use crate::dialect::edit::CapField;
 use crate::dialect::{Dialect, Target, Wire};
 use crate::egress::{Egress, Incoming, SendError, Shipment};
@@ -106,14 +107,23 @@ impl Provider {
         self.health.admit(Instant::now()).map_err(Failure::Resting)
     }
 
-    /// The request that would carry `body`.
+    /// The request that would carry `body`, with what the client `said` in headers of the provider's dialect.
     ///
     /// # Errors
     /// Where `target`'s model makes no URL.
-    pub fn shipment(&self, body: Bytes, target: &Target<'_>, streams: bool) -> Result<Shipment, SendError> {
+    pub fn shipment(
+        &self,
+        body: Bytes,
+        target: &Target<'_>,
+        streams: bool,
+        said: &Said,
+    ) -> Result<Shipment, SendError> {
         let accept = if streams { "text/event-stream" } else { "application/json" };
         let mut headers = vec![("content-type", "application/json".to_owned()), ("accept", accept.to_owned())];
-        headers.extend(self.wire.headers().iter().map(|(name, value)| (*name, (*value).to_owned())));
+        if self.wire == Wire::Messages {
+            headers.push((header::VERSION, said.version().to_owned()));
+            headers.extend(said.plain_betas().map(|betas| (header::BETA, betas.to_owned())));
+        }
         if let Some(token) = &self.token {
             let token = token.expose_secret();
             let bearer = self.credential_header == "authorization";
@@ -204,14 +214,6 @@ impl Wire {
             Self::Chat => Cow::Borrowed("chat/completions"),
             Self::Messages => Cow::Borrowed("messages"),
             Self::Responses => Cow::Borrowed("responses"),
-        }
-    }
-
-    /// Headers that the API insists on.
-    fn headers(self) -> &'static [(&'static str, &'static str)] {
-        match self {
-            Self::Chat | Self::Responses => &[],
-            Self::Messages => &[("anthropic-version", "2023-06-01")],
         }
     }
 }

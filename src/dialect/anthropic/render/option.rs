@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::model::Model;
 use super::{Losses, block, object};
 use crate::chat::request::{Effort, Reasoning, Schema};
 use crate::chat::{ChatRequest, ResponseFormat, Sampling, Text, Tool, ToolChoice};
@@ -59,7 +60,9 @@ pub fn choice(request: &ChatRequest) -> Option<WireChoice<'_>> {
     Some(WireChoice { r#type, name, disable_parallel_tool_use: one_by_one && r#type != "none" })
 }
 
-/// `summarized`, since some models show nothing by default.
+/// Some models show nothing by default.
+const DISPLAY: &str = "summarized";
+
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Thinking {
@@ -69,32 +72,49 @@ pub enum Thinking {
 }
 
 impl Thinking {
-    fn is_on(&self) -> bool {
+    pub fn is_on(&self) -> bool {
         !matches!(self, Self::Disabled)
     }
 }
 
-/// How to think, as far as the provider accepts it with the rest of the request.
-pub fn thinking(request: &ChatRequest, max_output: u32, losses: &mut Losses) -> Option<Thinking> {
-    let display = "summarized";
+/// How to think, as far as the model takes it, and with the rest of the request.
+pub fn thinking(request: &ChatRequest, model: Model, max_output: u32, losses: &mut Losses) -> Option<Thinking> {
     let asked = match request.reasoning? {
-        Reasoning::Off => return Some(Thinking::Disabled),
-        Reasoning::Adaptive | Reasoning::Effort(_) => Thinking::Adaptive { display },
-        Reasoning::Budget(budget) => {
-            let budget_tokens = budget.clamp(LEAST_BUDGET, max_output.saturating_sub(1).max(LEAST_BUDGET));
-            losses.add_if(budget_tokens != budget, "reasoning_budget");
-            Thinking::Enabled { budget_tokens, display }
-        }
+        Reasoning::Off => return (model != Model::Plain).then_some(Thinking::Disabled),
+        Reasoning::Budget(budget) if model.takes_budget() => within(budget, max_output, losses),
+        Reasoning::Effort(effort) if !model.adapts() => within(budget_of(effort), max_output, losses),
+        // Where one cannot be had, the other is meant.
+        Reasoning::Adaptive | Reasoning::Effort(_) | Reasoning::Budget(_) => Thinking::Adaptive { display: DISPLAY },
     };
     let must_call = matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_)));
     let refused = match asked {
         Thinking::Enabled { .. } => {
-            max_output <= LEAST_BUDGET || must_call || block::calls_without_thoughts(&request.messages)
+            !model.takes_budget()
+                || max_output <= LEAST_BUDGET
+                || must_call
+                || block::calls_without_thoughts(&request.messages)
         }
-        Thinking::Adaptive { .. } | Thinking::Disabled => must_call,
+        Thinking::Adaptive { .. } | Thinking::Disabled => !model.adapts() || must_call,
     };
-    losses.add_if(refused, "reasoning");
+    // A model that cannot be left to itself does as it does.
+    losses.add_if(refused && request.reasoning != Some(Reasoning::Adaptive), "reasoning");
     (!refused).then_some(asked)
+}
+
+fn within(budget: u32, max_output: u32, losses: &mut Losses) -> Thinking {
+    let budget_tokens = budget.clamp(LEAST_BUDGET, max_output.saturating_sub(1).max(LEAST_BUDGET));
+    losses.add_if(budget_tokens != budget, "reasoning_budget");
+    Thinking::Enabled { budget_tokens, display: DISPLAY }
+}
+
+/// The steps in tokens.
+fn budget_of(effort: Effort) -> u32 {
+    match effort {
+        Effort::Minimal | Effort::Low => LEAST_BUDGET,
+        Effort::Medium => 8192,
+        Effort::High => 16_384,
+        Effort::Max => 32_768,
+    }
 }
 
 #[derive(Serialize)]
@@ -107,13 +127,17 @@ pub struct OutputConfig<'a> {
 
 /// # Errors
 /// A form that the dialect cannot express.
-pub fn output_config<'a>(request: &'a ChatRequest, losses: &mut Losses) -> Result<Option<OutputConfig<'a>>, Unfit> {
+pub fn output_config<'a>(
+    request: &'a ChatRequest,
+    model: Model,
+    losses: &mut Losses,
+) -> Result<Option<OutputConfig<'a>>, Unfit> {
     let format = match &request.response_format {
         ResponseFormat::Text => None,
         ResponseFormat::JsonObject => return Err(Unfit("an answer that is some JSON object")),
         ResponseFormat::JsonSchema(schema) => Some(format(schema, losses)?),
     };
-    let effort = request.reasoning.and_then(effort);
+    let effort = request.reasoning.filter(|_| model.adapts()).and_then(effort);
     Ok((effort.is_some() || format.is_some()).then_some(OutputConfig { effort, format }))
 }
 
@@ -157,25 +181,25 @@ pub struct Sampled {
 }
 
 impl Sampled {
-    /// Models that think sample as they like, and others take a temperature or a nucleus, not both.
+    /// Where it may be told how to sample at all, a model takes a temperature or a nucleus, not both.
     ///
     /// # Errors
     /// A stop sequence that the dialect refuses.
-    pub fn of(sampling: &Sampling, thinking: Option<&Thinking>, losses: &mut Losses) -> Result<Self, Unfit> {
+    pub fn of(sampling: &Sampling, may_sample: bool, losses: &mut Losses) -> Result<Self, Unfit> {
         if sampling.stop.iter().any(|stop| stop.trim().is_empty()) {
             return Err(Unfit("a stop sequence of white space"));
         }
-        let thinks = thinking.is_some_and(Thinking::is_on);
         // The dialect's highest temperature, 1, is what they do anyway.
-        let temperature = sampling.temperature.filter(|temperature| *temperature < 1.0 && !thinks);
-        let top_p = sampling.top_p.filter(|top_p| *top_p < 1.0);
-        let takes_top_p = !thinks && sampling.temperature.is_none_or(|temperature| temperature == 1.0);
-        losses.add_if(temperature.is_none() && sampling.temperature.is_some_and(|t| t != 1.0), "temperature");
-        losses.add_if(top_p.is_some() && !takes_top_p, "top_p");
-        losses.add_if(thinks && sampling.top_k.is_some(), "top_k");
+        let asked = sampling.temperature.filter(|temperature| *temperature != 1.0);
+        let temperature = asked.filter(|temperature| may_sample && *temperature < 1.0);
+        let nucleus = sampling.top_p.filter(|top_p| *top_p < 1.0);
+        let top_p = nucleus.filter(|_| may_sample && asked.is_none());
+        losses.add_if(temperature != asked, "temperature");
+        losses.add_if(top_p != nucleus, "top_p");
+        losses.add_if(!may_sample && sampling.top_k.is_some(), "top_k");
         losses.add_if(sampling.seed.is_some(), "seed");
         losses.add_if(sampling.presence_penalty.is_some_and(|p| p != 0.0), "presence_penalty");
         losses.add_if(sampling.frequency_penalty.is_some_and(|p| p != 0.0), "frequency_penalty");
-        Ok(Self { temperature, top_p: top_p.filter(|_| takes_top_p), top_k: sampling.top_k.filter(|_| !thinks) })
+        Ok(Self { temperature, top_p, top_k: sampling.top_k.filter(|_| may_sample) })
     }
 }

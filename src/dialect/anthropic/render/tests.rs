@@ -4,7 +4,8 @@ use crate::chat::{Content, Message, ResponseFormat, Role, Sampling, Streaming, T
 use crate::dialect::anthropic::seal::Seal;
 use crate::dialect::edit::CapField;
 
-const TARGET: Target<'static> = Target { model: "claude", max_output: 4000, cap_field: CapField::OnlyMaxTokens };
+const TARGET: Target<'static> =
+    Target { model: "claude-opus-4-6", max_output: 4000, cap_field: CapField::OnlyMaxTokens };
 
 fn said(role: Role, text: &str) -> Message {
     Message { role, content: vec![Content::Text(text.into())], ..Message::default() }
@@ -160,6 +161,18 @@ fn how_to_think_is_told_in_the_dialects_words_where_it_goes_with_the_rest() {
     assert_eq!(think(Reasoning::Budget(2000), unthinking), (null, serde_json::Value::Null, vec!["reasoning"]));
     let budget = ChatRequest { reasoning: Some(Reasoning::Budget(9999)), ..asking() };
     assert_eq!(body(&budget)["thinking"]["budget_tokens"], 3999);
+    let of = |model, request: &ChatRequest| {
+        let rendered = render(request, &Target { model, ..TARGET }).unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&rendered.body).unwrap();
+        (body["thinking"]["type"].clone(), body["output_config"]["effort"].clone(), rendered.losses)
+    };
+    let cool = sampling(Sampling { temperature: Some(0.2), ..Sampling::default() });
+    let effort = ChatRequest { reasoning: Some(Reasoning::Effort(Effort::Low)), ..cool };
+    let null = serde_json::Value::Null;
+    assert_eq!(of("claude-opus-5", &budget), ("adaptive".into(), null.clone(), vec![]));
+    assert_eq!(of("claude-opus-5", &effort), ("adaptive".into(), "low".into(), vec!["temperature"]));
+    assert_eq!(of("claude-opus-4-5", &effort), ("enabled".into(), null.clone(), vec!["temperature"]));
+    assert_eq!(of("claude-3-5-haiku", &effort), (null.clone(), null, vec!["reasoning"]));
     let short = Target { max_output: 100, ..TARGET };
     assert_eq!(render(&budget, &short).unwrap().losses, ["reasoning_budget", "reasoning"]);
 }

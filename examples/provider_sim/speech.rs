@@ -1,0 +1,63 @@
+//! What differs between wire formats in how an answer fails.
+
+use bytes::Bytes;
+
+use super::{
+    anthropic,
+    wire::{self, ApiError},
+};
+
+/// Whose words an answer is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speech {
+    OpenAi,
+    Anthropic,
+}
+
+impl Speech {
+    /// Of the answers on `path`.
+    pub fn on(path: &str) -> Self {
+        if path.starts_with("/v1/messages") { Self::Anthropic } else { Self::OpenAi }
+    }
+
+    /// An error as a document.
+    pub fn error(self, error: &ApiError) -> Bytes {
+        match self {
+            Self::OpenAi => error.document(),
+            Self::Anthropic => anthropic::error(error),
+        }
+    }
+
+    /// The error of a status as an event in a stream.
+    pub fn error_event(self, status: u16) -> Bytes {
+        let error = ApiError::of_status(status);
+        match self {
+            Self::OpenAi => error.event(),
+            Self::Anthropic => anthropic::error_event(&error),
+        }
+    }
+
+    /// Whether `event` is the marker that ends a stream.
+    pub fn is_end(self, event: &[u8]) -> bool {
+        match self {
+            Self::OpenAi => event == wire::DONE,
+            Self::Anthropic => event == anthropic::STOP,
+        }
+    }
+
+    /// An event whose JSON breaks off.
+    pub fn malformed(self) -> &'static [u8] {
+        match self {
+            Self::OpenAi => wire::MALFORMED,
+            Self::Anthropic => anthropic::MALFORMED,
+        }
+    }
+
+    /// A well-formed content event of about `bytes` bytes.
+    pub fn oversized_event(self, bytes: usize) -> Bytes {
+        match self {
+            Self::OpenAi => wire::oversized_event(bytes),
+            Self::Anthropic => anthropic::oversized_event(bytes),
+        }
+    }
+}
