@@ -12,7 +12,7 @@ NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
 ROOT := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=AJAR_DATA,AJAR_LEAK_MAY_SKIP)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps models demo run test leak leak-short evasion bench fuzz eval-entities lint fmt image
+.PHONY: help deps models demo run test leak leak-short evasion bench bench-local fuzz eval-entities lint fmt image
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,11 @@ evasion: ## write every identifier in every encoding of every encoding: all must
 bench: deps ## measure the gateway beside nginx
 	@scripts/install-deps.sh --bench
 	scripts/bench.sh
+
+bench-local: deps ## measure the engine beside llama.cpp's own server: LLAMA_SERVER=… MODEL=….gguf
+	cargo build --release --locked --bin ajar
+	python3 scripts/bench/local.py --ajar $(BUILT)/release/ajar --llama-server "$(LLAMA_SERVER)" --model "$(MODEL)" \
+		--ajar-flags "RUSTFLAGS=$${RUSTFLAGS:-$$(grep -o 'target-cpu=[^"]*' .cargo/config.toml)}" $(BENCH)
 
 eval-entities: deps ## measure detectors and the recogniser of names beside Presidio, on the data in $AJAR_DATA
 	scripts/eval-entities.sh

@@ -31,13 +31,14 @@ use crate::policy::{Destination, Grant, Permit, TransformSet};
 use crate::transform::{Disguise, Outgoing, Restorer, TransformError};
 
 /// What the embedded engine can do.
-const ENGINE: [Feature; 6] = [
+const ENGINE: [Feature; 7] = [
     Feature::Stream,
     Feature::LogitBias,
     Feature::JsonObject,
     Feature::JsonSchema,
     Feature::SeveralChoices,
     Feature::Logprobs,
+    Feature::Tools,
 ];
 
 /// Everybody who answers, by the names policies use.

@@ -217,3 +217,56 @@ async fn likelihoods_come_whole_and_streamed_in_openais_shape() {
     let tokens = |all: &[Value]| all.iter().map(|likely| likely["token"].clone()).collect::<Vec<_>>();
     assert_eq!(tokens(&streamed_content), tokens(&content));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tool_is_called_whole_and_streamed_and_its_result_can_be_given_back() {
+    let closed = Sim::start(Script::text("closed"));
+    let gateway = gateway(&closed, "context: 1024, sequences: 2").await;
+    let schema = json!({
+        "type": "object",
+        "properties": { "city": { "enum": ["Ulm", "Bonn"] } },
+        "required": ["city"],
+        "additionalProperties": false,
+    });
+    let function = json!({ "name": "weather", "description": "The weather.", "parameters": schema, "strict": true });
+    let tools = json!({
+        "tools": [{ "type": "function", "function": function }],
+        "tool_choice": "required",
+        "parallel_tool_calls": false,
+        "temperature": 0,
+        "max_tokens": 60,
+    });
+    let body = local("How is the weather in Ulm?", tools);
+    let whole = gateway.ask_with(&body, &AT_HOME).await.json();
+    let choice = &whole["choices"][0];
+    assert_eq!(
+        (&choice["finish_reason"], &choice["message"]["content"]),
+        (&json!("tool_calls"), &Value::Null),
+        "{whole}"
+    );
+    let call = &choice["message"]["tool_calls"][0];
+    assert_eq!((&call["type"], &call["function"]["name"]), (&json!("function"), &json!("weather")));
+    let arguments: Value = serde_json::from_str(call["function"]["arguments"].as_str().unwrap()).unwrap();
+    assert!(arguments["city"] == "Ulm" || arguments["city"] == "Bonn", "{arguments}");
+
+    let (mut streamed_arguments, mut pieces, mut ids) = (String::new(), 0, Vec::new());
+    for event in gateway.ask_with(&streamed(body.clone()), &AT_HOME).await.events() {
+        let Ok(chunk) = serde_json::from_str::<Value>(&event) else { continue };
+        for call in chunk["choices"][0]["delta"]["tool_calls"].as_array().into_iter().flatten() {
+            ids.extend(call["id"].as_str().map(str::to_owned));
+            let piece = call["function"]["arguments"].as_str().unwrap_or_default();
+            streamed_arguments.push_str(piece);
+            pieces += usize::from(!piece.is_empty());
+        }
+    }
+    assert_eq!((Value::from(streamed_arguments), ids.len()), (call["function"]["arguments"].clone(), 1));
+    assert!(pieces > 1, "arguments come as they are generated");
+
+    let mut next = body;
+    let messages = next["messages"].as_array_mut().unwrap();
+    messages.push(choice["message"].clone());
+    messages.push(json!({ "role": "tool", "tool_call_id": call["id"], "content": "It rains." }));
+    let said = gateway.ask_with(&with(next, json!({ "tool_choice": "none" })), &AT_HOME).await;
+    assert_eq!(said.status, 200, "{}", said.text());
+    assert!(!said.content().is_empty());
+}

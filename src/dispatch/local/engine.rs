@@ -18,9 +18,9 @@ use crate::chat::reply::Delta;
 /// Deltas that a slow reader may be behind before its sequence, and only that, pauses.
 const BACKLOG: usize = 32;
 
-/// Room that each sequence of a job needs before it computes another token: that token's text, held-back text, finish,
-/// usage.
-pub(super) const RESERVE: usize = 4;
+/// Room that each sequence of a job needs before it computes another token: that token's text, held-back text, a call or
+/// two with their arguments, finish, usage.
+pub(super) const RESERVE: usize = 12;
 
 /// What travels from a sequence to its reader.
 pub(super) type Reply = Result<Delta, EngineError>;

@@ -14,6 +14,7 @@ use crate::chat::ResponseFormat;
 /// Makes forms for one model's vocabulary. To make this takes a while, to make a form from it does not.
 pub(super) struct Forms {
     factory: Arc<ParserFactory>,
+    vocabulary: TokEnv,
 }
 
 /// The form of one answer, and how far that has come.
@@ -31,7 +32,7 @@ impl Forms {
         // What it would print quotes schemas.
         factory.quiet();
         factory.limits_mut().verbose_errors = false;
-        Ok(Self { factory: Arc::new(factory) })
+        Ok(Self { factory: Arc::new(factory), vocabulary: vocabulary.clone() })
     }
 
     /// The form that `format` asks for, if any.
@@ -43,6 +44,21 @@ impl Forms {
             Some(schema) => self.build(TopLevelGrammar::from_json_schema(schema)).map(Some),
             None => Ok(None),
         }
+    }
+
+    /// The form that a grammar in Lark's notation says.
+    ///
+    /// # Errors
+    /// [`EngineError::Unsupported`] where it, or a schema in it, cannot be enforced.
+    pub(super) fn lark(&self, grammar: String) -> Result<Form, EngineError> {
+        self.build(TopLevelGrammar::from_lark(grammar))
+    }
+
+    /// `form` after `text`, in whatever tokens that came; `None` where it does not begin so.
+    pub(super) fn after(&self, form: &Form, text: &str) -> Option<Form> {
+        let mut form = Form { matcher: form.matcher.deep_clone() };
+        let tokens = self.vocabulary.tok_trie().greedy_tokenize(text.as_bytes());
+        form.matcher.consume_tokens(&tokens).ok().map(|()| form)
     }
 
     fn build(&self, grammar: TopLevelGrammar) -> Result<Form, EngineError> {
@@ -75,17 +91,16 @@ impl Form {
     }
 }
 
-const UNENFORCEABLE: EngineError =
-    EngineError::Unsupported("this `json_schema`: it is none, or uses what cannot be enforced");
+pub(super) const UNENFORCEABLE: EngineError =
+    EngineError::Unsupported("this JSON schema: it is none, or uses what cannot be enforced");
 
 fn too_much() -> EngineError {
     EngineError::Decode("the form of the answer takes too much to enforce".to_owned())
 }
 
-/// The schema that `format` stands for, with how it is to be written: on one line, so that no model fills its answer
-/// with blanks.
-fn schema(format: &ResponseFormat) -> Result<Option<Value>, EngineError> {
-    let (mut schema, strict) = match format {
+/// The schema that `format` stands for, with how it is to be written.
+pub(super) fn schema(format: &ResponseFormat) -> Result<Option<Value>, EngineError> {
+    let (schema, strict) = match format {
         ResponseFormat::Text => return Ok(None),
         ResponseFormat::JsonObject => (any_object(), true),
         ResponseFormat::JsonSchema(asked) => {
@@ -96,6 +111,11 @@ fn schema(format: &ResponseFormat) -> Result<Option<Value>, EngineError> {
             }
         }
     };
+    Ok(Some(styled(schema, strict)))
+}
+
+/// `schema`, to be written on one line, so that no model fills its answer with blanks.
+pub(super) fn styled(mut schema: Map<String, Value>, strict: bool) -> Value {
     let style = json!({
         "whitespace_flexible": false,
         "item_separator": ", ",
@@ -104,7 +124,7 @@ fn schema(format: &ResponseFormat) -> Result<Option<Value>, EngineError> {
         "lenient": !strict,
     });
     schema.insert("x-guidance".to_owned(), style);
-    Ok(Some(Value::Object(schema)))
+    Value::Object(schema)
 }
 
 fn any_object() -> Map<String, Value> {
@@ -194,6 +214,19 @@ mod tests {
         for nonsense in [json!(1), json!({"type": "no such type"}), json!({"$ref": "#/nowhere"})] {
             assert!(matches!(form(&schema(true, &nonsense)), Err(EngineError::Unsupported(_))), "{nonsense}");
         }
+    }
+
+    #[test]
+    fn a_form_goes_on_behind_what_was_written_in_other_tokens() {
+        let forms = Forms::new(&ApproximateTokEnv::single_byte_env()).unwrap();
+        let whole = forms.lark("start: \"one two\"".to_owned()).unwrap();
+        let mut rest = forms.after(&whole, "one t").unwrap();
+        assert!(rest.allowed().unwrap().is_allowed(u32::from(b'w')));
+        for byte in *b"wo" {
+            rest.accept(Token::from(byte)).unwrap();
+        }
+        assert!(rest.is_complete() && !whole.is_complete());
+        assert!(forms.after(&whole, "two").is_none());
     }
 
     #[test]

@@ -19,11 +19,12 @@ use llama_cpp_2::{LogOptions, send_logs_to_tracing};
 use super::engine::Shared;
 use super::form::{Form, Forms};
 use super::likelihood::likelihood;
-use super::model::{Drawn, Input, Model, Token};
+use super::model::{Drawn, Input, Model, Prompt, Token};
 use super::prompt::PromptWriter;
 use super::sampler::sampler;
 use super::schedule::Limits;
 use super::threads::default_threads;
+use super::tools::{Callable, MARKERS, Reading, offered};
 use super::{EngineConfig, EngineError, memory, trial, worker};
 use crate::chat::reply::TokenLogprob;
 use crate::chat::request::ChatRequest;
@@ -111,7 +112,12 @@ fn too_large(config: &EngineConfig, length: u32) -> EngineError {
 /// How the tokens of one answer are drawn.
 struct Drawing {
     chain: LlamaSampler,
+    /// What must come now.
     form: Option<Form>,
+    /// What must follow the beginning of a call, and whether something may follow that.
+    call: Option<(Form, bool)>,
+    /// Whether the answer goes on when it has the form.
+    goes_on: bool,
 }
 
 /// A model with its context and a batch to fill.
@@ -121,6 +127,8 @@ struct Llama<'m> {
     batch: LlamaBatch<'static>,
     prompts: PromptWriter<'m>,
     forms: Forms,
+    /// Markers that are control tokens.
+    markers: Vec<(LlamaToken, &'static str)>,
     context_length: usize,
 }
 
@@ -152,7 +160,8 @@ impl<'m> Llama<'m> {
         let prompts = PromptWriter::new(model, length as usize).map_err(|what| bad_file(config, &what))?;
         let forms = Forms::new(&LlamaSampler::llguidance_tok_env(model)).map_err(|what| bad_file(config, &what))?;
         let batch = LlamaBatch::new(batch, 1);
-        Ok(Self { model, context, batch, prompts, forms, context_length: length as usize })
+        let markers = markers(model);
+        Ok(Self { model, context, batch, prompts, forms, markers, context_length: length as usize })
     }
 
     /// Draws among the tokens that the form allows.
@@ -181,6 +190,16 @@ impl<'m> Llama<'m> {
     }
 }
 
+/// The markers that are control tokens of `model`.
+fn markers(model: &LlamaModel) -> Vec<(LlamaToken, &'static str)> {
+    let vocab = model.vocab();
+    let control = |marker: &'static str| match vocab.tokenize(marker.as_bytes(), false, true)[..] {
+        [token] if vocab.is_control(token) => Some((token, marker)),
+        _ => None,
+    };
+    MARKERS.into_iter().filter_map(control).collect()
+}
+
 impl Model for Llama<'_> {
     type Sampler = Drawing;
     type State = SeqState;
@@ -189,13 +208,35 @@ impl Model for Llama<'_> {
         self.context_length
     }
 
-    fn prompt(&self, request: &ChatRequest) -> Result<Vec<Token>, EngineError> {
+    fn prompt(&self, request: &ChatRequest) -> Result<Prompt, EngineError> {
         self.prompts.write(request)
     }
 
-    fn sampler(&self, request: &ChatRequest, choice: u32, cap: usize) -> Result<Drawing, EngineError> {
-        let form = self.forms.of(&request.response_format)?;
-        Ok(Drawing { chain: sampler(&request.sampling, choice, cap, self.model.n_vocab()), form })
+    fn sampler(
+        &self,
+        request: &ChatRequest,
+        reading: Reading,
+        choice: u32,
+        cap: usize,
+    ) -> Result<Drawing, EngineError> {
+        let chain = sampler(&request.sampling, choice, cap, self.model.n_vocab());
+        let Some(protocol) = reading.calls else {
+            let form = self.forms.of(&request.response_format)?;
+            return Ok(Drawing { chain, form, call: None, goes_on: false });
+        };
+        let marker = self.markers.iter().find(|(_, text)| *text == protocol.opening());
+        let opening = marker.map(|(token, _)| token.0.cast_unsigned());
+        let callable = Callable::new(request, protocol, &offered(request)?, opening)?;
+        let form = callable.whole.map(|grammar| self.forms.lark(grammar)).transpose()?;
+        let call = Some((self.forms.lark(callable.rest)?, callable.goes_on));
+        Ok(Drawing { chain, form, call, goes_on: false })
+    }
+
+    fn begin_call(&self, drawing: &mut Drawing, written: &str) {
+        if let (None, Some((call, goes_on))) = (&drawing.form, &drawing.call) {
+            drawing.form = self.forms.after(call, written);
+            drawing.goes_on = *goes_on;
+        }
     }
 
     fn decode(&mut self, inputs: &[Input]) -> Result<(), EngineError> {
@@ -213,6 +254,10 @@ impl Model for Llama<'_> {
             return Ok(Drawn::End);
         }
         let complete = drawing.form.as_ref().is_some_and(Form::is_complete);
+        if complete && drawing.goes_on {
+            drawing.form = None;
+            return Ok(Drawn::Token(token.0));
+        }
         Ok(if complete { Drawn::Last(token.0) } else { Drawn::Token(token.0) })
     }
 
@@ -222,7 +267,11 @@ impl Model for Llama<'_> {
         })
     }
 
-    fn write(&self, token: Token, bytes: &mut Vec<u8>) {
+    fn write(&self, token: Token, reading: Reading, bytes: &mut Vec<u8>) {
+        if reading.calls.is_some() || reading.thinks {
+            let marker = self.markers.iter().find(|(marker, _)| marker.0 == token);
+            bytes.extend(marker.iter().flat_map(|(_, text)| text.bytes()));
+        }
         self.model.vocab().token_to_piece_into(LlamaToken(token), bytes, false, None);
     }
 

@@ -35,6 +35,8 @@ mod template;
 mod text;
 #[cfg(any(feature = "llama", test))]
 mod threads;
+#[cfg(any(feature = "llama", test))]
+mod tools;
 mod trial;
 #[cfg(any(feature = "llama", test))]
 mod worker;
@@ -97,7 +99,7 @@ impl EngineConfig {
 /// One request to answer, once or as often as it asks for.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// The conversation, the form of the answer and how to sample. Media are not looked at.
+    /// The conversation, the tools, the form of the answer and how to sample. Media are not looked at.
     pub request: Arc<ChatRequest>,
     /// Cap on each answer in tokens; the context's end is another.
     pub max_output: u32,

@@ -1,11 +1,20 @@
 //! What the step loop needs of a model: the seam between scheduling and llama.cpp.
 
 use super::EngineError;
+use super::tools::Reading;
 use crate::chat::reply::TokenLogprob;
 use crate::chat::request::ChatRequest;
 
 /// A token id of the model's vocabulary.
 pub(super) type Token = i32;
+
+/// A conversation as the model reads it.
+pub(super) struct Prompt {
+    /// Up to where the answer begins.
+    pub(super) tokens: Vec<Token>,
+    /// How the answer is to be read.
+    pub(super) reading: Reading,
+}
 
 /// One token of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,15 +50,21 @@ pub(super) trait Model {
     /// Tokens per sequence.
     fn context(&self) -> usize;
 
-    /// The conversation as the model's chat template writes it, ready for the answer.
-    fn prompt(&self, request: &ChatRequest) -> Result<Vec<Token>, EngineError>;
+    /// The conversation as the model's chat template writes it, ready for the answer, and how that is to be read.
+    fn prompt(&self, request: &ChatRequest) -> Result<Prompt, EngineError>;
 
     /// A sampler for the answer number `choice`, from 0, to `request`, of at most `cap` tokens. With a seed, each choice
     /// has its own.
     ///
     /// # Errors
     /// [`EngineError::Unsupported`] for a form of answer that cannot be enforced.
-    fn sampler(&self, request: &ChatRequest, choice: u32, cap: usize) -> Result<Self::Sampler, EngineError>;
+    fn sampler(
+        &self,
+        request: &ChatRequest,
+        reading: Reading,
+        choice: u32,
+        cap: usize,
+    ) -> Result<Self::Sampler, EngineError>;
 
     /// Computes one batch.
     fn decode(&mut self, inputs: &[Input]) -> Result<(), EngineError>;
@@ -60,12 +75,16 @@ pub(super) trait Model {
     /// [`EngineError::Decode`] where no token can follow.
     fn sample(&mut self, sampler: &mut Self::Sampler, input: usize) -> Result<Drawn, EngineError>;
 
+    /// A call has begun with `written`: what follows must be the rest of one, where it can still become one.
+    fn begin_call(&self, sampler: &mut Self::Sampler, written: &str);
+
     /// How likely `token` was to follow the last batch's `input`-th input, and the `top` most likely ones, by the
     /// model alone: before biases, penalties, temperature, cuts and forms.
     fn likelihood(&self, input: usize, token: Token, top: usize) -> TokenLogprob;
 
-    /// Appends the bytes of `token` to `bytes`: none for a control token, perhaps part of a character.
-    fn write(&self, token: Token, bytes: &mut Vec<u8>);
+    /// Appends the bytes of `token` to `bytes`: perhaps part of a character; for a control token none, but for those that
+    /// mark what `reading` asks about.
+    fn write(&self, token: Token, reading: Reading, bytes: &mut Vec<u8>);
 
     /// Forgets all that was computed for `slot`, so that the next sequence there shares nothing with the last.
     fn clear(&mut self, slot: usize);

@@ -1,6 +1,6 @@
 //! Conversation to tokens, through the model's own chat template, so that no text can pass for a control token.
 //!
-//! The template is rendered with a placeholder in place of each message's content. What the template wrote is then
+//! The template is rendered with a placeholder in place of whatever people wrote: contents, tools, calls and results. What the template wrote is then
 //! tokenised with control tokens on, and what people wrote with control tokens off: `<|im_end|>` in a message is five
 //! or so ordinary tokens.
 
@@ -8,17 +8,19 @@ use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
 
 use super::EngineError;
-use super::model::Token;
-use super::template::{ChatTemplate, Turn};
-use crate::chat::request::{ChatRequest, Message, Role};
-
-/// Stands on both sides of a placeholder: a template that trims contents removes it, and so tells that it trims there.
-const PROBE: char = '\t';
+use super::model::{Prompt, Token};
+use super::template::{ChatTemplate, Given, dump};
+use super::tools::{Held, Protocol, Reading, THINK, Texts, offered, tool_values, turns};
+use crate::chat::request::{ChatRequest, Function, Message, Reasoning, Role};
 
 /// Renders and tokenises conversations for one model.
 pub(super) struct PromptWriter<'m> {
     model: &'m LlamaModel,
     template: ChatTemplate,
+    /// How the template speaks of tools.
+    protocol: Protocol,
+    /// Whether the template knows of thoughts.
+    thinks: bool,
     /// What placeholders begin with: not to be guessed, so that no text can contain one.
     nonce: String,
     /// Bytes of the vocabulary's longest token.
@@ -31,58 +33,102 @@ pub(super) struct PromptWriter<'m> {
 enum Stretch<'a> {
     /// Written by the template.
     Template(&'a str),
-    /// The content of this message.
-    Content { message: usize, trimmed: Trimmed },
+    /// The text of this number, as the template wants it.
+    Text { number: usize, shape: Shape },
 }
 
-/// Where the template wants no blanks around a content.
+/// What a template does to a text.
 #[derive(Clone, Copy)]
-struct Trimmed {
-    start: bool,
-    end: bool,
+struct Shape {
+    /// Whether it wants no blanks before it.
+    trims_start: bool,
+    /// Whether it wants no blanks behind it.
+    trims_end: bool,
+    /// How often it writes it as a JSON string in another.
+    escapes: usize,
 }
 
-impl Trimmed {
-    fn apply(self, text: &str) -> &str {
-        let text = if self.start { text.trim_start() } else { text };
-        if self.end { text.trim_end() } else { text }
+impl Shape {
+    fn apply(self, text: &str) -> String {
+        let text = if self.trims_start { text.trim_start() } else { text };
+        let text = if self.trims_end { text.trim_end() } else { text };
+        (0..self.escapes).fold(text.to_owned(), |text, _| {
+            let quoted = dump(&text, None);
+            quoted[1..quoted.len() - 1].to_owned()
+        })
     }
 }
+
+/// How the probe around a placeholder is written after so many times of escaping, the longest last.
+const PROBES: [&str; 3] = ["\t", "\\t", "\\\\t"];
 
 impl<'m> PromptWriter<'m> {
     /// # Errors
     /// What is wrong with the model's chat template, to be read after the file's name.
     pub(super) fn new(model: &'m LlamaModel, context: usize) -> Result<Self, String> {
-        Self::with_template(model, template(model)?, context)
+        Self::with_template(model, &template(model)?, context)
     }
 
     /// As [`Self::new`], with another template than the model's own.
-    pub(super) fn with_template(model: &'m LlamaModel, template: ChatTemplate, context: usize) -> Result<Self, String> {
+    pub(super) fn with_template(model: &'m LlamaModel, source: &str, context: usize) -> Result<Self, String> {
+        let template = read(model, source)?;
         let nonce = format!("{:016x}", getrandom::u64().map_err(|error| format!("cannot be used: {error}"))?);
         let longest_token = model.tokens(true).map(|(_, bytes)| bytes.len()).max().unwrap_or(1).max(1);
-        let writer = Self { model, template, nonce, longest_token, context };
-        let hello = [Message { role: Role::User, ..Message::default() }];
-        writer.render(&hello).map_err(|_| "has a chat template that refuses every conversation".to_owned())?;
+        let (protocol, thinks) = (Protocol::of(source), source.contains(THINK));
+        let writer = Self { model, template, protocol, thinks, nonce, longest_token, context };
+        let hello = ChatRequest { messages: vec![Message::default()], ..ChatRequest::default() };
+        writer.write(&hello).map_err(|_| "has a chat template that refuses every conversation".to_owned())?;
         Ok(writer)
     }
 
-    /// The tokens of `request`'s conversation, up to where the answer begins.
+    /// `request`'s conversation as the model's template writes it. Where that refuses tools, they are told in words of ours.
     ///
     /// # Errors
     /// [`EngineError::PromptTooLong`] for text so long that tokenising it would be a waste, and
     /// [`EngineError::Unsupported`] where the template cannot express the conversation.
-    pub(super) fn write(&self, request: &ChatRequest) -> Result<Vec<Token>, EngineError> {
-        let contents: Vec<String> = request.messages.iter().map(Message::text).collect();
-        self.refuse_hopeless(&contents)?;
-        let rendered = self.render(&request.messages)?;
+    pub(super) fn write(&self, request: &ChatRequest) -> Result<Prompt, EngineError> {
+        let functions = offered(request)?;
+        let uses_tools = !functions.is_empty() || request.messages.iter().any(is_about_tools);
+        let first = if uses_tools { self.protocol } else { Protocol::Own };
+        let written = self.write_as(request, &functions, first);
+        let (written, protocol) = match written {
+            Err(EngineError::Unsupported(_)) if first != Protocol::Own => {
+                (self.write_as(request, &functions, Protocol::Own), Protocol::Own)
+            }
+            written => (written, first),
+        };
+        let (tokens, is_thinking) = written?;
+        let calls = (!functions.is_empty()).then_some(protocol);
+        Ok(Prompt { tokens, reading: Reading { calls, thinks: self.thinks, is_thinking } })
+    }
+
+    /// The tokens, and whether they end within a thought.
+    fn write_as(
+        &self,
+        request: &ChatRequest,
+        functions: &[&Function],
+        protocol: Protocol,
+    ) -> Result<(Vec<Token>, bool), EngineError> {
+        let mut texts = Texts::new(&self.nonce);
+        let tools = if protocol == Protocol::Own { Vec::new() } else { tool_values(functions, &mut texts) };
+        let turns = turns(request, protocol, functions, &mut texts);
+        self.refuse_hopeless(texts.all())?;
+        let tools = (!tools.is_empty()).then_some(&tools[..]);
+        let enable_thinking = (request.reasoning == Some(Reasoning::Off)).then_some(false);
+        let rendered = self.template.render(Given { messages: &turns, tools, enable_thinking }).ok_or(REFUSED)?;
+        let stretches = self.stretches(&rendered, texts.all())?;
+        Ok((self.tokenize(&stretches, texts.all()), rendered.trim_end().ends_with(THINK)))
+    }
+
+    fn tokenize(&self, stretches: &[Stretch<'_>], texts: &[Held]) -> Vec<Token> {
         let mut tokens: Vec<LlamaToken> = Vec::new();
         let vocab = self.model.vocab();
-        for stretch in self.stretches(&rendered, contents.len())? {
+        for stretch in stretches {
             let first = tokens.is_empty();
             match stretch {
                 Stretch::Template(text) => tokens.extend(vocab.tokenize(text.as_bytes(), first, true)),
-                Stretch::Content { message, trimmed } => {
-                    let text = trimmed.apply(&contents[message]);
+                Stretch::Text { number, shape } => {
+                    let text = shape.apply(&texts[*number].text);
                     tokens.extend(vocab.tokenize(text.as_bytes(), first, false));
                 }
             }
@@ -91,11 +137,11 @@ impl<'m> PromptWriter<'m> {
             // The template wrote the one that tokenising adds.
             tokens.remove(0);
         }
-        Ok(tokens.into_iter().map(|token| token.0).collect())
+        tokens.into_iter().map(|token| token.0).collect()
     }
 
-    fn refuse_hopeless(&self, contents: &[String]) -> Result<(), EngineError> {
-        let bytes: usize = contents.iter().map(String::len).sum();
+    fn refuse_hopeless(&self, texts: &[Held]) -> Result<(), EngineError> {
+        let bytes: usize = texts.iter().filter(|held| held.is_needed).map(|held| held.text.len()).sum();
         let least = bytes / self.longest_token;
         if least < self.context {
             return Ok(());
@@ -103,56 +149,61 @@ impl<'m> PromptWriter<'m> {
         Err(EngineError::PromptTooLong { tokens: least as u64, limit: self.context as u64 - 1 })
     }
 
-    fn render(&self, messages: &[Message]) -> Result<String, EngineError> {
-        let turn = |(message, m): (usize, &Message)| Turn { role: m.role.name(), content: self.padded(message) };
-        let turns: Vec<Turn> = messages.iter().enumerate().map(turn).collect();
-        let cannot = EngineError::Unsupported("this conversation: the model's chat template refuses it");
-        self.template.render(&turns).ok_or(cannot)
-    }
-
     /// Cuts the rendered template at its placeholders, in whatever order it has them.
-    fn stretches<'t>(&self, rendered: &'t str, messages: usize) -> Result<Vec<Stretch<'t>>, EngineError> {
-        let dropped = EngineError::Unsupported("this order of roles: the model's chat template drops a message");
-        let mut stretches = Vec::with_capacity(2 * messages + 1);
-        let mut is_written = vec![false; messages];
+    fn stretches<'t>(&self, rendered: &'t str, texts: &[Held]) -> Result<Vec<Stretch<'t>>, EngineError> {
+        let mut stretches = Vec::with_capacity(2 * texts.len() + 1);
+        let mut is_written = vec![false; texts.len()];
         let mut rest = rendered;
         while let Some((before, after)) = rest.split_once(self.nonce.as_str()) {
-            let (message, after) = numbered(after).ok_or_else(|| dropped.clone())?;
-            *is_written.get_mut(message).ok_or_else(|| dropped.clone())? = true;
-            let (start, end) = (before.strip_suffix(PROBE), after.strip_prefix(PROBE));
-            let trimmed = Trimmed { start: start.is_none(), end: end.is_none() };
-            stretches.push(Stretch::Template(start.unwrap_or(before)));
-            stretches.push(Stretch::Content { message, trimmed });
-            rest = end.unwrap_or(after);
+            let (number, after) = numbered(after).ok_or(DROPPED)?;
+            *is_written.get_mut(number).ok_or(DROPPED)? = true;
+            let start = longest(|probe| before.strip_suffix(probe));
+            let end = longest(|probe| after.strip_prefix(probe));
+            let escapes = start.or(end).map_or(0, |(escapes, _)| escapes);
+            let shape = Shape { trims_start: start.is_none(), trims_end: end.is_none(), escapes };
+            stretches.push(Stretch::Template(start.map_or(before, |(_, before)| before)));
+            stretches.push(Stretch::Text { number, shape });
+            rest = end.map_or(after, |(_, after)| after);
         }
-        if is_written.contains(&false) {
-            return Err(dropped);
+        if texts.iter().zip(&is_written).any(|(held, is_written)| held.is_needed && !is_written) {
+            return Err(DROPPED);
         }
         stretches.push(Stretch::Template(rest));
         stretches.retain(|stretch| !matches!(stretch, Stretch::Template("")));
         Ok(stretches)
     }
-
-    fn padded(&self, message: usize) -> String {
-        format!("{PROBE}{}-{message}-{PROBE}", self.nonce)
-    }
 }
 
-/// The message that a placeholder stands for, and what follows it; `text` begins behind its nonce.
+const REFUSED: EngineError = EngineError::Unsupported("this conversation: the model's chat template refuses it");
+const DROPPED: EngineError = EngineError::Unsupported("this order of roles: the model's chat template drops a message");
+
+fn is_about_tools(message: &Message) -> bool {
+    message.role == Role::Tool || !message.tool_calls.is_empty()
+}
+
+/// By how many escapes, and what is left without the probe, for the longest form of it that is there.
+fn longest<'t>(strip: impl Fn(&'static str) -> Option<&'t str>) -> Option<(usize, &'t str)> {
+    PROBES.iter().enumerate().rev().find_map(|(escapes, probe)| Some((escapes, strip(probe)?)))
+}
+
+/// The number of the text that a placeholder stands for, and what follows it; `text` begins behind its nonce.
 fn numbered(text: &str) -> Option<(usize, &str)> {
     let (number, rest) = text.strip_prefix('-')?.split_once('-')?;
     Some((number.parse().ok()?, rest))
 }
 
 /// The template in the model file.
-fn template(model: &LlamaModel) -> Result<ChatTemplate, String> {
+fn template(model: &LlamaModel) -> Result<String, String> {
     let template = model.chat_template(None).map_err(|_| "has no chat template".to_owned())?;
-    let source = template.to_string().map_err(|_| "has a chat template that is no text".to_owned())?;
+    template.to_string().map_err(|_| "has a chat template that is no text".to_owned())
+}
+
+fn read(model: &LlamaModel, source: &str) -> Result<ChatTemplate, String> {
     let vocab = model.vocab();
     // A model without such a token says -1.
     let text = |token: LlamaToken| match token.0 {
         0.. => String::from_utf8(vocab.token_to_piece(token, true, None)).unwrap_or_default(),
         _ => String::new(),
     };
-    ChatTemplate::new(source, text(vocab.bos()), text(vocab.eos()))
+    ChatTemplate::new(source.to_owned(), text(vocab.bos()), text(vocab.eos()))
 }

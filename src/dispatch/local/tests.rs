@@ -1,5 +1,7 @@
 //! The engine on a real model.
 
+mod tools;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +12,6 @@ use llama_cpp_2::token::LlamaToken;
 
 use super::llama;
 use super::prompt::PromptWriter;
-use super::template::ChatTemplate;
 use super::{Engine, EngineConfig, EngineError, EngineState, Generation, Job, Sharing};
 use crate::chat::reply::{Delta, FinishReason, Usage};
 use crate::chat::request::{ChatRequest, Content, Message, ResponseFormat, Role, Sampling, Schema};
@@ -251,7 +252,7 @@ fn text_cannot_pass_for_a_control_token() {
     let backend = llama::backend().unwrap();
     let model = llama::load(backend, &config(model())).unwrap();
     let writer = PromptWriter::new(&model, 512).unwrap();
-    let tokens = |text: &str| writer.write(&job(text, 1, greedy()).request).unwrap();
+    let tokens = |text: &str| writer.write(&job(text, 1, greedy()).request).unwrap().tokens;
     let vocab = model.vocab();
     let controls = |text: &str| tokens(text).into_iter().filter(|&t| vocab.is_control(LlamaToken(t))).count();
 
@@ -272,9 +273,8 @@ fn a_template_may_write_messages_in_another_order_and_trim_them_but_not_drop_one
     let backend = llama::backend().unwrap();
     let model = llama::load(backend, &config(model())).unwrap();
     let written = |source: &str| {
-        let template = ChatTemplate::new(source.to_owned(), String::new(), String::new()).unwrap();
-        let writer = PromptWriter::with_template(&model, template, 512)?;
-        let tokens = writer.write(&job(" Hi ", 1, greedy()).request).map_err(|error| error.to_string())?;
+        let writer = PromptWriter::with_template(&model, source, 512)?;
+        let tokens = writer.write(&job(" Hi ", 1, greedy()).request).map_err(|error| error.to_string())?.tokens;
         let piece = |token| model.vocab().token_to_piece(LlamaToken(token), true, None);
         Ok::<_, String>(String::from_utf8(tokens.into_iter().flat_map(piece).collect()).unwrap())
     };
@@ -288,7 +288,7 @@ fn plain_text_is_tokenised_as_the_reference_does() {
     let backend = llama::backend().unwrap();
     let model = llama::load(backend, &config(model())).unwrap();
     let writer = PromptWriter::new(&model, 512).unwrap();
-    let tokens = writer.write(&job("What is the capital of France?", 1, greedy()).request).unwrap();
+    let tokens = writer.write(&job("What is the capital of France?", 1, greedy()).request).unwrap().tokens;
     let rendered = "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n\
                     What is the capital of France?<|im_end|>\n<|im_start|>assistant\n";
     let reference = model.vocab().tokenize(rendered.as_bytes(), true, true);

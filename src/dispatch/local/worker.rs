@@ -180,10 +180,14 @@ impl<M: Model> Worker<'_, M> {
         sequence.last = token;
         sequence.generated += 1;
         let mut bytes = Vec::new();
-        self.model.write(token, &mut bytes);
+        self.model.write(token, sequence.group.reading, &mut bytes);
         let likelihood = sequence.group.logprobs.map(|top| self.model.likelihood(input, token, top));
         let said = sequence.speech.push(&bytes, likelihood);
         sequence.send(said.deltas);
+        sequence.group.thought.update(|thought| thought + usize::from(sequence.speech.is_thinking()));
+        if let Some(written) = sequence.speech.call_begun() {
+            self.model.begin_call(&mut sequence.sampler, written);
+        }
         if said.stopped || last {
             self.finish(slot, FinishReason::Stop);
         } else if sequence.generated == sequence.group.cap {
@@ -195,6 +199,10 @@ impl<M: Model> Worker<'_, M> {
         let Some(sequence) = &mut self.sequences[slot] else { return };
         let rest = sequence.speech.finish();
         sequence.send(rest);
+        let reason = match reason {
+            FinishReason::Stop if sequence.speech.has_called() => FinishReason::ToolCalls,
+            reason => reason,
+        };
         send(&sequence.group.replies, Ok(Delta::Finish { index: sequence.index, reason }));
         if let Some(usage) = sequence.group.ended(sequence.generated) {
             send(&sequence.group.replies, Ok(Delta::Usage(usage)));

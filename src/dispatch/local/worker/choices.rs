@@ -7,11 +7,13 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 
 use super::super::engine::{Pending, RESERVE, Reply};
-use super::super::model::{Model, Token};
+use super::super::model::{Model, Prompt, Token};
 use super::super::speech::Speech;
+use super::super::tools::Reading;
 use super::super::{EngineError, Sharing};
 use super::{Sequence, Worker};
 use crate::chat::reply::Usage;
+use crate::chat::request::{ResponseFormat, ToolChoice};
 
 /// What all choices of a job have in common.
 pub(super) struct Group {
@@ -26,6 +28,8 @@ pub(super) struct Group {
     pub(super) cap: usize,
     /// How many of the most likely tokens are to be told with each, where likelihoods are asked for.
     pub(super) logprobs: Option<usize>,
+    /// How the answer is to be read.
+    pub(super) reading: Reading,
     choices: u32,
     /// How many of the prompt's tokens were computed before.
     pub(super) kept: Cell<usize>,
@@ -33,6 +37,8 @@ pub(super) struct Group {
     ended: Cell<u32>,
     /// How many tokens these generated.
     generated: Cell<usize>,
+    /// How many tokens of all choices were thoughts.
+    pub(super) thought: Cell<usize>,
 }
 
 impl Group {
@@ -49,6 +55,7 @@ impl Group {
             input: self.prompt.len() as u64,
             output: self.generated.get() as u64,
             cached_input: self.kept.get() as u64,
+            reasoning: self.thought.get() as u64,
             ..Usage::default()
         })
     }
@@ -58,7 +65,10 @@ impl<M: Model> Worker<'_, M> {
     /// The choices of a job; the first computes the prompt.
     pub(super) fn begin(&self, pending: &Pending) -> Result<Vec<Sequence<M::Sampler>>, EngineError> {
         let Pending { job, replies, arrived } = pending;
-        let prompt = self.model.prompt(&job.request)?;
+        let Prompt { tokens: prompt, mut reading } = self.model.prompt(&job.request)?;
+        // What must have a form leaves no room for a thought.
+        let must_call = matches!(job.request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_)));
+        reading.is_thinking &= job.request.response_format == ResponseFormat::Text && !must_call;
         let context = self.model.context();
         if prompt.len() >= context {
             return Err(EngineError::PromptTooLong { tokens: prompt.len() as u64, limit: context as u64 - 1 });
@@ -73,17 +83,19 @@ impl<M: Model> Worker<'_, M> {
             deadline: job.deadline,
             cap,
             logprobs: job.request.sampling.logprobs.map(|top| top as usize),
+            reading,
             choices: job.choices(),
             kept: Cell::new(0),
             ended: Cell::new(0),
             generated: Cell::new(0),
+            thought: Cell::new(0),
         });
         let choice = |index| {
             Ok(Sequence {
                 group: group.clone(),
                 index,
-                sampler: self.model.sampler(&job.request, index, cap)?,
-                speech: Speech::new(index, &job.request.sampling.stop),
+                sampler: self.model.sampler(&job.request, reading, index, cap)?,
+                speech: Speech::new(index, &job.request.sampling.stop, reading),
                 admitted: Instant::now(),
                 generated: 0,
                 last: 0,

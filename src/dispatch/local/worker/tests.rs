@@ -14,8 +14,9 @@ use super::run;
 use crate::chat::reply::{Delta, FinishReason, LikelyToken, TokenLogprob, Usage};
 use crate::chat::request::{ChatRequest, Content, Message, Sampling};
 use crate::dispatch::local::engine::Engine;
-use crate::dispatch::local::model::{Drawn, Input, Model, Token};
+use crate::dispatch::local::model::{Drawn, Input, Model, Prompt, Token};
 use crate::dispatch::local::schedule::Limits;
+use crate::dispatch::local::tools::Reading;
 use crate::dispatch::local::{EngineError, EngineState, Generation, Job, Sharing};
 
 const SLOTS: usize = 2;
@@ -40,11 +41,12 @@ impl Model for Echo {
         64
     }
 
-    fn prompt(&self, request: &ChatRequest) -> Result<Vec<Token>, EngineError> {
-        Ok(request.messages.iter().flat_map(|m| m.text().into_bytes()).map(Token::from).collect())
+    fn prompt(&self, request: &ChatRequest) -> Result<Prompt, EngineError> {
+        let tokens = request.messages.iter().flat_map(|m| m.text().into_bytes()).map(Token::from).collect();
+        Ok(Prompt { tokens, reading: Reading::default() })
     }
 
-    fn sampler(&self, _: &ChatRequest, _: u32, _: usize) -> Result<(), EngineError> {
+    fn sampler(&self, _: &ChatRequest, _: Reading, _: u32, _: usize) -> Result<(), EngineError> {
         Ok(())
     }
 
@@ -74,11 +76,13 @@ impl Model for Echo {
         }
     }
 
+    fn begin_call(&self, (): &mut (), _: &str) {}
+
     fn likelihood(&self, _: usize, token: Token, _: usize) -> TokenLogprob {
         TokenLogprob { token: LikelyToken { bytes: vec![token as u8], logprob: -0.5 }, top: Vec::new() }
     }
 
-    fn write(&self, token: Token, bytes: &mut Vec<u8>) {
+    fn write(&self, token: Token, _: Reading, bytes: &mut Vec<u8>) {
         bytes.extend(u8::try_from(token));
     }
 

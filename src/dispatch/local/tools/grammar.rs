@@ -1,0 +1,226 @@
+//! What a call may look like, as a grammar.
+
+use serde_json::{Map, Value};
+
+use super::super::EngineError;
+use super::super::form;
+use super::{Protocol, parameters};
+use crate::chat::request::{ChatRequest, Function, ToolChoice};
+
+/// The calls that an answer may consist of, as grammars in Lark's notation.
+pub(in super::super) struct Callable {
+    /// What the whole answer must be, where it must.
+    pub(in super::super) whole: Option<String>,
+    /// What follows the beginning of a call.
+    pub(in super::super) rest: String,
+    /// Whether something may follow that.
+    pub(in super::super) goes_on: bool,
+}
+
+impl Callable {
+    /// The calls of `functions` that `request` allows. `opening` is the id of the protocol's opening marker where that
+    /// is a control token.
+    ///
+    /// # Errors
+    /// [`EngineError::Unsupported`] for a schema that cannot be enforced.
+    pub(in super::super) fn new(
+        request: &ChatRequest,
+        protocol: Protocol,
+        functions: &[&Function],
+        opening: Option<u32>,
+    ) -> Result<Self, EngineError> {
+        let several = request.parallel_tool_calls != Some(false);
+        let named = match &request.tool_choice {
+            Some(ToolChoice::Named(name)) => Some(name.as_str()),
+            _ => None,
+        };
+        let is_due = named.is_some() || request.tool_choice == Some(ToolChoice::Required);
+        let functions: Vec<&Function> =
+            functions.iter().copied().filter(|function| named.is_none_or(|name| function.name == name)).collect();
+        let several = several && named.is_none();
+        let objects = objects(protocol, &functions)?;
+        let body = body(protocol, several);
+        let calls = calls(protocol, several, opening);
+        let answer = form::schema(&request.response_format)?;
+        let whole = match answer {
+            _ if is_due => Some(format!("start: calls\n{calls}{body}{objects}")),
+            Some(answer) => Some(format!("start: calls | answer\nanswer: %json {answer}\n{calls}{body}{objects}")),
+            None => None,
+        };
+        let rest = format!("start: body\n{body}{objects}");
+        let goes_on = several && matches!(protocol, Protocol::Hermes | Protocol::Own);
+        Ok(Self { whole, rest, goes_on })
+    }
+}
+
+/// A call with what it begins with, or several.
+fn calls(protocol: Protocol, several: bool, opening: Option<u32>) -> String {
+    let opening = match opening {
+        Some(token) => format!("<[{token}]>"),
+        None => literal(protocol.opening()),
+    };
+    match protocol {
+        Protocol::Hermes | Protocol::Own if several => {
+            format!("calls: call (\"\\n\" call)*\ncall: {opening} body\n")
+        }
+        Protocol::Hermes | Protocol::Own | Protocol::Mistral => format!("calls: {opening} body\n"),
+        Protocol::Llama => "calls: body\n".to_owned(),
+    }
+}
+
+/// What follows that.
+fn body(protocol: Protocol, several: bool) -> &'static str {
+    match protocol {
+        Protocol::Hermes | Protocol::Own => "body: \"\\n\"? object \"\\n\"? \"</tool_call>\"\n",
+        Protocol::Llama => "body: object\n",
+        Protocol::Mistral if several => "body: \"[\" object (\", \" object)* \"]\"\n",
+        Protocol::Mistral => "body: \"[\" object \"]\"\n",
+    }
+}
+
+/// A call of one of the functions.
+fn objects(protocol: Protocol, functions: &[&Function]) -> Result<String, EngineError> {
+    let key = if protocol == Protocol::Llama { "parameters" } else { "arguments" };
+    let all: Vec<String> = (0..functions.len()).map(|at| format!("object_{at}")).collect();
+    let mut rules = format!("object: {}\n", all.join(" | "));
+    for (at, function) in functions.iter().enumerate() {
+        let name = Value::from(function.name.as_str());
+        let head = literal(&format!("{{\"name\": {name}, \"{key}\": "));
+        let schema = arguments(function)?;
+        rules += &format!("object_{at}: {head} arguments_{at} \"}}\"\narguments_{at}: %json {schema}\n");
+    }
+    Ok(rules)
+}
+
+fn arguments(function: &Function) -> Result<Value, EngineError> {
+    match parameters(function) {
+        Value::Object(schema) => Ok(form::styled(closed(schema), function.strict.unwrap_or(false))),
+        _ => Err(form::UNENFORCEABLE),
+    }
+}
+
+/// A function that names no parameters takes none.
+fn closed(mut schema: Map<String, Value>) -> Map<String, Value> {
+    let is_empty = |properties: &Value| properties.as_object().is_some_and(Map::is_empty);
+    if schema.get("properties").is_some_and(is_empty) {
+        schema.entry("additionalProperties").or_insert(false.into());
+    }
+    schema.entry("type").or_insert("object".into());
+    schema
+}
+
+fn literal(text: &str) -> String {
+    Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use llguidance::toktrie::ApproximateTokEnv;
+    use serde_json::json;
+
+    use super::*;
+    use crate::chat::request::{ResponseFormat, Tool};
+    use crate::dispatch::local::form::{Form, Forms};
+    use crate::dispatch::local::model::Token;
+    use crate::dispatch::local::tools::offered;
+
+    fn request(choice: ToolChoice, parallel: bool) -> ChatRequest {
+        let schema = json!({
+            "type": "object",
+            "properties": {"city": {"$ref": "#/$defs/city"}, "days": {"type": "integer", "maximum": 9}},
+            "required": ["city", "days"],
+            "additionalProperties": false,
+            "$defs": {"city": {"enum": ["Ulm", "Bonn"]}},
+        });
+        let weather = Function {
+            name: "weather \"now\"".to_owned(),
+            parameters: Some(schema.to_string().into()),
+            strict: Some(true),
+            ..Function::default()
+        };
+        let stop = Function { name: "stop".to_owned(), ..Function::default() };
+        ChatRequest {
+            tools: vec![Tool::Function(weather), Tool::Function(stop)],
+            tool_choice: Some(choice),
+            parallel_tool_calls: Some(parallel),
+            ..ChatRequest::default()
+        }
+    }
+
+    fn callable(protocol: Protocol, request: &ChatRequest) -> Callable {
+        Callable::new(request, protocol, &offered(request).unwrap(), None).unwrap()
+    }
+
+    fn form(grammar: String) -> Form {
+        Forms::new(&ApproximateTokEnv::single_byte_env()).unwrap().lark(grammar).unwrap()
+    }
+
+    /// How much of `text` the grammar lets through, and whether nothing can follow.
+    fn follow(grammar: &str, text: &str) -> (usize, bool) {
+        let mut form = form(grammar.to_owned());
+        for (at, byte) in text.bytes().enumerate() {
+            if form.is_complete() || !form.allowed().unwrap().is_allowed(u32::from(byte)) {
+                return (at, form.is_complete());
+            }
+            form.accept(Token::from(byte)).unwrap();
+        }
+        (text.len(), form.is_complete())
+    }
+
+    const WEATHER: &str = r#"{"name": "weather \"now\"", "arguments": {"city": "Ulm", "days": 3}}"#;
+    const STOP: &str = r#"{"name": "stop", "arguments": {}}"#;
+
+    #[test]
+    fn a_required_call_is_one_of_the_functions_as_each_family_writes_it() {
+        for (protocol, written) in [
+            (Protocol::Hermes, format!("<tool_call>\n{WEATHER}\n</tool_call>")),
+            (Protocol::Own, format!("<tool_call>{STOP}</tool_call>")),
+            (Protocol::Llama, WEATHER.replace("arguments", "parameters")),
+            (Protocol::Mistral, format!("[TOOL_CALLS][{STOP}]")),
+        ] {
+            let whole = callable(protocol, &request(ToolChoice::Required, false)).whole.unwrap();
+            assert_eq!(follow(&whole, &written), (written.len(), true), "{protocol:?}: {written}");
+            let wrong = written.replace("Ulm", "Rom").replace("{}", "{\"a\": 1}");
+            assert!(follow(&whole, &wrong).0 < wrong.len(), "{wrong}");
+            assert_eq!(follow(&whole, "Sure!"), (0, false));
+        }
+    }
+
+    #[test]
+    fn a_named_function_is_the_only_one_and_calls_are_several_where_they_may_be() {
+        let named = callable(Protocol::Llama, &request(ToolChoice::Named("stop".to_owned()), true)).whole.unwrap();
+        let stop = STOP.replace("arguments", "parameters");
+        assert_eq!(follow(&named, &stop), (stop.len(), true));
+        assert_eq!(follow(&named, &WEATHER.replace("arguments", "parameters")).0, r#"{"name": ""#.len());
+        let two = format!("<tool_call>{STOP}</tool_call>\n<tool_call>{WEATHER}</tool_call>");
+        let several = callable(Protocol::Hermes, &request(ToolChoice::Required, true)).whole.unwrap();
+        assert_eq!(follow(&several, &two), (two.len(), false));
+        let single = callable(Protocol::Hermes, &request(ToolChoice::Required, false)).whole.unwrap();
+        assert_eq!(follow(&single, &two), (two.find('\n').unwrap(), true));
+        let list = format!("[TOOL_CALLS][{STOP}, {WEATHER}]");
+        let several = callable(Protocol::Mistral, &request(ToolChoice::Required, true)).whole.unwrap();
+        assert_eq!(follow(&several, &list), (list.len(), true));
+    }
+
+    #[test]
+    fn where_nothing_is_required_only_what_follows_the_beginning_of_a_call_is_held() {
+        let auto = callable(Protocol::Hermes, &request(ToolChoice::Auto, true));
+        let rest = format!("\n{WEATHER}\n</tool_call>");
+        assert!(auto.whole.is_none() && auto.goes_on);
+        assert_eq!(follow(&auto.rest, &rest), (rest.len(), true));
+        // A form and tools: one of them.
+        let request = ChatRequest { response_format: ResponseFormat::JsonObject, ..request(ToolChoice::Auto, false) };
+        let either = callable(Protocol::Hermes, &request).whole.unwrap();
+        let call = format!("<tool_call>{STOP}</tool_call>");
+        assert_eq!(follow(&either, &call), (call.len(), true));
+        assert_eq!(follow(&either, "{\"a\": 1}"), (8, true));
+    }
+
+    #[test]
+    fn a_schema_that_cannot_be_enforced_is_refused() {
+        let bad = Function { name: "f".to_owned(), parameters: Some("[1]".into()), ..Function::default() };
+        let bad = ChatRequest { tools: vec![Tool::Function(bad)], ..ChatRequest::default() };
+        let refused = Callable::new(&bad, Protocol::Hermes, &offered(&bad).unwrap(), None);
+        assert!(matches!(refused.err(), Some(EngineError::Unsupported(_))));
+    }
+}

@@ -1,0 +1,176 @@
+//! How models of each family are told of tools, and how they call them.
+
+mod grammar;
+#[cfg(feature = "llama")]
+mod history;
+mod reader;
+
+#[cfg(feature = "llama")]
+pub(super) use grammar::Callable;
+#[cfg(feature = "llama")]
+pub(super) use history::{Held, Texts, tool_values, turns};
+pub(super) use reader::{Piece, Reader};
+
+use serde_json::{Value, json};
+
+use super::EngineError;
+use crate::chat::request::{ChatRequest, Function, Tool, ToolChoice};
+
+/// Ends a call of Hermes, Qwen and our own.
+const CLOSE: &str = "</tool_call>";
+/// Begins a thought.
+pub(super) const THINK: &str = "<think>";
+/// Ends a thought.
+const THOUGHT: &str = "</think>";
+/// May stand before a call of Llama.
+const PYTHON: &str = "<|python_tag|>";
+
+/// Markers that are control tokens in some vocabularies: they are read only where they are asked about.
+#[cfg(feature = "llama")]
+pub(super) const MARKERS: [&str; 6] = ["<tool_call>", CLOSE, "[TOOL_CALLS]", PYTHON, THINK, THOUGHT];
+
+/// How calls are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    /// `<tool_call>{"name": …, "arguments": …}</tool_call>`: Hermes, Qwen 2.5 and 3.
+    Hermes,
+    /// `{"name": …, "parameters": …}` and nothing else: Llama 3.
+    Llama,
+    /// `[TOOL_CALLS][{"name": …, "arguments": …}]`: Mistral.
+    Mistral,
+    /// As Hermes, told by an instruction of ours: templates that know no tools, or in a way not known here.
+    Own,
+}
+
+impl Protocol {
+    /// What the template in `source` speaks.
+    pub(super) fn of(source: &str) -> Self {
+        let has = |marker: &str| source.contains(marker);
+        if !has("tools") {
+            Self::Own
+        } else if has("[TOOL_CALLS]") && !has("[ARGS]") {
+            Self::Mistral
+        } else if has("<tool_call>") && !has("<function=") {
+            Self::Hermes
+        } else if has("ipython") && has("\"parameters\"") {
+            Self::Llama
+        } else {
+            Self::Own
+        }
+    }
+
+    /// What a call begins with; nothing where it begins with its JSON.
+    pub(super) fn opening(self) -> &'static str {
+        match self {
+            Self::Hermes | Self::Own => "<tool_call>",
+            Self::Llama => "",
+            Self::Mistral => "[TOOL_CALLS]",
+        }
+    }
+
+    /// A new call's id.
+    pub(super) fn new_id(self) -> String {
+        let mut bytes = [0; 16];
+        // Without a source of randomness ids repeat, which clients bear: they belong to one answer.
+        let _ = getrandom::fill(&mut bytes);
+        match self {
+            Self::Mistral => nine(&hex::encode(bytes)),
+            Self::Hermes | Self::Llama | Self::Own => format!("call_{}", &hex::encode(bytes)[..24]),
+        }
+    }
+}
+
+/// How an answer is to be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Reading {
+    /// How calls are written; `None` where there is nothing to call.
+    pub(super) calls: Option<Protocol>,
+    /// Whether it may begin with a thought.
+    pub(super) thinks: bool,
+    /// Whether the prompt ends within a thought.
+    pub(super) is_thinking: bool,
+}
+
+/// The functions that `request` lets the model call.
+///
+/// # Errors
+/// [`EngineError::Unsupported`] for tools that are no functions, and choices that cannot be followed.
+pub(super) fn offered(request: &ChatRequest) -> Result<Vec<&Function>, EngineError> {
+    let functions = request.tools.iter().map(|tool| match tool {
+        Tool::Function(function) => Ok(function),
+        Tool::Other(_) => Err(EngineError::Unsupported("tools that are no functions")),
+    });
+    let functions: Vec<&Function> = functions.collect::<Result<_, _>>()?;
+    match &request.tool_choice {
+        Some(ToolChoice::None) => Ok(Vec::new()),
+        Some(ToolChoice::Other(_)) => Err(EngineError::Unsupported("this `tool_choice`")),
+        Some(ToolChoice::Named(name)) if !functions.iter().any(|function| function.name == *name) => {
+            Err(EngineError::Unsupported("a `tool_choice` that names none of the `tools`"))
+        }
+        Some(ToolChoice::Required) if functions.is_empty() => {
+            Err(EngineError::Unsupported("a required call without `tools`"))
+        }
+        _ => Ok(functions),
+    }
+}
+
+/// The schema of the arguments; a function without one takes none.
+fn parameters(function: &Function) -> Value {
+    let given = function.parameters.as_ref().and_then(|text| serde_json::from_str(text.expose()).ok());
+    given.unwrap_or_else(|| json!({"type": "object", "properties": {}}))
+}
+
+/// `id` where it is nine letters and digits, as Mistral's templates ask for, else nine that stand for it.
+fn nine(id: &str) -> String {
+    if id.len() == 9 && id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return id.to_owned();
+    }
+    hex::encode(blake3::hash(id.as_bytes()).as_bytes())[..9].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_is_of_the_family_whose_words_it_has() {
+        for (source, protocol) in [
+            ("{% if tools %}<tool_call>", Protocol::Hermes),
+            ("{% if tools %}<tool_call><function=f>", Protocol::Own),
+            ("{% if tools %}[AVAILABLE_TOOLS]{% endif %}[TOOL_CALLS]", Protocol::Mistral),
+            ("{% if tools %}[TOOL_CALLS]f[ARGS]", Protocol::Own),
+            ("{% if tools %}ipython {\"name\": f, \"parameters\": p}", Protocol::Llama),
+            ("{{ messages }}", Protocol::Own),
+        ] {
+            assert_eq!(Protocol::of(source), protocol, "{source}");
+        }
+    }
+
+    #[test]
+    fn ids_are_nine_letters_and_digits_where_the_family_asks_for_that() {
+        let id = Protocol::Mistral.new_id();
+        assert!(id.len() == 9 && id.chars().all(|c| c.is_ascii_alphanumeric()), "{id}");
+        assert!(Protocol::Hermes.new_id().starts_with("call_"));
+        assert_ne!(Protocol::Hermes.new_id(), Protocol::Hermes.new_id());
+    }
+
+    #[test]
+    fn what_cannot_be_chosen_is_refused() {
+        let function = |name: &str| Tool::Function(Function { name: name.to_owned(), ..Function::default() });
+        let of = |tools: Vec<Tool>, choice: ToolChoice| {
+            let request = ChatRequest { tools, tool_choice: Some(choice), ..ChatRequest::default() };
+            offered(&request).map(|functions| functions.len())
+        };
+        assert_eq!(of(vec![function("a"), function("b")], ToolChoice::Auto), Ok(2));
+        assert_eq!(of(vec![function("a")], ToolChoice::None), Ok(0));
+        assert_eq!(of(vec![function("a")], ToolChoice::Named("a".to_owned())), Ok(1));
+        for (tools, choice) in [
+            (vec![function("a")], ToolChoice::Named("b".to_owned())),
+            (vec![Tool::Other("{}".into())], ToolChoice::Auto),
+            (Vec::new(), ToolChoice::Required),
+            (vec![function("a")], ToolChoice::Other("{}".into())),
+        ] {
+            assert!(matches!(of(tools, choice), Err(EngineError::Unsupported(_))));
+        }
+    }
+}

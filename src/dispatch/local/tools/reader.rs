@@ -1,0 +1,370 @@
+//! What of an answer is text, what a thought and what a call of a tool, found as it comes.
+
+use super::{CLOSE, Protocol, Reading, THINK, THOUGHT};
+
+/// Reads one answer.
+pub(in super::super) struct Reader {
+    /// How calls are written; `None` where there is nothing to call.
+    calls: Option<Protocol>,
+    thinks: bool,
+    state: State,
+    /// What may yet turn out to be something else.
+    held: String,
+    /// Whether blanks that come next mean nothing.
+    skips_blanks: bool,
+    /// Whether it was told that a call has begun.
+    told: bool,
+}
+
+/// A piece of what was read.
+#[cfg_attr(test, derive(Clone, Debug, PartialEq, Eq))]
+pub(in super::super) enum Piece {
+    Text(String),
+    Thought(String),
+    /// A call of the tool of this name begins.
+    Call(String),
+    /// More of that call's arguments.
+    Arguments(String),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Nothing but blanks came so far.
+    Start,
+    Thought,
+    Text,
+    /// A call has begun, and its tool is not named yet.
+    Head,
+    /// A call that does not begin with its tool's name: all of it is needed.
+    Whole,
+    Arguments(Value),
+    /// Behind a call's arguments.
+    Tail,
+}
+
+/// How far a JSON value has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Value {
+    depth: usize,
+    in_string: bool,
+    is_escaped: bool,
+    begun: bool,
+}
+
+/// How a call begins.
+enum Head {
+    /// With this name; the arguments begin at this byte.
+    Named(String, usize),
+    /// More must come.
+    Unfinished,
+    /// Otherwise.
+    Odd,
+}
+
+impl Reader {
+    pub(in super::super) fn new(reading: Reading) -> Self {
+        let state = if reading.is_thinking { State::Thought } else { State::Start };
+        let (calls, thinks) = (reading.calls, reading.thinks);
+        Self { calls, thinks, state, held: String::new(), skips_blanks: reading.is_thinking, told: false }
+    }
+
+    /// Whether a thought is under way.
+    pub(in super::super) fn is_thinking(&self) -> bool {
+        self.state == State::Thought
+    }
+
+    /// Takes more of the answer.
+    pub(in super::super) fn push(&mut self, text: &str) -> Vec<Piece> {
+        self.held.push_str(text);
+        let mut pieces = Vec::new();
+        while self.step(&mut pieces) {}
+        pieces
+    }
+
+    /// The answer has ended: what was held back.
+    pub(in super::super) fn finish(&mut self) -> Vec<Piece> {
+        let mut pieces = Vec::new();
+        let held = std::mem::take(&mut self.held);
+        match self.state {
+            State::Thought => say(&mut pieces, held, Piece::Thought),
+            State::Whole => self.whole(&held, &mut pieces),
+            State::Head => say(&mut pieces, format!("{}{held}", self.opening()), Piece::Text),
+            State::Start | State::Text => say(&mut pieces, held, Piece::Text),
+            State::Arguments(_) => say(&mut pieces, held, Piece::Arguments),
+            State::Tail => {}
+        }
+        pieces
+    }
+
+    /// Once for each call, when it has begun: what was read of it.
+    pub(in super::super) fn call_begun(&mut self) -> Option<&str> {
+        // What merely begins like JSON is no call yet.
+        let is_certain = self.calls != Some(Protocol::Llama) || self.held.contains("\"name\"");
+        if self.state != State::Head || self.told || !is_certain {
+            return None;
+        }
+        self.told = true;
+        Some(&self.held)
+    }
+
+    fn opening(&self) -> &'static str {
+        self.calls.map_or("", Protocol::opening)
+    }
+
+    /// One step on; false where nothing can be done until more comes.
+    fn step(&mut self, pieces: &mut Vec<Piece>) -> bool {
+        if self.skips_blanks {
+            let blanks = self.held.len() - self.held.trim_start().len();
+            self.held.drain(..blanks);
+            self.skips_blanks = self.held.is_empty();
+        }
+        match self.state {
+            State::Start => self.start(),
+            State::Thought => self.thought(pieces),
+            State::Text => self.text(pieces),
+            State::Head => self.head(pieces),
+            State::Whole => match self.held.find(CLOSE) {
+                Some(at) => {
+                    let whole: String = self.held.drain(..at + CLOSE.len()).collect();
+                    self.whole(&whole, pieces);
+                    true
+                }
+                None => false,
+            },
+            State::Arguments(value) => self.arguments(value, pieces),
+            State::Tail => self.tail(),
+        }
+    }
+
+    fn start(&mut self) -> bool {
+        let words = self.held.trim_start();
+        let may_begin = |marker: &str| marker.starts_with(words);
+        if self.thinks {
+            if let Some(thought) = words.strip_prefix(THINK) {
+                self.held = thought.to_owned();
+                return self.skip_to(State::Thought);
+            }
+            if may_begin(THINK) {
+                return false;
+            }
+        }
+        if self.calls == Some(Protocol::Llama) {
+            let call = words.strip_prefix(super::PYTHON).unwrap_or(words);
+            if call.starts_with('{') {
+                self.held = call.to_owned();
+                return self.begin();
+            }
+            if may_begin(super::PYTHON) || call.is_empty() {
+                return false;
+            }
+        }
+        self.go(State::Text)
+    }
+
+    fn thought(&mut self, pieces: &mut Vec<Piece>) -> bool {
+        if let Some(at) = self.held.find(THOUGHT) {
+            let thought = self.held[..at].trim_end().to_owned();
+            say(pieces, thought, Piece::Thought);
+            self.held.drain(..at + THOUGHT.len());
+            self.thinks = false;
+            return self.skip_to(State::Start);
+        }
+        let until = settled(&self.held, THOUGHT);
+        say(pieces, self.held.drain(..until).collect(), Piece::Thought);
+        false
+    }
+
+    fn text(&mut self, pieces: &mut Vec<Piece>) -> bool {
+        let opening = self.opening();
+        if opening.is_empty() {
+            say(pieces, std::mem::take(&mut self.held), Piece::Text);
+            return false;
+        }
+        if let Some(at) = self.held.find(opening) {
+            say(pieces, self.held[..at].trim_end().to_owned(), Piece::Text);
+            self.held.drain(..at + opening.len());
+            return self.begin();
+        }
+        let until = settled(&self.held, opening);
+        say(pieces, self.held.drain(..until).collect(), Piece::Text);
+        false
+    }
+
+    fn begin(&mut self) -> bool {
+        self.told = false;
+        self.go(State::Head)
+    }
+
+    fn head(&mut self, pieces: &mut Vec<Piece>) -> bool {
+        match head(&self.held) {
+            Head::Unfinished => false,
+            Head::Named(name, arguments) => {
+                self.held.drain(..arguments);
+                pieces.push(Piece::Call(name));
+                self.go(State::Arguments(Value::default()))
+            }
+            // An answer that is JSON and no call.
+            Head::Odd if self.calls == Some(Protocol::Llama) => self.go(State::Text),
+            Head::Odd => self.go(State::Whole),
+        }
+    }
+
+    /// A call that was written in another order; or none.
+    fn whole(&mut self, whole: &str, pieces: &mut Vec<Piece>) {
+        let body = whole.strip_suffix(CLOSE).unwrap_or(whole);
+        match serde_json::from_str::<serde_json::Value>(body.trim()) {
+            Ok(serde_json::Value::Object(mut call)) if call.get("name").is_some_and(serde_json::Value::is_string) => {
+                let name = call["name"].as_str().unwrap_or_default().to_owned();
+                let arguments = call.remove("arguments").or_else(|| call.remove("parameters"));
+                pieces.push(Piece::Call(name));
+                pieces.push(Piece::Arguments(arguments.map_or("{}".to_owned(), |value| value.to_string())));
+                self.skips_blanks = true;
+            }
+            _ => say(pieces, format!("{}{whole}", self.opening()), Piece::Text),
+        }
+        self.state = State::Text;
+    }
+
+    fn arguments(&mut self, mut value: Value, pieces: &mut Vec<Piece>) -> bool {
+        let end = value.end_in(&self.held);
+        let said: String = self.held.drain(..end.unwrap_or(self.held.len())).collect();
+        say(pieces, said, Piece::Arguments);
+        self.state = if end.is_some() { State::Tail } else { State::Arguments(value) };
+        end.is_some()
+    }
+
+    fn tail(&mut self) -> bool {
+        let rest = match self.calls {
+            Some(Protocol::Mistral) => match self.held.find('{') {
+                Some(at) => {
+                    self.held.drain(..at);
+                    return self.begin();
+                }
+                None => "",
+            },
+            Some(Protocol::Llama) => self.held.trim_start_matches([' ', '\n', '}', ';', ',']),
+            _ => self.held.trim_start_matches([' ', '\n', '\r', '\t', '}']),
+        };
+        let rest = rest.to_owned();
+        if self.calls == Some(Protocol::Llama) && rest.starts_with('{') {
+            self.held = rest;
+            return self.begin();
+        }
+        if let Some(after) = rest.strip_prefix(CLOSE) {
+            self.held = after.to_owned();
+            return self.skip_to(State::Text);
+        }
+        let is_over = rest.is_empty() || CLOSE.starts_with(&rest);
+        self.held = rest;
+        !is_over && self.go(State::Text)
+    }
+
+    /// As [`Self::go`]; blanks that come next mean nothing.
+    fn skip_to(&mut self, state: State) -> bool {
+        self.skips_blanks = true;
+        self.go(state)
+    }
+
+    fn go(&mut self, state: State) -> bool {
+        self.state = state;
+        true
+    }
+}
+
+impl Value {
+    /// Where the value ends in `text`, which goes on with it.
+    fn end_in(&mut self, text: &str) -> Option<usize> {
+        for (at, byte) in text.bytes().enumerate() {
+            if self.in_string {
+                match byte {
+                    _ if self.is_escaped => self.is_escaped = false,
+                    b'\\' => self.is_escaped = true,
+                    b'"' => self.in_string = false,
+                    _ => {}
+                }
+                if !self.in_string && self.depth == 0 {
+                    return Some(at + 1);
+                }
+                continue;
+            }
+            match byte {
+                b'"' => self.in_string = true,
+                b'{' | b'[' => self.depth += 1,
+                b'}' | b']' | b',' | b' ' | b'\n' if self.depth == 0 && self.begun => return Some(at),
+                b'}' | b']' => {
+                    self.depth = self.depth.saturating_sub(1);
+                    if self.depth == 0 {
+                        return Some(at + 1);
+                    }
+                }
+                _ => {}
+            }
+            self.begun = true;
+        }
+        None
+    }
+}
+
+fn say(pieces: &mut Vec<Piece>, text: String, piece: fn(String) -> Piece) {
+    if !text.is_empty() {
+        pieces.push(piece(text));
+    }
+}
+
+/// How much of `text` certainly stands before a `marker` and the blanks in front of it.
+fn settled(text: &str, marker: &str) -> usize {
+    let may_be = |at: &usize| marker.starts_with(&text[*at..]);
+    let until = text.char_indices().map(|(at, _)| at).find(may_be).unwrap_or(text.len());
+    text[..until].trim_end().len()
+}
+
+/// Reads `{"name": "…", "arguments": `, however it is spaced, also as the first of a list.
+fn head(text: &str) -> Head {
+    let mut rest = text.trim_start_matches([' ', '\n', '\t', '\r', '[', ',']);
+    for expected in ["{", "\"name\"", ":"] {
+        match next(rest, expected) {
+            Some(Ok(after)) => rest = after,
+            Some(Err(())) => return Head::Odd,
+            None => return Head::Unfinished,
+        }
+    }
+    if rest.is_empty() {
+        return Head::Unfinished;
+    }
+    let mut string = Value::default();
+    if !rest.starts_with('"') {
+        return Head::Odd;
+    }
+    let Some(end) = string.end_in(rest) else { return Head::Unfinished };
+    let Ok(name) = serde_json::from_str::<String>(&rest[..end]) else { return Head::Odd };
+    rest = match next(&rest[end..], ",") {
+        Some(Ok(after)) => after,
+        Some(Err(())) => return Head::Odd,
+        None => return Head::Unfinished,
+    };
+    let keys = ["\"arguments\"", "\"parameters\""];
+    let found = keys.map(|key| next(rest, key));
+    rest = match found {
+        [Some(Ok(after)), _] | [_, Some(Ok(after))] => after,
+        [None, _] | [_, None] => return Head::Unfinished,
+        _ => return Head::Odd,
+    };
+    match next(rest, ":") {
+        Some(Ok("")) | None => Head::Unfinished,
+        Some(Ok(after)) => Head::Named(name, text.len() - after.len()),
+        Some(Err(())) => Head::Odd,
+    }
+}
+
+/// What follows `expected` and the blanks after it; an error for something else, `None` where more must come.
+fn next<'a>(text: &'a str, expected: &str) -> Option<Result<&'a str, ()>> {
+    let text = text.trim_start();
+    match text.strip_prefix(expected) {
+        Some(after) => Some(Ok(after.trim_start())),
+        None if expected.starts_with(text) => None,
+        None => Some(Err(())),
+    }
+}
+
+#[cfg(test)]
+mod tests;

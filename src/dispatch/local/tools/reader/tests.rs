@@ -1,0 +1,154 @@
+//! Answers read whole and in pieces.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn reading(calls: Option<Protocol>) -> Reading {
+    Reading { calls, thinks: true, is_thinking: false }
+}
+
+/// What is read of `text`, cut after the given bytes, with pieces of a kind joined.
+fn read_cut(reading: Reading, text: &str, cuts: &[usize]) -> Vec<Piece> {
+    let mut reader = Reader::new(reading);
+    let mut pieces = Vec::new();
+    let mut at = 0;
+    for cut in cuts.iter().copied().chain([text.len()]) {
+        let cut = cut.max(at);
+        if text.is_char_boundary(cut) {
+            pieces.extend(reader.push(&text[at..cut]));
+            at = cut;
+        }
+    }
+    pieces.extend(reader.finish());
+    let mut joined: Vec<Piece> = Vec::new();
+    for piece in pieces {
+        match (joined.last_mut(), piece) {
+            (Some(Piece::Text(text)), Piece::Text(more))
+            | (Some(Piece::Thought(text)), Piece::Thought(more))
+            | (Some(Piece::Arguments(text)), Piece::Arguments(more)) => text.push_str(&more),
+            (_, piece) => joined.push(piece),
+        }
+    }
+    joined
+}
+
+/// The same, and that it is the same character by character.
+fn read(calls: Protocol, text: &str) -> Vec<Piece> {
+    let cuts: Vec<usize> = (0..text.len()).collect();
+    let whole = read_cut(reading(Some(calls)), text, &[]);
+    assert_eq!(whole, read_cut(reading(Some(calls)), text, &cuts), "{text}");
+    whole
+}
+
+fn text(text: &str) -> Piece {
+    Piece::Text(text.to_owned())
+}
+
+fn call(name: &str, arguments: &str) -> [Piece; 2] {
+    [Piece::Call(name.to_owned()), Piece::Arguments(arguments.to_owned())]
+}
+
+#[test]
+fn calls_are_found_as_each_family_writes_them() {
+    let [f, args] = call("weather", r#"{"city": "Ulm \"}\" <tool_call>", "days": [1, {"a": 2}]}"#);
+    let arguments = r#"{"city": "Ulm \"}\" <tool_call>", "days": [1, {"a": 2}]}"#;
+    for (family, written) in [
+        (Protocol::Hermes, format!("<tool_call>\n{{\"name\": \"weather\", \"arguments\": {arguments}}}\n</tool_call>")),
+        (Protocol::Hermes, format!("\n<tool_call>{{\"name\":\"weather\",\"arguments\":{arguments}}}</tool_call>\n")),
+        (Protocol::Own, format!("<tool_call> {{ \"name\" : \"weather\", \"parameters\" : {arguments} }}")),
+        (Protocol::Llama, format!("{{\"name\": \"weather\", \"parameters\": {arguments}}}")),
+        (Protocol::Llama, format!(" <|python_tag|>{{\"name\": \"weather\", \"parameters\": {arguments}}}")),
+        (Protocol::Mistral, format!("[TOOL_CALLS][{{\"name\": \"weather\", \"arguments\": {arguments}}}]")),
+        (
+            Protocol::Mistral,
+            format!("[TOOL_CALLS] [{{\"name\": \"weather\", \"arguments\": {arguments}, \"id\": \"abcdefghi\"}}]"),
+        ),
+    ] {
+        assert_eq!(read(family, &written), [f.clone(), args.clone()], "{family:?}: {written}");
+    }
+}
+
+#[test]
+fn several_calls_and_text_around_them_keep_their_order() {
+    let one = r#"<tool_call>{"name": "a", "arguments": {}}</tool_call>"#;
+    let two = r#"<tool_call>{"arguments": {"x": 1}, "name": "b"}</tool_call>"#;
+    let read_all = read(Protocol::Hermes, &format!("I look. \n{one}\n{two}\nDone."));
+    let [a, none] = call("a", "{}");
+    let [b, x] = call("b", r#"{"x":1}"#);
+    assert_eq!(read_all, [text("I look."), a.clone(), none.clone(), b, x, text("Done.")]);
+    let list = r#"[TOOL_CALLS][{"name": "a", "arguments": {}}, {"name": "a", "arguments": {}}]"#;
+    assert_eq!(read(Protocol::Mistral, list), [a.clone(), none.clone(), a.clone(), none.clone()]);
+    let list = r#"{"name": "a", "parameters": {}}; {"name": "a", "parameters": {}}"#;
+    assert_eq!(read(Protocol::Llama, list), [a.clone(), none.clone(), a, none]);
+}
+
+#[test]
+fn what_is_no_call_is_text() {
+    for plain in ["2 < 3, and <tool is no marker", "{\"answer\": 42}", "  a\n\n", "<tool_call", "[1, 2]"] {
+        for family in [Protocol::Hermes, Protocol::Llama, Protocol::Mistral] {
+            assert_eq!(read(family, plain), [text(plain)], "{family:?}");
+        }
+    }
+    let odd = "<tool_call>hello</tool_call>";
+    assert_eq!(read(Protocol::Hermes, odd), [text(odd)]);
+    // Without tools, a call is a text like any other.
+    let written = r#"<tool_call>{"name": "a", "arguments": {}}</tool_call>"#;
+    assert_eq!(read_cut(reading(None), written, &[3, 9]), [text(written)]);
+}
+
+#[test]
+fn an_answer_that_is_cut_in_a_call_says_what_came_of_it() {
+    let [a, begun] = call("a", r#"{"x": "y"#);
+    assert_eq!(read(Protocol::Hermes, r#"<tool_call>{"name": "a", "arguments": {"x": "y"#), [a, begun]);
+}
+
+#[test]
+fn a_thought_is_split_from_what_is_said() {
+    let thought = |text: &str| Piece::Thought(text.to_owned());
+    assert_eq!(read(Protocol::Hermes, "<think>\nHm: < 3.\n</think>\n\nYes."), [thought("Hm: < 3."), text("Yes.")]);
+    assert_eq!(read(Protocol::Hermes, "Yes <think>no</think>"), [text("Yes <think>no</think>")]);
+    let opened = Reading { is_thinking: true, ..reading(None) };
+    assert_eq!(read_cut(opened, "Hm.</think>Yes.", &[1, 5, 9]), [thought("Hm."), text("Yes.")]);
+    let [a, none] = call("a", "{}");
+    let called = "<think>x</think>\n<tool_call>\n{\"name\": \"a\", \"arguments\": {}}\n</tool_call>";
+    assert_eq!(read(Protocol::Hermes, called), [thought("x"), a, none]);
+    let silent = Reading { thinks: false, ..reading(None) };
+    assert_eq!(read_cut(silent, "<think>a</think>", &[]), [text("<think>a</think>")]);
+}
+
+#[test]
+fn a_call_is_told_once_when_it_begins() {
+    let mut reader = Reader::new(reading(Some(Protocol::Hermes)));
+    reader.push("Text <tool_");
+    assert_eq!(reader.call_begun(), None);
+    reader.push("call>\n");
+    assert_eq!(reader.call_begun(), Some("\n"));
+    assert_eq!(reader.call_begun(), None);
+    let mut reader = Reader::new(reading(Some(Protocol::Llama)));
+    reader.push("{");
+    assert_eq!(reader.call_begun(), None);
+    reader.push("\"name\"");
+    assert_eq!(reader.call_begun(), Some("{\"name\""));
+}
+
+proptest! {
+    #[test]
+    fn however_an_answer_is_cut_it_reads_the_same(
+        parts in prop::collection::vec(
+            prop::sample::select(vec![
+                "<tool_call>", "</tool_call>", "{\"name\": \"a\", ", "\"arguments\": ", "{\"x\": \"}\"}", "}", "[TOOL_CALLS]",
+                "[", "]", ", ", "<think>", "</think>", "\n", " ", "Hallo é", "<", "\"", "{",
+            ]),
+            0..12,
+        ),
+        cuts in prop::collection::vec(0..200_usize, 0..20),
+        family in prop::sample::select(vec![Protocol::Hermes, Protocol::Llama, Protocol::Mistral]),
+    ) {
+        let answer = parts.concat();
+        let mut cuts: Vec<usize> = cuts.into_iter().filter(|cut| *cut <= answer.len()).collect();
+        cuts.sort_unstable();
+        let whole = read_cut(reading(Some(family)), &answer, &[]);
+        prop_assert_eq!(read_cut(reading(Some(family)), &answer, &cuts), whole);
+    }
+}
