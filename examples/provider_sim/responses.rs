@@ -52,6 +52,11 @@ impl Said {
                 call = Some((name.clone(), arguments.clone()));
                 arguments.clone()
             }
+            // Where several are scripted, this wire format has the first.
+            Answer::ToolCalls(calls) => {
+                call = calls.first().cloned();
+                call.as_ref().map_or_else(String::new, |(_, arguments)| arguments.clone())
+            }
             Answer::Thought { thought: hidden, text } => {
                 thought = Some(hidden.clone());
                 text.clone()

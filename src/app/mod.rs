@@ -27,7 +27,7 @@ use crate::dispatch::remote::Provider;
 use crate::egress::SendError;
 use crate::govern::{Ledger, PriceList};
 use crate::models;
-use crate::pipeline::{Apart, Gateway, Generation, Reloads, Taints};
+use crate::pipeline::{Apart, Gateway, Generation, Named, Reloads, Taints};
 use crate::record::{Conversations, Recorder, Records, StoreError, StoreOptions};
 use crate::serve::listener::{Limits, bind, serve};
 use crate::serve::{data, operator};
@@ -164,6 +164,7 @@ fn assemble(
         estimator: Arc::new(Estimator::embedded()),
         prices: PriceList::embedded(),
         flights: Flights::default(),
+        named: Named::default(),
         apart: Apart::default(),
         taints,
         vaults: Vaults::new(config.pseudonyms.ttl),

@@ -250,7 +250,7 @@ mod tests {
     use crate::policy::Class;
 
     fn key() -> CacheKey {
-        let scope = Scope { tenant: "a", class: Class(0), destination: "d", policy: "p", dialect: "x" };
+        let scope = Scope { tenant: "a", class: Class(0), destination: "d", policy: "p", dialect: "x", named: "" };
         CacheKey::new(&scope, &Json::parse(b"1").unwrap())
     }
 

@@ -20,6 +20,8 @@ pub struct Scope<'a> {
     pub policy: &'a str,
     /// The client's dialect, since the stored bytes are in it.
     pub dialect: &'static str,
+    /// The client's own key for it; empty where it gives none.
+    pub named: &'a str,
 }
 
 impl CacheKey {
@@ -27,8 +29,8 @@ impl CacheKey {
     /// fields and `stream` included.
     pub fn new(scope: &Scope<'_>, body: &Json<'_>) -> Self {
         let mut hasher = blake3::Hasher::new();
-        let Scope { tenant, class, destination, policy, dialect } = scope;
-        for field in [tenant, destination, policy, dialect] {
+        let Scope { tenant, class, destination, policy, dialect, named } = scope;
+        for field in [tenant, destination, policy, dialect, named] {
             text(&mut hasher, field);
         }
         hasher.update(&[class.0]);
@@ -92,7 +94,7 @@ mod tests {
     use super::*;
 
     const SCOPE: Scope<'_> =
-        Scope { tenant: "a", class: Class(1), destination: "gpt", policy: "p", dialect: "openai-chat" };
+        Scope { tenant: "a", class: Class(1), destination: "gpt", policy: "p", dialect: "openai-chat", named: "" };
 
     fn key(scope: &Scope<'_>, body: &str) -> CacheKey {
         CacheKey::new(scope, &Json::parse(body.as_bytes()).unwrap())
@@ -113,6 +115,7 @@ mod tests {
             Scope { destination: "local", ..SCOPE },
             Scope { policy: "q", ..SCOPE },
             Scope { dialect: "other", ..SCOPE },
+            Scope { named: "k", ..SCOPE },
         ] {
             assert_ne!(key(&scope, body), base, "{scope:?}");
         }

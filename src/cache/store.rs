@@ -75,7 +75,7 @@ mod tests {
     use crate::policy::Class;
 
     fn key(n: usize) -> CacheKey {
-        let scope = Scope { tenant: "a", class: Class(0), destination: "d", policy: "p", dialect: "x" };
+        let scope = Scope { tenant: "a", class: Class(0), destination: "d", policy: "p", dialect: "x", named: "" };
         CacheKey::new(&scope, &Json::parse(n.to_string().as_bytes()).unwrap())
     }
 

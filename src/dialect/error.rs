@@ -59,7 +59,7 @@ struct Shape<'a> {
 struct MessagesEnvelope<'a> {
     r#type: &'static str,
     error: MessagesShape<'a>,
-    request_id: Option<&'a str>,
+    request_id: Option<String>,
 }
 
 #[derive(Serialize)]

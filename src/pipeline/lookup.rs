@@ -32,14 +32,14 @@ pub(super) enum Lookup {
 }
 
 pub(super) fn look_up(gateway: &Gateway, call: &Call, entry: &mut Entry) -> Lookup {
-    let (Some(cache), Some(key)) = (&gateway.cache, call.cache_key) else { return Lookup::Alone };
-    entry.row.cache = crate::record::Cache::Miss;
-    if !call.cache_control.no_cache
-        && let Some(answer) = cache.get(&key)
-    {
-        return Lookup::Hit(answer);
+    let Some(repeat) = &call.repeat else { return Lookup::Alone };
+    if let Some(cache) = gateway.cache.as_ref().filter(|_| repeat.keeps) {
+        entry.row.cache = crate::record::Cache::Miss;
+        if let Some(answer) = cache.get(&repeat.key).filter(|_| repeat.looks) {
+            return Lookup::Hit(answer);
+        }
     }
-    match gateway.flights.join(key) {
+    match gateway.flights.join(repeat.key) {
         Joined::Leader(writer, reader) => Lookup::Lead(writer, reader),
         Joined::Follower(reader) => Lookup::Follow(reader),
     }
@@ -53,13 +53,18 @@ pub(super) fn fill(
     writer: Writer<FlightHead>,
     reader: &Reader<FlightHead>,
 ) {
+    // The client will ask for it again.
+    let goes_on = call.repeat.as_ref().is_some_and(|repeat| repeat.named && repeat.keeps);
     let task = tokio::spawn(async move {
-        // A fallback's answer is not what the key says, so it is not kept.
         let planned = call.decision.plan().first().map(|candidate| candidate.id);
-        let key = call.cache_key;
+        let (key, named) = match &call.repeat {
+            Some(repeat) => (Some(repeat.key).filter(|_| repeat.keeps), repeat.named),
+            None => (None, false),
+        };
         match dispatch(&gateway, call, entry).await {
             Ok(begun) => {
-                let key = key.filter(|_| planned == Some(begun.destination));
+                // A fallback's answer is not what a key without a name says.
+                let key = key.filter(|_| named || planned == Some(begun.destination));
                 copy(&gateway, key, begun, writer).await;
             }
             Err(ended) => {
@@ -70,7 +75,9 @@ pub(super) fn fill(
             }
         }
     });
-    Writer::runs_in(reader, task.abort_handle());
+    if !goes_on {
+        Writer::runs_in(reader, task.abort_handle());
+    }
 }
 
 async fn copy(gateway: &Gateway, key: Option<CacheKey>, begun: Begun, writer: Writer<FlightHead>) {

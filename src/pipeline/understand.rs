@@ -12,12 +12,11 @@ use ulid::Ulid;
 use super::continuing::{self, Keeping, Received};
 use super::entry::{Entry, millis};
 use super::pseudonyms::Pseudonyms;
+use super::repeat::Repeat;
 use super::taint::Risen;
 use super::trial::{Tried, try_out};
 use super::view::{View, Weighed, usual_max_output};
 use super::{Gateway, Generation, Policy};
-use crate::cache::CacheControl;
-use crate::cache::key::CacheKey;
 use crate::chat::{ChatRequest, Json, Part, RequestId, Source, Text};
 use crate::dialect::anthropic::header::Said;
 use crate::dialect::edit::EditPoints;
@@ -50,9 +49,8 @@ pub(crate) struct Call {
     /// Prompt tokens, estimated from above.
     pub(crate) tokens_input: u64,
     pub(crate) deadline: Instant,
-    /// Where its answer is kept, if it may be kept at all.
-    pub(crate) cache_key: Option<CacheKey>,
-    pub(crate) cache_control: CacheControl,
+    /// How it is known again, if its answer may be anybody else's.
+    pub(crate) repeat: Option<Repeat>,
     /// What it takes to transform its body, where somebody in the plan may have it only so.
     pub(crate) pseudonyms: Option<Box<Pseudonyms>>,
 }
@@ -116,11 +114,7 @@ pub(crate) async fn understand(
         entry.row.text = Some(StoredText { prompt, answer: Text::default() });
     }
     entry.keeps(turns.and_then(|turns| Keeping::of(gateway, &policy, &weighed.decision, &subject.tenant, turns)));
-    let cache_control = head.headers.get(http::header::CACHE_CONTROL).and_then(|v| v.to_str().ok());
-    let cache_control = cache_control.map(CacheControl::parse).unwrap_or_default();
-    // What a client tries may change an answer.
-    let keyed = || view.cache_key(&decoded, &weighed.decision, cache_control, &json);
-    let cache_key = if said.betas.is_none() { keyed() } else { None };
+    let repeat = Repeat::of(&view, &decoded, &weighed.decision, (&body, &json), said.betas.as_ref().map(Text::expose))?;
     let side = view.side;
     let Decoded { request, edits, .. } = decoded;
     Ok(Call {
@@ -131,8 +125,7 @@ pub(crate) async fn understand(
         said,
         tokens_input: weighed.tokens_input,
         deadline: entry.started() + gateway.config.server.deadline,
-        cache_key,
-        cache_control,
+        repeat,
         pseudonyms,
         body: body.clone(),
         generation,

@@ -11,9 +11,7 @@ use super::generation::books;
 use super::lazily::models_matter;
 use super::taint::Past;
 use super::{Gateway, Generation, Policy};
-use crate::cache::CacheControl;
-use crate::cache::key::{CacheKey, Scope};
-use crate::chat::{ChatRequest, Json, MicroUsd, Part, Role, Source};
+use crate::chat::{ChatRequest, MicroUsd, Part, Role, Source};
 use crate::classify::{Gain, Scan, Truth};
 use crate::dialect::Decoded;
 use crate::dialect::{Feature, Uses};
@@ -354,38 +352,16 @@ impl<'a> View<'a> {
         context.is_some_and(|context| tokens_input / 2 > context)
     }
 
-    /// Where an answer of this set's is kept, if it may be kept at all. What a canary may keep depends on both sets.
-    pub(super) fn cache_key(
-        &self,
-        decoded: &Decoded<'_>,
-        decision: &Decision,
-        control: CacheControl,
-        json: &Json<'_>,
-    ) -> Option<CacheKey> {
-        self.gateway.cache.as_ref()?;
-        let set = &self.policy().set;
-        let (sink, cache) = set.sink("cache")?;
-        let repeatable = decoded.request.sampling.is_deterministic() || cache.cache_sampled;
-        if control.no_store || !repeatable || !decision.permitted.contains(sink) {
-            return None;
-        }
-        // What one conversation's pseudonyms did is nobody else's.
-        if decision.plan().iter().any(|candidate| !decision.transforms[usize::from(candidate.id.0)].is_empty()) {
-            return None;
-        }
-        let first = decision.plan().first()?;
-        let policy = match (&self.generation.trial, self.side) {
-            (Some(trial), Side::OnTrial) => &trial.digests,
-            (_, Side::InForce) | (None, Side::OnTrial) => &*set.digest,
-        };
-        let scope = Scope {
-            tenant: &self.subject.tenant,
-            class: decision.class,
-            destination: &set.destination(first.id).name,
-            policy,
-            dialect: decoded.dialect.name(),
-        };
-        Some(CacheKey::new(&scope, json))
+    /// Whether an answer to a request so decided may be kept at all.
+    pub(super) fn keeps_answers(&self, decision: &Decision) -> bool {
+        let sink = self.policy().set.sink("cache");
+        self.gateway.cache.is_some() && sink.is_some_and(|(sink, _)| decision.permitted.contains(sink))
+    }
+
+    /// Whether one answer may serve all who ask the same.
+    pub(super) fn repeats(&self, decoded: &Decoded<'_>) -> bool {
+        let sampled = || self.policy().set.sink("cache").is_some_and(|(_, cache)| cache.cache_sampled);
+        decoded.request.sampling.is_deterministic() || sampled()
     }
 }
 

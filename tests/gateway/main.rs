@@ -15,6 +15,7 @@ mod crash;
 mod dispatching;
 mod dry_run;
 mod harness;
+mod idempotency;
 mod keys;
 mod large;
 mod leak;
