@@ -89,6 +89,24 @@ fn check_tells_what_a_file_is_and_refuses_what_does_not_load() {
     assert!(!loads && told.contains("tiny.gguf` is incomplete"), "{told}");
 }
 
+#[test]
+fn bench_measures_a_file_at_each_number_of_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = write(folder.path(), &GgufFile::llama().bytes());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ajar"));
+    command
+        .args(["models", "bench", "--at-once", "1,3", "--prompt", "20", "--answer", "4", "--threads", "1"])
+        .arg(&file);
+    let output = command.output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    let rows: Vec<Vec<&str>> = told.lines().skip(2).map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows.iter().map(|row| row[0]).collect::<Vec<_>>(), ["1", "3"], "{told}");
+    assert!(
+        rows.iter().all(|row| row[1].parse::<u64>().unwrap() > 20 && row[2].parse::<f64>().unwrap() > 0.0),
+        "{told}"
+    );
+}
+
 /// A model with something wrong in its description, its weights or its length.
 fn mutant(random: &mut Random) -> Vec<u8> {
     let mut file = if random.one_in(2) { GgufFile::llama() } else { GgufFile::bloom() };

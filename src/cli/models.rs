@@ -9,7 +9,7 @@ use bytesize::ByteSize;
 use comfy_table::{LineStyle, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::dispatch::local::{try_apart, try_here};
+use crate::dispatch::local::{Engine, EngineConfig, speed, try_apart, try_here};
 use crate::models::gguf::Gguf;
 use crate::models::{self, DEFAULT_FOLDER, Entry, Source, catalogue};
 use crate::yaml::did_you_mean;
@@ -51,6 +51,33 @@ pub(super) enum Action {
         #[arg(long, hide = true)]
         here: bool,
     },
+    /// Measure how fast a model reads and generates on this machine, alone and with several answers at once.
+    Bench {
+        #[command(flatten)]
+        folder: Folder,
+        /// Its name in the catalogue, or a GGUF file.
+        model: String,
+        /// How many answers at once, one measurement each.
+        #[arg(long, value_delimiter = ',', default_value = "1,2,4,8", value_parser = clap::value_parser!(u32).range(1..=256))]
+        at_once: Vec<u32>,
+        /// Tokens of each prompt, about.
+        #[arg(long, default_value_t = 128)]
+        prompt: u32,
+        /// Tokens of each answer, at most.
+        #[arg(long, default_value_t = 64)]
+        answer: u32,
+        /// Compute threads; all physical cores but one where it is left out.
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+        threads: Option<u32>,
+    },
+}
+
+/// What is measured, and how.
+struct Measures {
+    at_once: Vec<u32>,
+    prompt: u32,
+    answer: u32,
+    threads: Option<u32>,
 }
 
 pub(super) async fn run(action: Action) -> Result<ExitCode> {
@@ -72,8 +99,44 @@ pub(super) async fn run(action: Action) -> Result<ExitCode> {
         }
         Action::Check { file, here: true } => try_here(&file).await?,
         Action::Check { file, here: false } => writeln!(out, "{}", check(&file)?)?,
+        Action::Bench { folder, model, at_once, prompt, answer, threads } => {
+            let file = match models::find(&model) {
+                Some(entry) => models::path(&folder.dir, entry),
+                None => model.into(),
+            };
+            let measures = Measures { at_once, prompt, answer, threads };
+            writeln!(out, "{}", bench(file, &measures).await?)?;
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn bench(file: PathBuf, measures: &Measures) -> Result<Table> {
+    let Measures { at_once, prompt, answer, threads } = measures;
+    let sequences = at_once.iter().copied().max().unwrap_or(1);
+    // Room for the chat template's own words.
+    let context = prompt.saturating_add(*answer).saturating_add(256);
+    let engine = Engine::load(EngineConfig::bench(file, sequences, context, *threads, std::env::current_exe()?));
+    engine.ready().await?;
+    // The first answer pays for pages that are read from disk.
+    speed(&engine, 1, 1, 1).await?;
+    let mut table = plain_table();
+    table.set_header(["at once", "prompt tokens", "read/s", "generated/s", "each", "first token"]);
+    for &at_once in at_once {
+        let speed = speed(&engine, at_once, *prompt as usize, *answer).await?;
+        let each = speed.generated / f64::from(at_once);
+        table.add_row([
+            at_once.to_string(),
+            speed.prompt.to_string(),
+            format!("{:.1}", speed.read),
+            format!("{:.1}", speed.generated),
+            format!("{each:.1}"),
+            format!("{} ms", speed.first_token.as_millis()),
+        ]);
+    }
+    engine.shutdown();
+    engine.stopped().await;
+    Ok(table)
 }
 
 fn check(file: &Path) -> Result<String> {
@@ -90,14 +153,19 @@ fn check(file: &Path) -> Result<String> {
 }
 
 fn list(dir: &Path) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING.header_separator(LineStyle::none().fill('─').junction('─')));
+    let mut table = plain_table();
     table.set_header(["name", "size", "licence", "here", "what it is"]);
     for entry in catalogue() {
         let here = if models::path(dir, entry).exists() { "yes" } else { "–" };
         let size = format!("{} MB", entry.bytes / 1_000_000);
         table.add_row([entry.name, &size, entry.licence, here, entry.about]);
     }
+    table
+}
+
+fn plain_table() -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING.header_separator(LineStyle::none().fill('─').junction('─')));
     table
 }
 

@@ -29,6 +29,7 @@ mod sampler;
 mod schedule;
 #[cfg(any(feature = "llama", test))]
 mod speech;
+mod speed;
 #[cfg(any(feature = "llama", test))]
 mod template;
 #[cfg(any(feature = "llama", test))]
@@ -51,6 +52,7 @@ use std::time::Instant;
 pub use engine::{Engine, Generation};
 pub use error::EngineError;
 pub use gauges::{EngineFacts, EngineState};
+pub use speed::{Speed, speed};
 pub use trial::{try_apart, try_here};
 
 use crate::chat::request::ChatRequest;
@@ -80,6 +82,21 @@ pub struct EngineConfig {
 }
 
 impl EngineConfig {
+    /// One that measures `model`: so many sequences, each computed from its beginning.
+    pub(crate) fn bench(model: PathBuf, sequences: u32, context: u32, threads: Option<u32>, program: PathBuf) -> Self {
+        Self {
+            name: "bench".to_owned(),
+            context,
+            sequences,
+            threads,
+            gpu_layers: None,
+            // A slot is told to be free a moment after its answer has ended.
+            queue: sequences as usize,
+            tried_by: Some(program),
+            ..Self::trial(model)
+        }
+    }
+
     /// The least that an engine takes: to see whether `model` loads and answers.
     pub(crate) fn trial(model: PathBuf) -> Self {
         Self {
