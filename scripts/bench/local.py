@@ -174,16 +174,23 @@ def output(command):
     return " ".join((done.stdout + done.stderr).split())
 
 
-def describe(args, theirs):
+def built(server):
+    """How `server` was built, where its build folder is still around it."""
+    cache = server.parents[1] / "CMakeCache.txt"
+    keys = ("CMAKE_BUILD_TYPE", "CMAKE_CXX_FLAGS:", "GGML_NATIVE", "GGML_AVX", "GGML_BLAS:", "GGML_CPU_REPACK")
+    lines = cache.read_text().splitlines() if cache.is_file() else []
+    return " ".join(line for line in lines if line.startswith(keys) and "ADVANCED" not in line) or "build flags unknown"
+
+
+def describe(args):
     """Both builds and the machine, so that a number can be told from another machine's."""
     cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
     lock = (HERE.parents[1] / "Cargo.lock").read_text()
     sys_crate = lock.split('name = "llama-cpp-sys-2"\nversion = "')[1].split('"')[0]
     commit = output(["git", "-C", HERE, "rev-parse", "--short", "HEAD"])
-    system = next((line.strip() for line in theirs.log.read_text().splitlines() if "system_info" in line), "?")
     print(f"machine: {os.cpu_count()} × {cpu}; load before: {os.getloadavg()[0]:.1f}")
     print(f"ajar: {output([args.ajar, '--version'])}, commit {commit}, llama-cpp-sys-2 {sys_crate}, {args.ajar_flags}")
-    print(f"llama-server: {output([args.llama_server, '--version'])}; {system}")
+    print(f"llama-server: {output([args.llama_server, '--version'])}; {built(args.llama_server)}")
     print(f"model: {args.model.name}; threads: {args.threads}; answers of {args.tokens} tokens; {args.pairs} pairs")
 
 
@@ -206,7 +213,7 @@ def main():
     servers = ()
     try:
         servers = start(args, folder)
-        describe(args, servers[1])
+        describe(args)
         for server in servers:
             server.ask("Say hello.", 8)
         report(measure(args, servers))
