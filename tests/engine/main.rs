@@ -52,7 +52,7 @@ fn message(role: Role, text: &str) -> Message {
 
 fn job(tenant: &str, request: ChatRequest, max_output: u32) -> Job {
     let sharing = Sharing { tenant: tenant.into(), class: "public".into() };
-    Job { request: Arc::new(request), max_output, deadline: Instant::now() + Duration::from_secs(300), sharing }
+    Job { request: Arc::new(request), max_output, deadline: Instant::now() + Duration::from_secs(3600), sharing }
 }
 
 /// What came of a generation, read up to `deltas` of them; it is cancelled there. Several choices stand one after the
