@@ -37,15 +37,16 @@ fn prompt(input: &Value) -> String {
 }
 
 /// An answer in pieces.
-struct Said {
-    thought: Option<String>,
-    call: Option<(String, String)>,
-    pieces: Vec<String>,
-    cut: bool,
+pub struct Said {
+    pub thought: Option<String>,
+    pub call: Option<(String, String)>,
+    pub pieces: Vec<String>,
+    /// Whether more would have been said.
+    pub cut: bool,
 }
 
 impl Said {
-    fn new(answer: &Answer, prompt: &str, limit: Option<u64>) -> Self {
+    pub fn new(answer: &Answer, prompt: &str, limit: Option<u64>) -> Self {
         let (mut thought, mut call) = (None, None);
         let text = match answer {
             Answer::ToolCall { name, arguments } => {

@@ -309,7 +309,7 @@ async fn a_client_of_chat_completions_is_served_by_a_provider_of_responses() {
 }
 
 /// With answers kept up to a class.
-fn keeping(accepts: &str) -> Setup {
+pub fn keeping(accepts: &str) -> Setup {
     let kept = format!("  kept:  {{ via: sink/responses, boundary: host, accepts: {accepts} }}\n  log: ");
     Setup::new().policy("  log: ", &kept)
 }
@@ -416,5 +416,24 @@ async fn what_was_said_before_is_classified_with_what_follows_and_nothing_of_it_
         assert_eq!((said(&two), said(&three)), ("home", "home"));
         assert!(world.far.requests().is_empty(), "{dialect}");
         assert!(world.gateway.rows(3).await.iter().all(|row| row.class.as_deref() == Some("restricted")));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pseudonyms_leave_and_originals_come_back_also_in_what_is_continued() {
+    const MAIL: &str = "maria.gonzalez@corp.com";
+    let kept = "  kept:  { via: sink/responses, boundary: host, accepts: restricted }\n  log: ";
+    let policy = crate::pseudonyms::policy("tag").replace("  log: ", kept);
+    for dialect in ["openai", "openai-responses", "gemini"] {
+        let world = World::with(Setup::new().whole_policy(policy.clone()), dialect, Script::echo()).await;
+        for first in [asks(MAIL), streamed(asks(MAIL))] {
+            let one = response(&world.respond(&first).await);
+            assert_eq!(said(&one), MAIL, "{dialect}");
+            let two = continuing(one["id"].as_str().unwrap(), "far", "and now?");
+            assert_eq!(said(&response(&world.respond(&two).await)), "and now?", "{dialect}");
+        }
+        assert_eq!(world.far.counts().requests, 4);
+        assert!(!world.far.saw("maria.gonzalez"), "{dialect}");
+        assert!(world.gateway.rows(4).await.iter().all(|row| row.class.as_deref() == Some("internal")));
     }
 }
