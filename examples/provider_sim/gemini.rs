@@ -62,18 +62,23 @@ struct Written {
 impl Written {
     fn parts(&self) -> Vec<Value> {
         let thought = self.said.thought.iter().map(|thought| json!({"text": thought, "thought": true}));
-        thought.chain([self.spoken(&self.said.pieces.concat())]).collect()
+        let mut parts: Vec<Value> = thought.chain(self.calls()).collect();
+        if self.said.calls.is_empty() {
+            parts.push(json!({"text": self.said.pieces.concat()}));
+        }
+        parts
     }
 
-    /// What is said, or the call with its signature.
-    fn spoken(&self, text: &str) -> Value {
-        match &self.said.call {
-            Some((name, arguments)) => {
-                let args: Value = serde_json::from_str(arguments).unwrap_or_default();
-                json!({"functionCall": {"name": name, "args": args}, "thoughtSignature": format!("sig{}", self.id)})
+    /// The calls; the first is signed.
+    fn calls(&self) -> impl Iterator<Item = Value> {
+        self.said.calls.iter().enumerate().map(|(number, (name, arguments))| {
+            let args: Value = serde_json::from_str(arguments).unwrap_or_default();
+            let mut part = json!({"functionCall": {"name": name, "args": args}});
+            if number == 0 {
+                part["thoughtSignature"] = format!("sig{}", self.id).into();
             }
-            None => json!({"text": text}),
-        }
+            part
+        })
     }
 
     fn chunk(&self, parts: Vec<Value>, ended: bool) -> Value {
@@ -93,9 +98,9 @@ impl Written {
     fn chunks(&self) -> Vec<Bytes> {
         let thoughts = self.said.thought.iter().flat_map(|thought| tokens(thought));
         let mut parts: Vec<Value> = thoughts.map(|piece| json!({"text": piece, "thought": true})).collect();
-        match self.said.call {
-            Some(_) => parts.push(self.spoken("")),
-            None => parts.extend(self.said.pieces.iter().map(|piece| self.spoken(piece))),
+        parts.extend(self.calls());
+        if self.said.calls.is_empty() {
+            parts.extend(self.said.pieces.iter().map(|piece| json!({"text": piece})));
         }
         let last = parts.len().saturating_sub(1);
         let chunks = parts.into_iter().enumerate().map(|(at, part)| self.chunk(vec![part], at == last));
