@@ -37,25 +37,26 @@ fn prompt(input: &Value) -> String {
 }
 
 /// An answer in pieces.
-struct Said {
-    thought: Option<String>,
-    call: Option<(String, String)>,
-    pieces: Vec<String>,
-    cut: bool,
+pub struct Said {
+    pub thought: Option<String>,
+    /// Names and arguments.
+    pub calls: Vec<(String, String)>,
+    pub pieces: Vec<String>,
+    /// Whether more would have been said.
+    pub cut: bool,
 }
 
 impl Said {
-    fn new(answer: &Answer, prompt: &str, limit: Option<u64>) -> Self {
-        let (mut thought, mut call) = (None, None);
+    pub fn new(answer: &Answer, prompt: &str, limit: Option<u64>) -> Self {
+        let (mut thought, mut calls) = (None, Vec::new());
         let text = match answer {
             Answer::ToolCall { name, arguments } => {
-                call = Some((name.clone(), arguments.clone()));
+                calls.push((name.clone(), arguments.clone()));
                 arguments.clone()
             }
-            // Where several are scripted, this wire format has the first.
-            Answer::ToolCalls(calls) => {
-                call = calls.first().cloned();
-                call.as_ref().map_or_else(String::new, |(_, arguments)| arguments.clone())
+            Answer::ToolCalls(several) => {
+                calls.clone_from(several);
+                several.iter().map(|(_, arguments)| arguments.as_str()).collect()
             }
             Answer::Thought { thought: hidden, text } => {
                 thought = Some(hidden.clone());
@@ -68,11 +69,11 @@ impl Said {
         };
         let mut pieces = tokens(&text);
         let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
-        let cut = call.is_none() && pieces.len() > limit;
+        let cut = calls.is_empty() && pieces.len() > limit;
         if cut {
             pieces.truncate(limit);
         }
-        Self { thought, call, pieces, cut }
+        Self { thought, calls, pieces, cut }
     }
 }
 
@@ -110,17 +111,24 @@ impl Written {
             json!({"id": format!("rs_{}", self.id), "type": "reasoning", "encrypted_content": format!("gAAAA{}", self.id),
                 "summary": [{"type": "summary_text", "text": thought}]})
         });
-        thought.into_iter().chain([self.spoken(&self.said.pieces.concat(), "completed")]).collect()
+        let mut output: Vec<Value> = thought.into_iter().collect();
+        let calls = self.said.calls.iter().enumerate();
+        output.extend(calls.map(|(number, (_, arguments))| self.call(number, arguments, "completed")));
+        if self.said.calls.is_empty() {
+            output.push(self.message(&self.said.pieces.concat(), "completed"));
+        }
+        output
     }
 
-    /// The message, or the call.
-    fn spoken(&self, text: &str, status: &str) -> Value {
-        match &self.said.call {
-            Some((name, _)) => json!({"id": format!("fc_{}", self.id), "type": "function_call", "status": status,
-                "arguments": text, "call_id": format!("call_{}", &self.id[..24]), "name": name}),
-            None => json!({"id": format!("msg_{}", self.id), "type": "message", "status": status, "role": "assistant",
-                "content": if status == "in_progress" { json!([]) } else { json!([part(text)]) }}),
-        }
+    fn call(&self, number: usize, arguments: &str, status: &str) -> Value {
+        json!({"id": format!("fc_{number}{}", self.id), "type": "function_call", "status": status,
+            "arguments": arguments, "call_id": format!("call_{number}{}", &self.id[..23]),
+            "name": self.said.calls[number].0})
+    }
+
+    fn message(&self, text: &str, status: &str) -> Value {
+        json!({"id": format!("msg_{}", self.id), "type": "message", "status": status, "role": "assistant",
+            "content": if status == "in_progress" { json!([]) } else { json!([part(text)]) }})
     }
 
     fn events(&self) -> Vec<Bytes> {
@@ -132,7 +140,10 @@ impl Written {
             self.think(thought, &mut events);
             index = 1;
         }
-        self.speak(index, &mut events);
+        match self.said.calls.len() {
+            0 => self.speak(index, &mut events),
+            calls => (0..calls).for_each(|number| self.ask_for(number, index + number, &mut events)),
+        }
         let end = if self.said.cut { "response.incomplete" } else { "response.completed" };
         events.push(end, json!({"response": self.response("completed", self.output(), true)}));
         events.all
@@ -153,27 +164,32 @@ impl Written {
         events.push("response.output_item.done", json!({"output_index": 0, "item": self.output()[0]}));
     }
 
+    fn ask_for(&self, number: usize, index: usize, events: &mut Events) {
+        let arguments = &self.said.calls[number].1;
+        let item = self.call(number, arguments, "completed");
+        let begun = self.call(number, "", "in_progress");
+        events.push("response.output_item.added", json!({"output_index": index, "item": begun}));
+        let at = json!({"item_id": item["id"], "output_index": index});
+        for piece in tokens(arguments) {
+            events.push("response.function_call_arguments.delta", with(at.clone(), json!({"delta": piece})));
+        }
+        events.push("response.function_call_arguments.done", with(at, json!({"arguments": arguments})));
+        events.push("response.output_item.done", json!({"output_index": index, "item": item}));
+    }
+
     fn speak(&self, index: usize, events: &mut Events) {
         let whole = self.said.pieces.concat();
-        events
-            .push("response.output_item.added", json!({"output_index": index, "item": self.spoken("", "in_progress")}));
-        let item = self.spoken(&whole, "completed");
-        let at = json!({"item_id": item["id"], "output_index": index});
-        if self.said.call.is_some() {
-            for piece in &self.said.pieces {
-                events.push("response.function_call_arguments.delta", with(at.clone(), json!({"delta": piece})));
-            }
-            events.push("response.function_call_arguments.done", with(at, json!({"arguments": whole})));
-        } else {
-            let at = with(at, json!({"content_index": 0}));
-            events.push("response.content_part.added", with(at.clone(), json!({"part": part("")})));
-            for piece in &self.said.pieces {
-                let delta = json!({"delta": piece, "logprobs": [], "obfuscation": "x".repeat(9)});
-                events.push("response.output_text.delta", with(at.clone(), delta));
-            }
-            events.push("response.output_text.done", with(at.clone(), json!({"text": whole, "logprobs": []})));
-            events.push("response.content_part.done", with(at, json!({"part": part(&whole)})));
+        let begun = self.message("", "in_progress");
+        events.push("response.output_item.added", json!({"output_index": index, "item": begun}));
+        let item = self.message(&whole, "completed");
+        let at = json!({"item_id": item["id"], "output_index": index, "content_index": 0});
+        events.push("response.content_part.added", with(at.clone(), json!({"part": part("")})));
+        for piece in &self.said.pieces {
+            let delta = json!({"delta": piece, "logprobs": [], "obfuscation": "x".repeat(9)});
+            events.push("response.output_text.delta", with(at.clone(), delta));
         }
+        events.push("response.output_text.done", with(at.clone(), json!({"text": whole, "logprobs": []})));
+        events.push("response.content_part.done", with(at, json!({"part": part(&whole)})));
         events.push("response.output_item.done", json!({"output_index": index, "item": item}));
     }
 }

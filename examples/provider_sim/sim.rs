@@ -9,6 +9,8 @@
 mod anthropic;
 #[path = "body.rs"]
 mod body;
+#[path = "gemini.rs"]
+mod gemini;
 #[path = "responses.rs"]
 mod responses;
 #[path = "script.rs"]
@@ -317,7 +319,10 @@ fn route(
         ("POST", "/v1/responses") => responses::answer(script, serial, index, body),
         ("POST", "/v1/messages") => anthropic::answer(script, serial, index, &head.headers, body),
         ("GET", "/v1/models") => Ok(Reply::document(200, wire::models(&script.models))),
-        (method, path) => Err(ApiError::unknown_url(method, path)),
+        (method, path) => match gemini::called(path) {
+            Some(called) if method == "POST" => gemini::answer(script, serial, index, called, body),
+            _ => Err(ApiError::unknown_url(method, path)),
+        },
     }
 }
 

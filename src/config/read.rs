@@ -181,8 +181,12 @@ fn small_or_auto(node: &Node, problems: &mut Problems) -> Option<u32> {
     if node.scalar() == Some("auto") { None } else { small(node, problems) }
 }
 
-const WIRES: [(&str, Wire); 3] =
-    [("openai", Wire::Chat), ("openai-responses", Wire::Responses), ("anthropic", Wire::Messages)];
+const WIRES: [(&str, Wire); 4] = [
+    ("openai", Wire::Chat),
+    ("openai-responses", Wire::Responses),
+    ("anthropic", Wire::Messages),
+    ("gemini", Wire::Gemini),
+];
 
 fn provider(name: &str, fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Provider> {
     let wire = fields.required("dialect", problems).and_then(|n| n.one_of(&WIRES, problems));

@@ -9,6 +9,7 @@ pub mod edit;
 pub mod error;
 pub mod faithful;
 mod field;
+pub mod gemini;
 pub mod openai;
 pub mod responses;
 pub mod sse;
@@ -185,6 +186,8 @@ pub enum Wire {
     Messages,
     /// OpenAI's responses.
     Responses,
+    /// Google's `generateContent`.
+    Gemini,
 }
 
 /// For whom a request is rendered.
@@ -248,6 +251,8 @@ pub enum StreamReader {
     Messages(anthropic::answer::StreamReader),
     /// OpenAI's typed events.
     Responses(responses::answer::StreamReader),
+    /// Google's chunks.
+    Gemini(gemini::answer::StreamReader),
 }
 
 impl StreamReader {
@@ -260,6 +265,7 @@ impl StreamReader {
             Self::Chat(reader) => reader.event(frame, out),
             Self::Messages(reader) => reader.event(frame, out),
             Self::Responses(reader) => reader.event(frame, out),
+            Self::Gemini(reader) => reader.event(frame, out),
         }
     }
 
@@ -269,6 +275,7 @@ impl StreamReader {
             Self::Chat(reader) => reader.may_end(),
             Self::Messages(_) => false,
             Self::Responses(reader) => reader.may_end(),
+            Self::Gemini(reader) => reader.may_end(),
         }
     }
 }
@@ -283,6 +290,7 @@ impl Wire {
             Self::Chat => openai::render::render(request, target),
             Self::Messages => anthropic::render::render(request, target),
             Self::Responses => responses::render::render(request, target),
+            Self::Gemini => gemini::render::render(request, target),
         }
     }
 
@@ -292,6 +300,7 @@ impl Wire {
             Self::Chat => openai::render::EXPRESSES.iter().copied().collect(),
             Self::Messages => anthropic::render::EXPRESSES.iter().copied().collect(),
             Self::Responses => responses::render::EXPRESSES.iter().copied().collect(),
+            Self::Gemini => gemini::render::EXPRESSES.iter().copied().collect(),
         }
     }
 
@@ -300,6 +309,7 @@ impl Wire {
         match self {
             Self::Chat | Self::Responses => "authorization",
             Self::Messages => "x-api-key",
+            Self::Gemini => "x-goog-api-key",
         }
     }
 
@@ -309,6 +319,7 @@ impl Wire {
             Self::Chat => openai::render::WORDS,
             Self::Messages => anthropic::render::WORDS,
             Self::Responses => responses::render::WORDS,
+            Self::Gemini => gemini::render::WORDS,
         }
     }
 
@@ -318,6 +329,7 @@ impl Wire {
             Self::Chat => StreamReader::Chat(openai::answer::StreamReader::default()),
             Self::Messages => StreamReader::Messages(anthropic::answer::StreamReader::default()),
             Self::Responses => StreamReader::Responses(responses::answer::StreamReader::default()),
+            Self::Gemini => StreamReader::Gemini(gemini::answer::StreamReader::default()),
         }
     }
 
@@ -327,6 +339,7 @@ impl Wire {
             Self::Chat => openai::answer::read_reply(body),
             Self::Messages => anthropic::answer::read_reply(body),
             Self::Responses => responses::answer::read_reply(body),
+            Self::Gemini => gemini::answer::read_reply(body),
         }
     }
 
@@ -336,6 +349,8 @@ impl Wire {
             Self::Chat => dialect == Dialect::Chat,
             Self::Messages => dialect == Dialect::Messages,
             Self::Responses => dialect == Dialect::Responses,
+            // No client speaks it here.
+            Self::Gemini => false,
         }
     }
 }

@@ -11,7 +11,7 @@ const MAIL: &str = "maria.gonzalez@corp.com";
 const LETTER: &str = "Please write to Maria Gonzalez, 12 Oak Street, Springfield, IL 62704.";
 
 /// Contact data, cards and people at an address are internal, and may leave as pseudonyms in a style.
-fn policy(style: &str) -> String {
+pub fn policy(style: &str) -> String {
     let detectors = "detectors:\n  contact: { kind: pattern, set: contact@1 }\n  \
         person: { kind: model, model: names@1, threshold: { PERSON: 0.5 }, deadline: 10s }\n  \
         lives: { kind: model, model: names@1, threshold: { ADDRESS: 0.5 }, deadline: 10s }\n";

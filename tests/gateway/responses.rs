@@ -8,6 +8,9 @@ use crate::sim::{Answer, Break, Fault, Script, Sim};
 
 const PATH: &str = "/v1/responses";
 
+/// What providers speak.
+const ALL: [&str; 4] = ["openai", "openai-responses", "anthropic", "gemini"];
+
 /// A gateway before one outside provider that speaks `dialect`.
 pub struct World {
     pub far: Sim,
@@ -74,7 +77,7 @@ fn weather() -> Value {
 
 #[tokio::test]
 async fn words_come_whole_and_streamed_whatever_the_provider_speaks() {
-    for dialect in ["openai", "openai-responses"] {
+    for dialect in ALL {
         let world = World::new(dialect, Script::text("It is a river.\n語 😀")).await;
         for body in [asks("what is it?"), streamed(asks("what is it?"))] {
             let reply = world.respond(&body).await;
@@ -162,7 +165,7 @@ async fn forms_images_and_effort_reach_a_provider_of_chat_completions() {
 
 #[tokio::test]
 async fn an_answer_that_is_cut_short_says_so() {
-    for dialect in ["openai", "openai-responses"] {
+    for dialect in ALL {
         let world = World::new(dialect, Script::text("one two three four five six")).await;
         for body in [asks("count"), streamed(asks("count"))] {
             let response = response(&world.respond(&with(body, json!({"max_output_tokens": 3}))).await);
@@ -263,7 +266,7 @@ fn fields() -> Vec<Value> {
 
 #[tokio::test]
 async fn what_must_stay_home_stays_home_from_every_field() {
-    for dialect in ["openai", "openai-responses"] {
+    for dialect in ALL {
         let world = World::new(dialect, Script::text("far")).await;
         let fields = fields();
         for body in &fields {
@@ -309,7 +312,7 @@ async fn a_client_of_chat_completions_is_served_by_a_provider_of_responses() {
 }
 
 /// With answers kept up to a class.
-fn keeping(accepts: &str) -> Setup {
+pub fn keeping(accepts: &str) -> Setup {
     let kept = format!("  kept:  {{ via: sink/responses, boundary: host, accepts: {accepts} }}\n  log: ");
     Setup::new().policy("  log: ", &kept)
 }
@@ -407,7 +410,7 @@ async fn a_tenant_continues_and_reads_only_its_own_answers() {
 
 #[tokio::test]
 async fn what_was_said_before_is_classified_with_what_follows_and_nothing_of_it_leaves() {
-    for dialect in ["openai", "openai-responses"] {
+    for dialect in ALL {
         let world = World::with(keeping("restricted"), dialect, Script::text("far")).await;
         let auto = |body: Value| with(body, json!({"model": "auto"}));
         let one = asked(&world, &auto(asks("is 4111 1111 1111 1111 a valid card?"))).await;
@@ -416,5 +419,24 @@ async fn what_was_said_before_is_classified_with_what_follows_and_nothing_of_it_
         assert_eq!((said(&two), said(&three)), ("home", "home"));
         assert!(world.far.requests().is_empty(), "{dialect}");
         assert!(world.gateway.rows(3).await.iter().all(|row| row.class.as_deref() == Some("restricted")));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pseudonyms_leave_and_originals_come_back_also_in_what_is_continued() {
+    const MAIL: &str = "maria.gonzalez@corp.com";
+    let kept = "  kept:  { via: sink/responses, boundary: host, accepts: restricted }\n  log: ";
+    let policy = crate::pseudonyms::policy("tag").replace("  log: ", kept);
+    for dialect in ALL {
+        let world = World::with(Setup::new().whole_policy(policy.clone()), dialect, Script::echo()).await;
+        for first in [asks(MAIL), streamed(asks(MAIL))] {
+            let one = response(&world.respond(&first).await);
+            assert_eq!(said(&one), MAIL, "{dialect}");
+            let two = continuing(one["id"].as_str().unwrap(), "far", "and now?");
+            assert_eq!(said(&response(&world.respond(&two).await)), "and now?", "{dialect}");
+        }
+        assert_eq!(world.far.counts().requests, 4);
+        assert!(!world.far.saw("maria.gonzalez"), "{dialect}");
+        assert!(world.gateway.rows(4).await.iter().all(|row| row.class.as_deref() == Some("internal")));
     }
 }

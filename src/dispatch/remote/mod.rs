@@ -209,11 +209,17 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
 
 impl Wire {
     /// Where requests go below the provider's base URL.
-    fn path(self, _model: &str, _streams: bool) -> Cow<'static, str> {
+    fn path(self, model: &str, streams: bool) -> Cow<'static, str> {
         match self {
             Self::Chat => Cow::Borrowed("chat/completions"),
             Self::Messages => Cow::Borrowed("messages"),
             Self::Responses => Cow::Borrowed("responses"),
+            Self::Gemini => {
+                let method = if streams { "streamGenerateContent?alt=sse" } else { "generateContent" };
+                // Tuned models, and those of others, say where they are.
+                let folder = if model.contains('/') { "" } else { "models/" };
+                Cow::Owned(format!("{folder}{model}:{method}"))
+            }
         }
     }
 }

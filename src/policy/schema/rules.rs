@@ -161,7 +161,7 @@ pub struct Conversations {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Destination {
-    /// `embedded`, a provider's name in the configuration, or `sink/cache`, `sink/decision-log` and the like.
+    /// `embedded`, a provider's name in the configuration, or `sink/cache`, `sink/decision-log`, `sink/responses`.
     pub via: String,
     /// The model's name there; for `embedded` a name under `local` in the configuration, or what that names. Not for sinks.
     pub model: Option<String>,

@@ -122,7 +122,7 @@ impl PolicySet {
         }
     }
 
-    /// The sink of this kind (`cache`, `decision-log`), if the set declares one.
+    /// The sink of this kind (`cache`, `decision-log`, `responses`), if the set declares one.
     pub fn sink(&self, kind: &str) -> Option<(DestinationId, &Destination)> {
         let at = self.destinations.iter().position(|d| d.via.strip_prefix("sink/") == Some(kind))?;
         Some((DestinationId(at as u8), &self.destinations[at]))

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::chat::{Json, Sampling, Streaming};
 use crate::dialect::edit::CapField;
-use crate::dialect::{Dialect, Wire};
+use crate::dialect::{Dialect, Wire, faithful};
 
 fn target() -> Target<'static> {
     Target { model: "gpt-5", max_output: 64, cap_field: CapField::default() }
@@ -16,6 +16,7 @@ fn translated(chat: &Value) -> Result<(Value, Vec<&'static str>), Unfit> {
     let decoded = Dialect::Chat.decode(body.as_bytes(), &json).unwrap();
     assert!(decoded.uses.missing_from(Wire::Responses.expresses()).is_empty(), "{:?}", decoded.uses);
     let rendered = render(&decoded.request, &target())?;
+    assert_eq!(faithful::verify(&rendered.body, &decoded.parts, WORDS, &target()), Ok(()));
     Ok((serde_json::from_slice(&rendered.body).unwrap(), rendered.losses))
 }
 
