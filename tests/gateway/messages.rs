@@ -438,7 +438,7 @@ async fn before_the_first_word_another_destination_answers_in_the_clients_words(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_leaves_in_the_middle_stops_the_provider() {
     for dialect in DIALECTS {
-        let slow = Script::text(&"word ".repeat(200)).latency(Duration::ZERO, Duration::from_millis(50));
+        let slow = Script::text("word ".repeat(200)).latency(Duration::ZERO, Duration::from_millis(50));
         let world = World::new(dialect, slow).await;
         let mut response = world.gateway.open_at(PATH, streamed(asks("x")).to_string(), &[]).await;
         response.chunk().await.unwrap().expect("the answer begins");
