@@ -12,7 +12,7 @@ NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
 ROOT := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=AJAR_DATA,AJAR_LEAK_MAY_SKIP)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps models demo run test leak leak-short evasion bench bench-local fuzz eval-entities lint fmt image
+.PHONY: help deps models demo run test leak leak-short evasion bench bench-local fuzz mutants eval-entities lint fmt image
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -81,6 +81,10 @@ fuzz: ## fuzz one reader of text, as in `make fuzz TARGET=expression SECONDS=60`
 	@mkdir -p fuzz/found/$(TARGET)
 	cargo +nightly fuzz run $(TARGET) fuzz/found/$(TARGET) fuzz/corpus/$(TARGET) -- \
 		-max_total_time=$(SECONDS) -timeout=1 -max_len=16384 -dict=$(DICTIONARY)
+
+# What is changed and what is run for it: .cargo/mutants.toml.
+mutants: ## change the functions that decide, one place at a time: a test must fail (cargo-mutants, cargo-nextest; hours)
+	cargo mutants
 
 lint: deps ## check formatting and lints, with and without the engine
 	cargo fmt --all --check
