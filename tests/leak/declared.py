@@ -67,7 +67,7 @@ def public(random):
 
 def _private(random, mode):
     canary = canaries.opaque(random)
-    row = random.choice([*places.BODY, *places.OFF_BODY])
+    row = random.choice([*places.BODY, *places.TRANSLATED, *places.OFF_BODY])
     chosen, text = encoded(random, canary.text, for_header=row in places.OFF_BODY)
     body, headers, path = placed(random, row, text)
     body["stream"] = random.random() < 0.3
@@ -104,6 +104,9 @@ def placed(random, row, text):
         before = random.choice(("", "", "Please look at this: ", _FILLER * random.choice((1, 30))))
         free = row in ("user", "user part", "system", "developer", "assistant", "tool result", "tool description", "metadata")
         return places.BODY[row](f"{before}{text}" if free else text), {}, "/v1/chat/completions"
+    if row in places.TRANSLATED:
+        path, make = places.TRANSLATED[row]
+        return make(text), {}, path
     more = places.OFF_BODY[row](quote(text, safe="") if row == "query string" else text)
     body = {**places.said(), **more.get("fields", {})}
     return body, more.get("headers", {}), more.get("path", "/v1/chat/completions")

@@ -84,6 +84,74 @@ BODY = {
     "JSON in JSON in JSON in user text": lambda t: _alone(nested(t, 3)),
 }
 
+def _message(*messages, **fields):
+    """A request in Anthropic's words."""
+    asked = {"role": "user", "content": "Please help me with this."}
+    return {"model": MODEL, "max_tokens": 64, "messages": [asked, *messages], **fields}
+
+
+def _used(**more):
+    call = {"type": "tool_use", "id": "toolu_1", "name": "look_up", "input": {}}
+    result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "done"}
+    return _message({"role": "assistant", "content": [{**call, **more.get("call", {})}]},
+                    {"role": "user", "content": [{**result, **more.get("result", {})}]})
+
+
+def _defined(**tool):
+    return _message(tools=[{"name": "look_up", "input_schema": {"type": "object"}, **tool}])
+
+
+def _response(*items, **fields):
+    """A request in the words of OpenAI's responses."""
+    asked = {"role": "user", "content": "Please help me with this."}
+    return {"model": MODEL, "input": [asked, *items], **fields}
+
+
+def _responded(arguments="{}", output="done"):
+    return _response({"type": "function_call", "call_id": "call_1", "name": "look_up", "arguments": arguments},
+                     {"type": "function_call_output", "call_id": "call_1", "output": output})
+
+
+_MESSAGES, _RESPONSES = "/v1/messages", "/v1/responses"
+
+# Looked into as well, in other dialects than that of the providers: what leaves is written anew.
+TRANSLATED = {
+    "messages: user": (_MESSAGES, lambda t: _message({"role": "user", "content": t})),
+    "messages: block": (_MESSAGES, lambda t: _message({"role": "user", "content": [{"type": "text", "text": t}]})),
+    "messages: system": (_MESSAGES, lambda t: _message(system=t)),
+    "messages: system block": (_MESSAGES, lambda t: _message(system=[{"type": "text", "text": t}])),
+    "messages: assistant": (_MESSAGES, lambda t: _message({"role": "assistant", "content": t}, {"role": "user", "content": "Go on."})),
+    "messages: thought": (_MESSAGES, lambda t: _message(
+        {"role": "assistant", "content": [{"type": "thinking", "thinking": t, "signature": "c2lnbmF0dXJl"}, {"type": "text", "text": "Yes."}]},
+        {"role": "user", "content": "Go on."})),
+    "messages: tool input": (_MESSAGES, lambda t: _used(call={"input": {"query": [t]}})),
+    "messages: key in tool input": (_MESSAGES, lambda t: _used(call={"input": {t: 1}})),
+    "messages: JSON in JSON in tool input": (_MESSAGES, lambda t: _used(call={"input": {"query": nested(t, 2)}})),
+    "messages: tool result": (_MESSAGES, lambda t: _used(result={"content": t})),
+    "messages: block of a tool result": (_MESSAGES, lambda t: _used(result={"content": [{"type": "text", "text": t}]})),
+    "messages: tool description": (_MESSAGES, lambda t: _defined(description=t)),
+    "messages: schema": (_MESSAGES, lambda t: _defined(input_schema={"type": "object", "properties": {"a": {"type": "string", "default": t}}})),
+    "messages: user id": (_MESSAGES, lambda t: _message(metadata={"user_id": t})),
+    "messages: stop sequence": (_MESSAGES, lambda t: _message(stop_sequences=[t])),
+    "messages: unknown field": (_MESSAGES, lambda t: _message(x_extra={"deep": [[t]]})),
+    "responses: input": (_RESPONSES, lambda t: {"model": MODEL, "input": t}),
+    "responses: part": (_RESPONSES, lambda t: _response({"role": "user", "content": [{"type": "input_text", "text": t}]})),
+    "responses: instructions": (_RESPONSES, lambda t: _response(instructions=t)),
+    "responses: assistant": (_RESPONSES, lambda t: _response(
+        {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": t}]}, {"role": "user", "content": "Go on."})),
+    "responses: arguments": (_RESPONSES, lambda t: _responded(arguments=json.dumps({"query": t}))),
+    "responses: JSON in JSON in arguments": (_RESPONSES, lambda t: _responded(arguments=json.dumps({"query": nested(t, 2)}))),
+    "responses: output": (_RESPONSES, lambda t: _responded(output=t)),
+    "responses: reasoning": (_RESPONSES, lambda t: _response(
+        {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": t}]}, {"role": "user", "content": "Go on."})),
+    "responses: tool description": (_RESPONSES, lambda t: _response(tools=[
+        {"type": "function", "name": "look_up", "description": t, "parameters": {"type": "object"}}])),
+    "responses: form": (_RESPONSES, lambda t: _response(text={"format": {
+        "type": "json_schema", "name": "a", "schema": {"type": "object", "description": t}}})),
+    "responses: metadata": (_RESPONSES, lambda t: _response(metadata={"ticket": t})),
+    "responses: unknown field": (_RESPONSES, lambda t: _response(x_extra={"deep": [[t]]})),
+}
+
 # Not looked into, and never sent on.
 OFF_BODY = {
     "query string": lambda t: {"path": f"/v1/chat/completions?note={t}"},

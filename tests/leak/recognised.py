@@ -40,7 +40,7 @@ def _written(random, canary):
         return _cut(random, canary)
     if way < 0.13 and canary.text.isdigit() and canary.text[0] != "0":
         return _number(random, canary)
-    row = random.choice([*places.OFF_BODY] if way > 0.95 else [*places.BODY])
+    row = random.choice([*places.OFF_BODY] if way > 0.95 else [*places.TRANSLATED] if way > 0.7 else [*places.BODY])
     chosen, text = encoded(random, canary.text, for_header=row in places.OFF_BODY)
     body, headers, path = placed(random, row, text)
     note = f"{canary.kind}, {row}, {' in '.join(reversed(chosen)) or 'plain'}"

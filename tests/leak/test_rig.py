@@ -102,7 +102,8 @@ class Cases(unittest.TestCase):
                 self.assertEqual([message.body for message in one.messages], [message.body for message in same.messages])
 
     def test_the_text_stands_where_the_place_says(self):
-        for name, place in places.BODY.items():
+        translated = {name: make for name, (_, make) in places.TRANSLATED.items()}
+        for name, place in {**places.BODY, **translated}.items():
             self.assertTrue(any("a-text-to-find" in text for text in strings_of(json.dumps(place("a-text-to-find")))), name)
 
     def test_a_case_is_found_by_its_name_whatever_is_printed_around_it(self):
