@@ -56,7 +56,8 @@ class Reply:
             error = json.loads(self.body)["error"]
         except (ValueError, KeyError, TypeError):
             return f"{self.status}"
-        return f"{self.status} {error['code']}"
+        # Anthropic's shape has the code in its details.
+        return f"{self.status} {error.get('code') or error['details']['error_code']}"
 
     def content(self):
         """The words of the answer, streamed or not."""

@@ -27,6 +27,8 @@ def found(seen):
     return sent.keys(), decoded & sent.keys() | as_written, decoded & sent.keys()
 
 
-# Header fields, the query and the client's name of the model stay here under any policy; what is cut is nowhere whole.
+# Header fields, the query and the client's name of the model stay here under any policy, and so does what another dialect has no
+# word for; what is cut is nowhere whole.
 _NEVER_SENT = ("cut", "query string", "cookie", "user agent", "baggage", "traceparent", "idempotency key", "custom header",
-               "organisation", "session", "model")
+               "organisation", "session", "model", "messages: thought", "messages: unknown field", "responses: reasoning",
+               "responses: metadata", "responses: unknown field")
