@@ -10,8 +10,15 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
+
 /// As the fuzzer's own; inputs are at most 16 KiB.
 const MOST: Duration = Duration::from_secs(1);
+
+/// Bytes that matter to readers of JSON and of events.
+const SIGNS: &[u8] = b"\"\\{}[]:, 0a\n";
+/// Variations of each committed input.
+const VARIATIONS: usize = 300;
 
 /// Runs `check` over every file of `folder`; returns how many there are.
 fn replay(folder: &str, check: fn(&[u8])) -> usize {
@@ -25,6 +32,88 @@ fn replay(folder: &str, check: fn(&[u8])) -> usize {
         files += 1;
     }
     files
+}
+
+/// Runs `check` over variations of every file of `folder`: bytes left out, doubled, changed, and taken from another file.
+fn vary(folder: &str, check: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let files: Vec<Vec<u8>> =
+        fs::read_dir(folder).unwrap().map(|entry| fs::read(entry.unwrap().path()).unwrap()).collect();
+    let mut random = fuzz::support::Random::new(7);
+    for (index, file) in files.iter().enumerate().filter(|(_, file)| file.len() > 8) {
+        for _ in 0..VARIATIONS {
+            let mut varied = file.clone();
+            for _ in 0..1 + random.below(3) {
+                let (at, length) = (random.below(varied.len() - 4), 1 + random.below(3));
+                let other = &files[(index + random.below(files.len())) % files.len()];
+                let piece = match random.below(4) {
+                    0 => Vec::new(),
+                    1 => varied[at..at + length].repeat(2),
+                    2 => vec![SIGNS[random.below(SIGNS.len())]],
+                    _ => other.iter().copied().skip(random.below(other.len() + 1)).take(1 + random.below(40)).collect(),
+                };
+                varied.splice(at..at + length, piece);
+                if varied.len() < 8 {
+                    break;
+                }
+            }
+            check(&varied);
+        }
+    }
+}
+
+/// Runs `check` over bodies in which values stand where others stood before: of the same file, of another, or of no kind.
+fn transplant(folder: &str, check: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let files = fs::read_dir(folder).unwrap().map(|entry| fs::read(entry.unwrap().path()).unwrap());
+    let bodies: Vec<Value> = files.filter_map(|file| serde_json::from_slice(&file).ok()).collect();
+    let odd = [json!(null), json!(7), json!(-0.5), json!(""), json!("{\"a\":[\"b\\n\"]}"), json!([]), json!({"é": {}})];
+    let mut random = fuzz::support::Random::new(11);
+    for body in &bodies {
+        for _ in 0..VARIATIONS {
+            let mut varied = body.clone();
+            for _ in 0..1 + random.below(3) {
+                let donor = &bodies[random.below(bodies.len())];
+                let graft = match random.below(3) {
+                    0 => odd[random.below(odd.len())].clone(),
+                    _ => places(donor)[random.below(places(donor).len())].clone(),
+                };
+                let count = places(&varied).len();
+                replace(&mut varied, &mut random.below(count), &graft);
+            }
+            check(varied.to_string().as_bytes());
+        }
+    }
+}
+
+/// All values of a tree, itself first.
+fn places(value: &Value) -> Vec<&Value> {
+    let below: Vec<&Value> = match value {
+        Value::Array(items) => items.iter().collect(),
+        Value::Object(members) => members.values().collect(),
+        _ => Vec::new(),
+    };
+    std::iter::once(value).chain(below.into_iter().flat_map(places)).collect()
+}
+
+/// Puts `graft` in the place of the value at `index`, counted as [`places`] does; the body itself stays.
+fn replace(value: &mut Value, index: &mut usize, graft: &Value) -> bool {
+    let below: Vec<&mut Value> = match value {
+        Value::Array(items) => items.iter_mut().collect(),
+        Value::Object(members) => members.values_mut().collect(),
+        _ => Vec::new(),
+    };
+    for inner in below {
+        *index = index.saturating_sub(1);
+        if *index == 0 {
+            *inner = graft.clone();
+            return true;
+        }
+        if replace(inner, index, graft) {
+            return true;
+        }
+    }
+    false
 }
 
 #[test]
@@ -46,10 +135,13 @@ fn yaml_documents() {
 
 #[test]
 fn request_bodies() {
-    assert!(replay("fuzz/corpus/request_json", fuzz::request_json) > 10);
+    assert!(replay("fuzz/corpus/request_json", fuzz::request_json) > 20);
+    vary("fuzz/corpus/request_json", fuzz::request_json);
+    transplant("fuzz/corpus/request_json", fuzz::request_json);
 }
 
 #[test]
 fn streams_of_events() {
-    assert!(replay("fuzz/corpus/sse", fuzz::sse) > 10);
+    assert!(replay("fuzz/corpus/sse", fuzz::sse) > 15);
+    vary("fuzz/corpus/sse", fuzz::sse);
 }

@@ -4,13 +4,14 @@
 #![allow(clippy::unwrap_used, reason = "a check that fails at an unwrap says where")]
 
 #[path = "../../tests/support/mod.rs"]
-mod support;
+pub mod support;
 
-use ajar::chat::{Json, Part};
+use ajar::chat::{Delta, Json, Part, Reply};
 use ajar::classify::Truth;
-use ajar::dialect::openai::decode::decode;
+use ajar::dialect::edit::CapField;
 use ajar::dialect::openai::read::{observe, observe_reply};
 use ajar::dialect::sse::{SseFramer, Tail};
+use ajar::dialect::{AnswerMeta, Decoded, Dialect, StreamEncoder, Target, Wire, faithful};
 use ajar::govern::Price;
 use ajar::policy::expr::{Context, Direction, check, check_for_destinations, parse};
 use ajar::policy::vocabulary::{Fact, Facts, Vocabulary};
@@ -138,8 +139,11 @@ fn well_formed(node: &Node, chars: u32) {
     }
 }
 
+const DIALECTS: [Dialect; 3] = [Dialect::Chat, Dialect::Messages, Dialect::Responses];
+const WIRES: [Wire; 4] = [Wire::Chat, Wire::Messages, Wire::Responses, Wire::Gemini];
+
 /// A body that we take is one that other readers take too; every value can be cut out and read again; a request that
-/// is understood can be scanned.
+/// is understood, in whatever dialect, can be scanned, and what is written of it in another says nothing else.
 pub fn request_json(data: &[u8]) {
     let Ok(json) = Json::parse(data) else { return };
     assert!(serde_json::from_slice::<&serde_json::value::RawValue>(data).is_ok(), "another reader refuses it");
@@ -147,10 +151,26 @@ pub fn request_json(data: &[u8]) {
         let again = Json::parse(&data[value.span.clone()]).expect("a value read alone");
         assert!(value.same_value(&again), "the bytes of a value are not the value");
     });
-    if let Ok(decoded) = decode(data, &json) {
-        let bytes: usize = decoded.parts.iter().map(|Part { text, .. }| text.len()).sum();
-        assert!(bytes <= 4 * data.len(), "parts grow beyond the body");
-        assert!(data.get(decoded.edits.model).is_some(), "an edit outside the body");
+    for dialect in DIALECTS {
+        if let Ok(decoded) = dialect.decode(data, &json) {
+            let bytes: usize = decoded.parts.iter().map(|Part { text, .. }| text.len()).sum();
+            assert!(bytes <= 6 * data.len(), "parts grow beyond the body");
+            assert!(data.get(decoded.edits.model.clone()).is_some(), "an edit outside the body");
+            WIRES.iter().for_each(|wire| translates(&decoded, *wire));
+        }
+    }
+}
+
+/// What a provider is told of a request that it may be given, is what was looked at.
+fn translates(decoded: &Decoded<'_>, wire: Wire) {
+    if !decoded.uses.missing_from(wire.expresses()).is_empty() {
+        return;
+    }
+    let target = Target { model: "far-7b", max_output: 2048, cap_field: CapField::default() };
+    if let Ok(rendered) = wire.render(&decoded.request, &target) {
+        let verified = faithful::verify(&rendered.body, &decoded.parts, wire.words(), &target);
+        let body = String::from_utf8(rendered.body).unwrap();
+        assert!(verified.is_ok(), "{:?} to {wire:?} says what nobody said: {body}", decoded.dialect);
     }
 }
 
@@ -177,6 +197,38 @@ pub fn sse(data: &[u8]) {
         observe(frame);
         observe_reply(frame);
     }
+    for wire in WIRES {
+        let mut reader = wire.reader();
+        let mut deltas = Vec::new();
+        for frame in &whole {
+            if reader.event(frame, &mut deltas).is_err() {
+                break;
+            }
+        }
+        DIALECTS.iter().for_each(|dialect| writes(*dialect, &deltas));
+        if let Some(deltas) = wire.read_reply(data) {
+            DIALECTS.iter().for_each(|dialect| writes(*dialect, &deltas));
+        }
+    }
+}
+
+/// Whatever a provider says is written as events and as an answer that every reader takes.
+fn writes(dialect: Dialect, deltas: &[Delta]) {
+    let meta = AnswerMeta { id: "x", created: 1, model: "m", input_tokens: 3, request: None };
+    let mut encoder = StreamEncoder::new(dialect, &meta, true);
+    let mut out = bytes::BytesMut::new();
+    let mut reply = Reply::default();
+    for delta in deltas {
+        encoder.delta(delta, &mut out);
+        reply.add(delta.clone());
+    }
+    encoder.done(&mut out);
+    let text = std::str::from_utf8(&out).unwrap();
+    for line in text.lines().filter_map(|line| line.strip_prefix("data: ")).filter(|line| *line != "[DONE]") {
+        assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "{dialect:?}: {line}");
+    }
+    let whole = dialect.encode_reply(&meta, &reply);
+    assert!(serde_json::from_slice::<serde_json::Value>(&whole).is_ok(), "{dialect:?}");
 }
 
 fn frames<'a>(chunks: impl Iterator<Item = &'a [u8]>) -> Vec<Vec<u8>> {
