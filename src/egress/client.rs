@@ -115,7 +115,11 @@ impl Egress {
     }
 
     fn reaches(&self, url: &Url) -> bool {
-        url.origin() == self.base.origin() && url.path().starts_with(self.base.path())
+        // As `Url::origin` compares, which would copy the host for each request.
+        let same_origin = url.scheme() == self.base.scheme()
+            && url.host_str() == self.base.host_str()
+            && url.port_or_known_default() == self.base.port_or_known_default();
+        same_origin && url.path().starts_with(self.base.path())
     }
 
     /// Sends `shipment`, using up a permit that the ledger has entered, and waits for the head of the answer at most `first_byte`.
