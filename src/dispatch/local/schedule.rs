@@ -1,7 +1,9 @@
 //! Which tokens go into the next step: pure bookkeeping of slots, without llama.cpp, clock or channels.
 //!
 //! Each step takes the next token of *every* sequence that generates, and prompt pieces up to a budget, so a long
-//! prompt delays the others by a bounded amount per token. Pieces end at multiples of the piece length whatever else is
+//! prompt delays the others by a bounded amount per token. The prompt that is nearest to its end goes first, so that first
+//! tokens come early on average; in each fourth step they take turns, so that a long one comes to its end among many that
+//! are short. Pieces end at multiples of the piece length whatever else is
 //! going on: how a prompt is cut changes rounding, and with it answers.
 
 use std::ops::Range;
@@ -22,7 +24,12 @@ pub(super) struct Schedule {
     limits: Limits,
     /// Where the search for prompt work starts, so that long prompts take turns.
     turn: usize,
+    /// How many steps had prompt work.
+    steps: usize,
 }
+
+/// In each step of so many, prompts take turns.
+const TURNS: usize = 4;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Slot {
@@ -64,7 +71,7 @@ impl Work {
 
 impl Schedule {
     pub(super) fn new(slots: usize, limits: Limits) -> Self {
-        Self { slots: vec![Slot::Free; slots], limits, turn: 0 }
+        Self { slots: vec![Slot::Free; slots], limits, turn: 0, steps: 0 }
     }
 
     /// The slots that the next sequence may get, lowest first: those within, or next to, the ones that are taken.
@@ -140,11 +147,7 @@ impl Schedule {
         let generating = (0..self.slots.len()).filter(|&slot| self.slots[slot] == Slot::Generate);
         let mut step: Vec<Work> = generating.filter(|&slot| ready(slot)).map(|slot| Work::Next { slot }).collect();
         let mut left = self.limits.budget;
-        for slot in (self.turn..self.slots.len()).chain(0..self.turn) {
-            let Slot::Prompt { done, total } = self.slots[slot] else { continue };
-            if !ready(slot) {
-                continue;
-            }
+        for (slot, done, total) in self.prompts(ready) {
             let end = total.min((done / self.limits.piece + 1) * self.limits.piece);
             if end - done > left {
                 break;
@@ -155,11 +158,33 @@ impl Schedule {
         step
     }
 
+    /// The slots that compute prompts, with how much is done of how much, in the order in which they come in this step.
+    fn prompts(&self, ready: impl Fn(usize) -> bool) -> Vec<(usize, usize, usize)> {
+        let turns = (self.turn..self.slots.len()).chain(0..self.turn);
+        let prompt = |slot: usize| match self.slots[slot] {
+            Slot::Prompt { done, total } if ready(slot) => Some((slot, done, total)),
+            _ => None,
+        };
+        let mut prompts: Vec<_> = turns.filter_map(prompt).collect();
+        if !self.takes_turns() {
+            prompts.sort_by_key(|(_, done, total)| total - done);
+        }
+        prompts
+    }
+
+    fn takes_turns(&self) -> bool {
+        self.steps % TURNS == TURNS - 1
+    }
+
     /// Notes that `step` was computed.
     pub(super) fn advance(&mut self, step: &[Work]) {
+        let takes_turns = self.takes_turns();
+        self.steps = self.steps.wrapping_add(step.iter().any(|work| matches!(work, Work::Prompt { .. })).into());
         for work in step {
             if let Work::Prompt { slot, range, last } = work {
-                self.turn = (slot + 1) % self.slots.len();
+                if takes_turns {
+                    self.turn = (slot + 1) % self.slots.len();
+                }
                 if *last {
                     self.slots[*slot] = Slot::Generate;
                 } else if let Slot::Prompt { done, .. } = &mut self.slots[*slot] {
@@ -199,15 +224,48 @@ mod tests {
         assert_eq!(schedule.plan(|_| true), [Work::Next { slot: 0 }, prompt(1, 8..9, true)]);
     }
 
+    /// Whose prompts the next steps compute.
+    fn next(schedule: &mut Schedule, steps: usize) -> Vec<Vec<usize>> {
+        let step = |_| {
+            let step = schedule.plan(|_| true);
+            schedule.advance(&step);
+            step.iter().map(Work::slot).collect()
+        };
+        (0..steps).map(step).collect()
+    }
+
     #[test]
-    fn prompts_beyond_the_budget_take_turns() {
-        let mut schedule = Schedule::new(3, LIMITS);
+    fn the_prompt_nearest_to_its_end_goes_first() {
+        let mut schedule = Schedule::new(3, Limits { budget: 4, ..LIMITS });
+        for (slot, total) in [20, 12, 16].into_iter().enumerate() {
+            schedule.admit(slot, 0, total);
+        }
+        assert_eq!(next(&mut schedule, 3), [[1], [1], [1]]);
+    }
+
+    #[test]
+    fn a_long_prompt_comes_to_its_end_though_short_ones_keep_coming() {
+        let mut schedule = Schedule::new(3, Limits { budget: 4, ..LIMITS });
+        schedule.admit(0, 0, 40);
+        let mut steps = 0;
+        while schedule.reads(0) {
+            for slot in 1..3 {
+                if !schedule.reads(slot) {
+                    schedule.admit(slot, 0, 4);
+                }
+            }
+            next(&mut schedule, 1);
+            steps += 1;
+        }
+        assert!((10..=10 * 3 * super::TURNS).contains(&steps), "{steps} steps");
+    }
+
+    #[test]
+    fn in_each_fourth_step_prompts_take_turns() {
+        let mut schedule = Schedule::new(3, Limits { budget: 4, ..LIMITS });
         (0..3).for_each(|slot| schedule.admit(slot, 0, 100));
-        let first = schedule.plan(|_| true);
-        assert_eq!(first.iter().map(Work::slot).collect::<Vec<_>>(), [0, 1]);
-        schedule.advance(&first);
-        let second = schedule.plan(|_| true);
-        assert_eq!(second.iter().map(Work::slot).collect::<Vec<_>>(), [2, 0]);
+        let turns: Vec<_> = next(&mut schedule, 12).into_iter().skip(3).step_by(4).collect();
+        assert_eq!(turns, [[0], [1], [2]]);
     }
 
     #[test]
