@@ -27,7 +27,7 @@ use crate::dispatch::remote::Provider;
 use crate::egress::SendError;
 use crate::govern::{Ledger, PriceList};
 use crate::models;
-use crate::pipeline::{Apart, Gateway, Generation, Named, Reloads, Taints};
+use crate::pipeline::{Apart, Fills, Gateway, Generation, Named, Reloads, Taints};
 use crate::record::{Conversations, Recorder, Records, StoreError, StoreOptions};
 use crate::serve::listener::{Limits, bind, serve};
 use crate::serve::{data, operator};
@@ -97,6 +97,7 @@ impl Running {
             // A listener's panic has been reported by its task.
             let _ = listener.await;
         }
+        self.gateway.fills.stop().await;
         self.gateway.dispatcher.shutdown().await;
         if let Some(recorder) = &self.gateway.recorder {
             recorder.close().await;
@@ -164,6 +165,7 @@ fn assemble(
         estimator: Arc::new(Estimator::embedded()),
         prices: PriceList::embedded(),
         flights: Flights::default(),
+        fills: Fills::default(),
         named: Named::default(),
         apart: Apart::default(),
         taints,

@@ -9,7 +9,7 @@ use http::header::{AUTHORIZATION, ORIGIN};
 use http::request::Parts;
 
 use super::respond::Head;
-use super::{Apart, Generation, Named, Reloads, Taints};
+use super::{Apart, Fills, Generation, Named, Reloads, Taints};
 use crate::cache::{Flights, Responses, Store};
 use crate::classify::difficulty::Estimator;
 use crate::config::Config;
@@ -41,6 +41,8 @@ pub struct Gateway {
     pub responses: Option<Responses>,
     /// Identical requests under way.
     pub flights: Flights<Result<Head, ApiError>>,
+    /// Requests that run in tasks of their own.
+    pub fills: Fills,
     /// Keys that clients gave their requests.
     pub named: Named,
     /// Where large requests are looked at.

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
+use tokio::task::AbortHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::Gateway;
 use super::dispatching::{Answered, Begun, dispatch};
@@ -31,6 +34,28 @@ pub(super) enum Lookup {
     Alone,
 }
 
+/// Requests that run in tasks of their own. Those that nobody reads any more are ended with the gateway, before their
+/// records could come too late.
+#[derive(Default)]
+pub struct Fills {
+    tasks: TaskTracker,
+    stopping: CancellationToken,
+}
+
+impl Fills {
+    fn spawn(&self, fill: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+        let until_stopped = self.stopping.clone().run_until_cancelled_owned(fill);
+        self.tasks.spawn(until_stopped.map(drop)).abort_handle()
+    }
+
+    /// Ends them all, and waits until their records are written. For when no client is there any more.
+    pub async fn stop(&self) {
+        self.stopping.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
 pub(super) fn look_up(gateway: &Gateway, call: &Call, entry: &mut Entry) -> Lookup {
     let Some(repeat) = &call.repeat else { return Lookup::Alone };
     if let Some(cache) = gateway.cache.as_ref().filter(|_| repeat.keeps) {
@@ -55,7 +80,8 @@ pub(super) fn fill(
 ) {
     // The client will ask for it again.
     let goes_on = call.repeat.as_ref().is_some_and(|repeat| repeat.named && repeat.keeps);
-    let task = tokio::spawn(async move {
+    let shared = gateway.clone();
+    let task = shared.fills.spawn(async move {
         let planned = call.decision.plan().first().map(|candidate| candidate.id);
         let (key, named) = match &call.repeat {
             Some(repeat) => (Some(repeat.key).filter(|_| repeat.keeps), repeat.named),
@@ -76,7 +102,7 @@ pub(super) fn fill(
         }
     });
     if !goes_on {
-        Writer::runs_in(reader, task.abort_handle());
+        Writer::runs_in(reader, task);
     }
 }
 

@@ -38,6 +38,7 @@ use self::dispatching::dispatch;
 use self::entry::Entry;
 pub use self::gateway::Gateway;
 pub use self::generation::{Generation, Policy, Trial};
+pub use self::lookup::Fills;
 use self::lookup::{Lookup, fill, look_up};
 pub use self::reload::{Answer, Reload, Reloads};
 pub use self::repeat::Named;

@@ -1,7 +1,8 @@
 //! Requests that a client sends again under the same `Idempotency-Key`.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use ajar::record::Records;
 use futures_util::future::join_all;
 use serde_json::Value;
 
@@ -58,6 +59,23 @@ async fn a_client_that_lost_its_answer_gets_it_when_it_asks_again() {
     let reply = ask(&gateway, &body, "k").await;
     assert_eq!(reply.events().last().map(String::as_str), Some("[DONE]"));
     assert_eq!((far.counts().requests, far.cancelled()), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_ends_and_records_what_is_fetched_for_a_client_that_has_left() {
+    let far = Sim::start(Script::answering(Answer::Tokens(100)).latency(Duration::ZERO, Duration::from_millis(100)));
+    let gateway = gateway(&far).await;
+    let mut lost = gateway.open(streamed(user("hello")).to_string(), &[("idempotency-key", "k")]).await;
+    lost.chunk().await.unwrap().expect("a first chunk");
+    drop(lost);
+    let Gateway { running, folder, .. } = gateway;
+    let began = Instant::now();
+    running.stop().await;
+    assert!(began.elapsed() < Duration::from_secs(5), "nobody waits for it");
+    let mut records = Records::open(&folder.path().join("ajar.db")).await.unwrap();
+    let rows = records.tail(10).await.unwrap();
+    assert_eq!(rows.iter().map(|entry| entry.row.outcome.name()).collect::<Vec<_>>(), ["hung_up"]);
+    eventually("the provider is stopped", async || far.counts().in_flight == 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
