@@ -4,6 +4,7 @@
 //! string, key and number in it must stand in the parts that were classified, be a fixed word of the dialect, or be the
 //! target's. What stands *within* a part may leave where the part may: a class never falls as text is added to a text.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::Target;
@@ -29,7 +30,7 @@ pub fn verify(body: &[u8], parts: &[Part<'_>], words: &[&str], target: &Target<'
     let json = Json::parse(body).map_err(|_| Unfaithful)?;
     let mut said = Said { parts, leaves: HashSet::with_capacity(parts.len() * 2), searched: 0 };
     for part in parts {
-        said.leaves.insert(part.text.as_ref().to_owned());
+        said.leaves.insert(Cow::Borrowed(&part.text));
         said.look_through(&part.text, 0);
     }
     Checker { said, words, target }.value(&json)
@@ -38,7 +39,7 @@ pub fn verify(body: &[u8], parts: &[Part<'_>], words: &[&str], target: &Target<'
 /// What the client said.
 struct Said<'a> {
     parts: &'a [Part<'a>],
-    leaves: HashSet<String>,
+    leaves: HashSet<Cow<'a, str>>,
     searched: usize,
 }
 
@@ -56,16 +57,16 @@ impl Said<'_> {
     fn add(&mut self, json: &Json<'_>, layer: usize) {
         match &json.value {
             Value::Null | Value::Bool(_) => {}
-            Value::Number(digits) => drop(self.leaves.insert(digits.to_string())),
+            Value::Number(digits) => drop(self.leaves.insert(Cow::Owned(digits.to_string()))),
             Value::String(text) => {
-                if self.leaves.insert(text.to_string()) {
+                if self.leaves.insert(Cow::Owned(text.to_string())) {
                     self.look_through(text, layer + 1);
                 }
             }
             Value::Array(items) => items.iter().for_each(|item| self.add(item, layer)),
             Value::Object(members) => {
                 for member in members {
-                    self.leaves.insert(member.key.to_string());
+                    self.leaves.insert(Cow::Owned(member.key.to_string()));
                     self.add(&member.value, layer);
                 }
             }

@@ -181,6 +181,11 @@ impl Dispatcher {
         }
     }
 
+    /// Whether bodies for `destination` are written anew for a client that speaks `dialect`.
+    pub fn translates(&self, destination: &Destination, dialect: Dialect) -> bool {
+        self.provider(destination).is_some_and(|provider| !provider.wire().speaks(dialect))
+    }
+
     /// Builds what an attempt sends: the client's bytes, transformed by `disguise` where the grant asks for transforms,
     /// with the edits that are ours, under a permit for exactly these bytes. The grant is used up, whatever becomes of
     /// it.

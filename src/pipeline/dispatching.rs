@@ -184,8 +184,9 @@ async fn attempt(
             class: call.policy.names.classes[usize::from(call.decision.class.0)].clone(),
         },
     };
-    // Only a body that is transformed is looked at again.
-    let work = if grant.transforms().is_empty() { 0 } else { call.body.len() };
+    // Only a body that is transformed or translated is looked at again.
+    let looked_at = !grant.transforms().is_empty() || gateway.dispatcher.translates(destination, entry.dialect);
+    let work = if looked_at { call.body.len() } else { 0 };
     let prepare = || prepare(gateway, call, entry, &attempt, candidate.id, grant);
     let prepared = match gateway.apart.run(work, prepare).await {
         Ok(prepared) => prepared,
