@@ -87,9 +87,9 @@ impl From<Broken> for Failure {
             Broken::Engine(error) => Self::Engine(error),
             Broken::Deadline => Self::Deadline,
             Broken::Stalled(waited) => Self::Send(SendError::Idle(waited)),
-            Broken::Truncated | Broken::Provider | Broken::Unreadable | Broken::TooLarge => {
-                Self::Upstream { status: StatusCode::OK, retry_after: None }
-            }
+            Broken::Provider => Self::Upstream { status: StatusCode::OK, retry_after: None },
+            // It may have been on its way, and so may cost.
+            Broken::Truncated | Broken::Unreadable | Broken::TooLarge => Self::Unreadable,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use futures_util::{StreamExt, stream};
 
 use crate::harness::{Gateway, Reply, Setup, eventually, streamed, user};
-use crate::sim::{Answer, Fault, On, Script, Sim};
+use crate::sim::{Answer, Break, Fault, On, Script, Sim};
 
 /// How many requests are under way together.
 const AT_ONCE: usize = 8;
@@ -39,6 +39,23 @@ async fn a_provider_that_always_fails_is_soon_left_alone_and_its_peer_answers_al
     // Known before anybody is asked, so that it counts as no attempt.
     let rows = gateway.rows(300).await;
     assert!(rows.iter().filter(|row| row.attempts == 1).count() > 250);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_that_fail_before_their_first_word_are_failures_whatever_the_provider_speaks() {
+    for dialect in ["openai", "anthropic", "openai-responses", "gemini"] {
+        for fault in [Fault::ErrorEvent { after: 0 }, Fault::Cut { after: 0, how: Break::Fin }] {
+            let far = Sim::start(Script::text("far").fault(fault));
+            let home = Sim::start(Script::text("home"));
+            let setup = Setup::new().provider_speaking("far", &far, dialect).provider("home", &home);
+            let gateway = setup.start().await;
+            for _ in 0..2 * ROW {
+                assert_eq!(gateway.ask(&streamed(user("hello"))).await.content(), "home");
+            }
+            let tried = far.counts().requests;
+            assert_eq!(tried, ROW, "{dialect}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

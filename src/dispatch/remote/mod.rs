@@ -150,7 +150,7 @@ impl Provider {
         }
         match (is_event_stream(&incoming.headers), self.passes(&reading)) {
             (true, true) => self.relay(incoming, reading).await,
-            (true, false) => Ok(translate::stream(incoming, self.wire.reader(), self.timeouts, reading.deltas())),
+            (true, false) => translate::stream(incoming, self.wire.reader(), self.timeouts, reading.deltas()).await,
             (false, passes) => self.whole(incoming, reading, passes).await,
         }
     }

@@ -127,7 +127,7 @@ impl Watch {
         }
     }
 
-    /// Whether the stream may end without its marker, as far as `frame` and those before it tell.
+    /// Whether the stream may end without its marker; `finished` is whether a reason to finish has come.
     fn may_end(&self, finished: bool) -> bool {
         match self {
             Self::Chat { .. } => finished,

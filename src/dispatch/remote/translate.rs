@@ -10,6 +10,7 @@ use crate::config::Timeouts;
 use crate::dialect::sse::{SseFramer, Tail};
 use crate::dialect::{Progress, ReadError, StreamReader};
 use crate::dispatch::answer::{Answer, Broken};
+use crate::dispatch::failure::Failure;
 use crate::egress::Incoming;
 use crate::transform::deltas::RestoringDeltas;
 
@@ -18,17 +19,24 @@ pub(super) fn whole(deltas: Vec<Delta>, restoring: Option<RestoringDeltas>) -> A
     Answer::Deltas(stream::iter(deltas.into_iter().map(Ok)).boxed(), restoring)
 }
 
-/// A stream, as it comes.
-pub(super) fn stream(
+/// A stream, as it comes; waits for the answer's first word.
+///
+/// # Errors
+/// What came instead.
+pub(super) async fn stream(
     incoming: Incoming,
     reader: StreamReader,
     timeouts: Timeouts,
     restoring: Option<RestoringDeltas>,
-) -> Answer {
+) -> Result<Answer, Failure> {
     let (patience, framer) = (Patience::new(timeouts), SseFramer::new());
-    let reading = Reading { incoming, framer, reader, patience, ready: VecDeque::new(), ended: false };
-    let deltas = stream::unfold(reading, |mut reading| async move { Some((reading.next().await?, reading)) });
-    Answer::Deltas(deltas.boxed(), restoring)
+    let mut reading = Reading { incoming, framer, reader, patience, ready: VecDeque::new(), ended: false };
+    let first = match reading.next().await {
+        Some(first) => first?,
+        None => return Err(Failure::Unreadable),
+    };
+    let rest = stream::unfold(reading, |mut reading| async move { Some((reading.next().await?, reading)) });
+    Ok(Answer::Deltas(stream::once(async { Ok(first) }).chain(rest).boxed(), restoring))
 }
 
 struct Reading {
