@@ -65,6 +65,8 @@ pub struct Attempt<'a> {
     pub body: &'a Bytes,
     /// Where they may be edited.
     pub points: &'a EditPoints,
+    /// Fields of the body that have no neutral word.
+    pub unsaid: &'a [&'static str],
     /// What the client says in headers of Anthropic's dialect.
     pub said: &'a Said,
     /// Cap on the answer in tokens.
@@ -80,7 +82,12 @@ pub struct Attempt<'a> {
 /// An attempt that can be made: its body is built, transformed and found clean.
 pub enum Prepared {
     /// The engine in this process sees the request as it came.
-    Local(Engine),
+    Local {
+        /// Which.
+        engine: Engine,
+        /// What the client asked for and the engine is not told.
+        losses: Vec<&'static str>,
+    },
     /// A provider gets this, and nothing else.
     Remote(Box<Departure>),
 }
@@ -98,7 +105,7 @@ impl Prepared {
     /// How many originals the body has pseudonyms for.
     pub fn replaced(&self) -> u32 {
         match self {
-            Self::Local(_) => 0,
+            Self::Local { .. } => 0,
             Self::Remote(departure) => departure.replaced,
         }
     }
@@ -106,7 +113,7 @@ impl Prepared {
     /// What the client asked for and the destination is not told, since its dialect has no word for it.
     pub fn losses(&self) -> &[&'static str] {
         match self {
-            Self::Local(_) => &[],
+            Self::Local { losses, .. } => losses,
             Self::Remote(departure) => &departure.losses,
         }
     }
@@ -203,7 +210,10 @@ impl Dispatcher {
         }
         match (self.engine(attempt.destination), disguise) {
             (Some(_), Some(_)) => return Err(TransformError::Embedded.into()),
-            (Some(engine), None) => return Ok(Prepared::Local(engine.clone())),
+            (Some(engine), None) => {
+                let losses = [attempt.unsaid, &local::unheard(attempt.request)].concat();
+                return Ok(Prepared::Local { engine: engine.clone(), losses });
+            }
             (None, _) => {}
         }
         // `unavailable` keeps destinations without a provider out of every plan.
@@ -242,7 +252,7 @@ impl Dispatcher {
     pub async fn attempt(&self, prepared: Prepared, attempt: &Attempt<'_>) -> Result<Answer, Failure> {
         let left = attempt.deadline.saturating_duration_since(Instant::now());
         let work = match prepared {
-            Prepared::Local(engine) => generate(engine, attempt).left_future(),
+            Prepared::Local { engine, .. } => generate(engine, attempt).left_future(),
             Prepared::Remote(departure) => self.call(*departure, attempt).right_future(),
         };
         tokio::time::timeout(left, work).await.unwrap_or(Err(Failure::Deadline))
@@ -315,7 +325,7 @@ fn translated(
     let wire = provider.wire();
     let rendered = wire.render(&decoded.request, target)?;
     faithful::verify(&rendered.body, &decoded.parts, wire.words(), target).map_err(|_| Failure::Unfaithful)?;
-    let losses = [decoded.unsaid, rendered.losses].concat();
+    let losses = [attempt.unsaid, &rendered.losses].concat();
     let (restorer, replaced) = disguised.map_or((None, 0), |outgoing| (outgoing.restorer, outgoing.replaced));
     Ok((Outgoing { body: rendered.body, restorer, replaced }, losses))
 }

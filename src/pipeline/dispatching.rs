@@ -175,6 +175,7 @@ async fn attempt(
         request: &call.request,
         body: &call.body,
         points: &call.points,
+        unsaid: &call.unsaid,
         said: &call.said,
         max_output: call.max_output(gateway, candidate.id),
         max_cost: candidate.worst_case,

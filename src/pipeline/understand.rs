@@ -44,6 +44,8 @@ pub(crate) struct Call {
     pub(crate) request: Arc<ChatRequest>,
     pub(crate) body: Bytes,
     pub(crate) points: EditPoints,
+    /// Fields of the body that have no neutral word.
+    pub(crate) unsaid: Vec<&'static str>,
     /// What the client says in headers of Anthropic's dialect.
     pub(crate) said: Said,
     /// Prompt tokens, estimated from above.
@@ -116,12 +118,13 @@ pub(crate) async fn understand(
     entry.keeps(turns.and_then(|turns| Keeping::of(gateway, &policy, &weighed.decision, &subject.tenant, turns)));
     let repeat = Repeat::of(&view, &decoded, &weighed.decision, (&body, &json), said.betas.as_ref().map(Text::expose))?;
     let side = view.side;
-    let Decoded { request, edits, .. } = decoded;
+    let Decoded { request, edits, unsaid, .. } = decoded;
     Ok(Call {
         tenant: subject.tenant.clone(),
         decision: Box::new(weighed.decision),
         request: Arc::new(request),
         points: edits,
+        unsaid,
         said,
         tokens_input: weighed.tokens_input,
         deadline: entry.started() + gateway.config.server.deadline,

@@ -270,3 +270,27 @@ async fn a_tool_is_called_whole_and_streamed_and_its_result_can_be_given_back() 
     assert_eq!(said.status, 200, "{}", said.text());
     assert!(!said.content().is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_of_every_dialect_are_answered_and_told_what_the_engine_is_not() {
+    let closed = Sim::start(Script::text("closed"));
+    let gateway = gateway(&closed, "sequences: 2").await;
+    let thought = json!({"type": "thinking", "thinking": "hm", "signature": "c2VhbA=="});
+    let messages = json!({"model": "local", "max_tokens": 8, "top_k": 3, "service_tier": "auto", "messages": [
+        {"role": "user", "content": "Hi."}, {"role": "assistant", "content": [thought, {"type": "text", "text": "Yes?"}]},
+        {"role": "user", "content": "Say hello."}]});
+    let responses = json!({"model": "local", "input": "Say hello.", "max_output_tokens": 8, "metadata": {"a": "b"}});
+    let chat = local("Say hello.", json!({"max_tokens": 8}));
+    for (path, body, end, warning) in [
+        ("/v1/messages", messages, "event: message_stop\n", "not sent: service_tier, thoughts"),
+        ("/v1/responses", responses, "event: response.incomplete\n", "not sent: metadata"),
+        ("/v1/chat/completions", chat, "data: [DONE]\n", ""),
+    ] {
+        let whole = gateway.ask_at(path, &body, &AT_HOME).await;
+        assert_eq!((whole.status, whole.header("x-ajar-served-by")), (200, "local"), "{path}: {}", whole.text());
+        assert_eq!(whole.header("x-ajar-warning"), warning, "{path}");
+        let stream = gateway.ask_at(path, &streamed(body), &AT_HOME).await;
+        assert!(stream.text().contains(end), "{path}: {}", stream.text());
+    }
+    assert_eq!(closed.counts().requests, 0);
+}

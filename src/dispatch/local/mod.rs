@@ -55,7 +55,8 @@ pub use gauges::{EngineFacts, EngineState};
 pub use speed::{Speed, speed};
 pub use trial::{try_apart, try_here};
 
-use crate::chat::request::ChatRequest;
+use crate::chat::Content;
+use crate::chat::request::{ChatRequest, Message};
 
 /// What one engine loads and how much it may use.
 #[derive(Clone, Debug)]
@@ -111,6 +112,13 @@ impl EngineConfig {
             tried_by: None,
         }
     }
+}
+
+/// What `request` says that no chat template has a place for, by the neutral names.
+pub fn unheard(request: &ChatRequest) -> Vec<&'static str> {
+    let thinks = |message: &Message| message.content.iter().any(|content| matches!(content, Content::Thought(_)));
+    let any = |says: &dyn Fn(&Message) -> bool, name| request.messages.iter().any(says).then_some(name);
+    any(&thinks, "thoughts").into_iter().chain(any(&|message| message.tool_failed, "tool_failed")).collect()
 }
 
 /// One request to answer, once or as often as it asks for.

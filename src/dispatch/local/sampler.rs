@@ -14,8 +14,9 @@ const ANY_SEED: u32 = u32::MAX;
 
 /// The sampler of the answer number `choice`, from 0, of at most `cap` tokens.
 ///
-/// Penalties count what was generated, not the prompt. Temperature 0 is greedy. A client that gives no `top_p` gets
-/// llama.cpp's usual cuts (40 candidates, 0.95 of the mass, a twentieth of the best); one that does gets exactly that.
+/// Penalties count what was generated, not the prompt. Temperature 0 is greedy. A client that gives neither
+/// `top_p` nor `top_k` gets llama.cpp's usual cuts (40 candidates, 0.95 of the mass, a twentieth of the best); one that does
+/// gets exactly that.
 pub(super) fn sampler(sampling: &Sampling, choice: u32, cap: usize, vocabulary: i32) -> LlamaSampler {
     let mut chain = Vec::new();
     let biases = biases(sampling, vocabulary);
@@ -32,14 +33,20 @@ pub(super) fn sampler(sampling: &Sampling, choice: u32, cap: usize, vocabulary: 
     if temperature <= 0.0 {
         chain.push(LlamaSampler::greedy());
     } else {
-        match sampling.top_p {
-            Some(mass) if mass < 1.0 => chain.push(LlamaSampler::top_p(mass as f32, 1)),
-            Some(_) => {}
-            None => chain.extend([LlamaSampler::top_k(40), LlamaSampler::top_p(0.95, 1), LlamaSampler::min_p(0.05, 1)]),
-        }
+        chain.extend(cuts(sampling));
         chain.extend([LlamaSampler::temp(temperature as f32), LlamaSampler::dist(seed(sampling.seed, choice))]);
     }
     LlamaSampler::chain(chain, true)
+}
+
+/// What leaves unlikely tokens out.
+fn cuts(sampling: &Sampling) -> Vec<LlamaSampler> {
+    if sampling.top_k.is_none() && sampling.top_p.is_none() {
+        return vec![LlamaSampler::top_k(40), LlamaSampler::top_p(0.95, 1), LlamaSampler::min_p(0.05, 1)];
+    }
+    let candidates = sampling.top_k.map(|top_k| LlamaSampler::top_k(i32::try_from(top_k).unwrap_or(i32::MAX)));
+    let mass = sampling.top_p.filter(|mass| *mass < 1.0).map(|mass| LlamaSampler::top_p(mass as f32, 1));
+    candidates.into_iter().chain(mass).collect()
 }
 
 fn biases(sampling: &Sampling, vocabulary: i32) -> Vec<LlamaLogitBias> {
@@ -84,6 +91,8 @@ mod tests {
         assert!(!usual.contains("penalties") && !usual.contains("logit-bias"), "{usual}");
         let exact = chain(Sampling { top_p: Some(1.0), temperature: Some(1.0), ..Sampling::default() });
         assert!(!exact.contains("top-") && !exact.contains("min-p") && exact.contains("dist"), "{exact}");
+        let few = chain(Sampling { top_k: Some(3), ..Sampling::default() });
+        assert!(few.contains("top-k") && !few.contains("top-p") && !few.contains("min-p"), "{few}");
         let greedy = chain(Sampling { temperature: Some(0.0), presence_penalty: Some(1.0), ..Sampling::default() });
         assert!(greedy.contains("penalties") && greedy.contains("greedy") && !greedy.contains("dist"), "{greedy}");
         let biased = chain(Sampling { logit_bias: vec![(3, 1.0), (100, 1.0)], ..Sampling::default() });
