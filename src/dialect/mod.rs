@@ -5,6 +5,7 @@
 //! Nothing here does I/O or reads a clock.
 
 pub mod anthropic;
+mod draft;
 pub mod edit;
 pub mod error;
 pub mod faithful;
@@ -13,6 +14,8 @@ pub mod gemini;
 pub mod openai;
 pub mod responses;
 pub mod sse;
+#[cfg(test)]
+mod testing;
 mod uses;
 mod walk;
 
@@ -76,8 +79,7 @@ impl Dialect {
     pub fn asks_for_usage(self) -> bool {
         match self {
             Self::Chat => true,
-            Self::Messages => false,
-            Self::Responses => false,
+            Self::Messages | Self::Responses => false,
         }
     }
 

@@ -5,3 +5,4 @@ pub mod decode;
 pub mod encode;
 pub mod read;
 pub mod render;
+pub(in crate::dialect) mod shape;

@@ -24,8 +24,8 @@ impl<'a> Decoder<'a> {
             "thinking" => self.thinking(at, json).map(Some),
             "redacted_thinking" => self.redacted(at, json).map(Some),
             _ => {
-                self.parts.tree(json, if kind == "search_result" { source } else { Source::Unknown });
-                self.uses.insert(Feature::UnknownFields);
+                self.draft.parts.tree(json, if kind == "search_result" { source } else { Source::Unknown });
+                self.draft.uses.insert(Feature::UnknownFields);
                 Ok(None)
             }
         }
@@ -35,8 +35,8 @@ impl<'a> Decoder<'a> {
     pub fn text_block(&mut self, at: &At<'_>, json: &'a Json<'a>, source: Source) -> Result<Content, BadRequest> {
         let text = at.key("text").string(at.required(json, "text")?)?;
         match source {
-            Source::ToolResult => self.parts.json_text(text, source),
-            _ => self.parts.text(text, source),
+            Source::ToolResult => self.draft.parts.json_text(text, source),
+            _ => self.draft.parts.text(text, source),
         }
         self.rest(json, &["text"]);
         Ok(Content::Text(text.into()))
@@ -46,7 +46,7 @@ impl<'a> Decoder<'a> {
     fn rest(&mut self, json: &'a Json<'a>, understood: &[&str]) {
         for member in json.as_object().unwrap_or_default() {
             match member.key.as_ref() {
-                "type" => self.parts.tree(&member.value, Source::Parameter),
+                "type" => self.draft.parts.tree(&member.value, Source::Parameter),
                 key if understood.contains(&key) => {}
                 key => self.other(key, &member.value),
             }
@@ -60,17 +60,17 @@ impl<'a> Decoder<'a> {
         self.rest(json, &["source"]);
         match kind {
             "url" => {
-                self.uses.insert(Feature::Image);
+                self.draft.uses.insert(Feature::Image);
                 let url = at_source.key("url").filled(at_source.required(inner, "url")?)?;
-                self.parts.text(url, Source::Media);
+                self.draft.parts.text(url, Source::Media);
                 self.rest(inner, &["url"]);
                 Ok(Content::Image(url.into()))
             }
             "base64" => {
-                self.uses.insert(Feature::Image);
+                self.draft.uses.insert(Feature::Image);
                 let media_type = at_source.key("media_type").filled(at_source.required(inner, "media_type")?)?;
                 let data = at_source.key("data").filled(at_source.required(inner, "data")?)?;
-                self.parts.text(media_type, Source::Parameter);
+                self.draft.parts.text(media_type, Source::Parameter);
                 let url = format!("data:{media_type};base64,{data}");
                 self.composed(url.clone(), Source::Media);
                 self.rest(inner, &["media_type", "data"]);
@@ -87,8 +87,8 @@ impl<'a> Decoder<'a> {
         for member in at.object(json)? {
             match member.key.as_ref() {
                 "source" => {}
-                "type" | "citations" => self.parts.tree(&member.value, Source::Parameter),
-                "title" | "context" => self.parts.tree(&member.value, source),
+                "type" | "citations" => self.draft.parts.tree(&member.value, Source::Parameter),
+                "title" | "context" => self.draft.parts.tree(&member.value, source),
                 key => self.other(key, &member.value),
             }
         }
@@ -97,18 +97,18 @@ impl<'a> Decoder<'a> {
 
     /// What is not plain text in the body is a file that no detector can look into.
     fn file(&mut self, json: &'a Json<'a>, inner: &'a Json<'a>, source: Source) -> Result<Content, BadRequest> {
-        self.uses.insert(Feature::File);
+        self.draft.uses.insert(Feature::File);
         let kind = inner.get("type").and_then(Json::as_str);
         let is_text = matches!(kind, Some("text" | "content"));
-        self.parts.tree(inner, if is_text { source } else { Source::Media });
-        Ok(Content::File(self.verbatim_text(json)))
+        self.draft.parts.tree(inner, if is_text { source } else { Source::Media });
+        Ok(Content::File(self.draft.verbatim(json)))
     }
 
     fn thinking(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<Content, BadRequest> {
         let text = at.key("thinking").string(at.required(json, "thinking")?)?;
         let signature = at.key("signature").string(at.required(json, "signature")?)?;
-        self.parts.text(text, Source::Assistant);
-        self.parts.text(signature, Source::Metadata);
+        self.draft.parts.text(text, Source::Assistant);
+        self.draft.parts.text(signature, Source::Metadata);
         self.rest(json, &["thinking", "signature"]);
         let seal = (!signature.is_empty()).then(|| Seal::of_signature(signature).text());
         Ok(Content::Thought(Thought { text: text.into(), seal, id: None }))
@@ -116,28 +116,28 @@ impl<'a> Decoder<'a> {
 
     fn redacted(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<Content, BadRequest> {
         let data = at.key("data").filled(at.required(json, "data")?)?;
-        self.parts.text(data, Source::Metadata);
+        self.draft.parts.text(data, Source::Metadata);
         self.rest(json, &["data"]);
         Ok(Content::Thought(Thought { seal: Some(Seal::Redacted(data).text()), ..Thought::default() }))
     }
 
     /// A call that the model made.
     pub fn tool_use(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<ToolCall, BadRequest> {
-        self.uses.insert(Feature::Tools);
-        let id = self.name(&at.key("id"), at.required(json, "id")?)?;
-        let name = self.name(&at.key("name"), at.required(json, "name")?)?;
+        self.draft.uses.insert(Feature::Tools);
+        let id = self.draft.name(&at.key("id"), at.required(json, "id")?)?;
+        let name = self.draft.name(&at.key("name"), at.required(json, "name")?)?;
         let input = at.required(json, "input")?;
         at.key("input").object(input)?;
-        let arguments = self.verbatim(input);
-        self.parts.json_text(arguments, Source::ToolArguments);
+        let arguments = self.draft.bytes_of(input);
+        self.draft.parts.json_text(arguments, Source::ToolArguments);
         for member in at.object(json)? {
             match member.key.as_ref() {
                 "id" | "name" | "input" => {}
                 // Who called it: the model itself, unless the provider ran code.
                 "caller" if member.value.get("type").and_then(Json::as_str) == Some("direct") => {
-                    self.parts.tree(&member.value, Source::Parameter);
+                    self.draft.parts.tree(&member.value, Source::Parameter);
                 }
-                "type" => self.parts.tree(&member.value, Source::Parameter),
+                "type" => self.draft.parts.tree(&member.value, Source::Parameter),
                 key => self.other(key, &member.value),
             }
         }

@@ -15,7 +15,7 @@ impl<'a> Decoder<'a> {
 
     fn texts(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<Vec<Content>, BadRequest> {
         if let Some(text) = json.as_str() {
-            self.parts.text(text, Source::System);
+            self.draft.parts.text(text, Source::System);
             return Ok(vec![Content::Text(text.into())]);
         }
         let blocks = json.as_array().ok_or_else(|| at.wrong_type("a string or an array", json))?;
@@ -54,10 +54,10 @@ impl<'a> Decoder<'a> {
         for member in at.object(json)? {
             let (at, value) = (at.key(&member.key), &member.value);
             match member.key.as_ref() {
-                "role" => self.parts.tree(value, Source::Parameter),
+                "role" => self.draft.parts.tree(value, Source::Parameter),
                 "content" if role == Role::System => {
                     let content = self.texts(&at, value)?;
-                    self.request.messages.push(Message { role, content, ..Message::default() });
+                    self.draft.request.messages.push(Message { role, content, ..Message::default() });
                 }
                 "content" => self.turn(&at, value, role)?,
                 key => self.other(key, value),
@@ -71,9 +71,9 @@ impl<'a> Decoder<'a> {
         let source = if role == Role::User { Source::User } else { Source::Assistant };
         let mut message = Message { role, ..Message::default() };
         if let Some(text) = json.as_str() {
-            self.parts.text(text, source);
+            self.draft.parts.text(text, source);
             message.content.push(Content::Text(text.into()));
-            self.request.messages.push(message);
+            self.draft.request.messages.push(message);
             return Ok(());
         }
         let blocks = json.as_array().ok_or_else(|| at.wrong_type("a string or an array", json))?;
@@ -88,7 +88,7 @@ impl<'a> Decoder<'a> {
                 ("tool_result", Role::User) => {
                     self.say(std::mem::replace(&mut message, Message { role, ..Message::default() }));
                     let result = self.tool_result(&at, block)?;
-                    self.request.messages.push(result);
+                    self.draft.request.messages.push(result);
                     empty = false;
                 }
                 ("tool_use", Role::Assistant) => {
@@ -100,7 +100,7 @@ impl<'a> Decoder<'a> {
         }
         // A turn of nothing but what has no neutral word is still a turn.
         if empty && message.content.is_empty() && message.tool_calls.is_empty() {
-            self.request.messages.push(message);
+            self.draft.request.messages.push(message);
         } else {
             self.say(message);
         }
@@ -109,19 +109,19 @@ impl<'a> Decoder<'a> {
 
     fn say(&mut self, message: Message) {
         if !message.content.is_empty() || !message.tool_calls.is_empty() {
-            self.request.messages.push(message);
+            self.draft.request.messages.push(message);
         }
     }
 
     fn tool_result(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<Message, BadRequest> {
-        self.uses.insert(crate::dialect::Feature::Tools);
+        self.draft.uses.insert(crate::dialect::Feature::Tools);
         let mut result = Message { role: Role::Tool, ..Message::default() };
-        result.tool_call_id = Some(self.name(&at.key("tool_use_id"), at.required(json, "tool_use_id")?)?);
+        result.tool_call_id = Some(self.draft.name(&at.key("tool_use_id"), at.required(json, "tool_use_id")?)?);
         for member in at.object(json)? {
             let (at, value) = (at.key(&member.key), &member.value);
             match member.key.as_ref() {
                 "tool_use_id" => {}
-                "type" => self.parts.tree(value, Source::Parameter),
+                "type" => self.draft.parts.tree(value, Source::Parameter),
                 "is_error" => optional(value, || {
                     result.tool_failed = at.boolean(value)?;
                     Ok(())
@@ -139,7 +139,7 @@ impl<'a> Decoder<'a> {
     /// What a tool returned, which is often JSON, as text.
     fn returned(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<Vec<Content>, BadRequest> {
         if let Some(text) = json.as_str() {
-            self.parts.json_text(text, Source::ToolResult);
+            self.draft.parts.json_text(text, Source::ToolResult);
             return Ok(vec![Content::Text(text.into())]);
         }
         let blocks = json.as_array().ok_or_else(|| at.wrong_type("a string or an array", json))?;

@@ -5,12 +5,9 @@ use std::ops::Range;
 use super::Decoder;
 use crate::chat::request::{Effort, Reasoning, Schema};
 use crate::chat::{Json, ResponseFormat, Source};
-use crate::dialect::edit::CapPoint;
 use crate::dialect::field::{At, optional};
 use crate::dialect::{BadRequest, Feature};
 
-/// Longest model name.
-const MAX_MODEL: usize = 256;
 /// Fewest tokens of thinking that can be allowed.
 const LEAST_BUDGET: u32 = 1024;
 
@@ -20,14 +17,17 @@ impl<'a> Decoder<'a> {
         let root = At::ROOT;
         let at = root.key(key);
         match key {
-            "model" => self.model(&at, json),
+            "model" => self.draft.model(&at, json),
             "messages" => self.messages(&at, json),
-            "max_tokens" => self.cap(&at, key_span, json),
-            "stream" => self.stream_flag(&at, json),
+            "max_tokens" => {
+                self.draft.points.max_tokens = Some(self.draft.cap(&at, key_span, json)?);
+                Ok(())
+            }
+            "stream" => self.draft.stream(&at, json),
             _ if json.is_null() => {
                 // A known name says nothing; an unknown one may.
                 if !is_known(key) {
-                    self.unknown(key, json);
+                    self.draft.unknown(key, json);
                 }
                 Ok(())
             }
@@ -41,8 +41,8 @@ impl<'a> Decoder<'a> {
             "temperature" | "top_p" | "top_k" | "stop_sequences" => self.sampling(&at, key, json),
             "service_tier" | "speed" => {
                 at.string(json)?;
-                self.parts.tree(json, Source::Parameter);
-                self.unsaid(if key == "speed" { "speed" } else { "service_tier" });
+                self.draft.parts.tree(json, Source::Parameter);
+                self.draft.unsaid(if key == "speed" { "speed" } else { "service_tier" });
                 Ok(())
             }
             _ => {
@@ -52,40 +52,9 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    fn model(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<(), BadRequest> {
-        if json.is_null() {
-            return Err(at.missing());
-        }
-        let model = at.filled(json)?;
-        if model.len() > MAX_MODEL {
-            return Err(at.invalid(format_args!("have at most {MAX_MODEL} bytes")));
-        }
-        self.points.model = json.span.clone();
-        self.request.model = model.to_owned();
-        self.parts.text(model, Source::Parameter);
-        Ok(())
-    }
-
-    fn stream_flag(&mut self, at: &At<'_>, json: &Json<'_>) -> Result<(), BadRequest> {
-        self.points.stream = Some(json.span.clone());
-        self.stream = !json.is_null() && at.boolean(json)?;
-        if self.stream {
-            self.uses.insert(Feature::Stream);
-        }
-        Ok(())
-    }
-
-    fn cap(&mut self, at: &At<'_>, key: Range<usize>, json: &'a Json<'a>) -> Result<(), BadRequest> {
-        let value = if json.is_null() { None } else { Some(at.count(json, 1..=u32::MAX)?) };
-        self.parts.tree(json, Source::Parameter);
-        self.request.sampling.max_tokens = value;
-        self.points.max_tokens = Some(CapPoint { key, span: json.span.clone(), value });
-        Ok(())
-    }
-
     fn sampling(&mut self, at: &At<'_>, key: &str, json: &'a Json<'a>) -> Result<(), BadRequest> {
-        self.parts.tree(json, Source::Parameter);
-        let sampling = &mut self.request.sampling;
+        self.draft.parts.tree(json, Source::Parameter);
+        let sampling = &mut self.draft.request.sampling;
         match key {
             "temperature" => sampling.temperature = Some(at.number(json, 0.0..=1.0)?),
             "top_p" => sampling.top_p = Some(at.number(json, 0.0..=1.0)?),
@@ -103,13 +72,13 @@ impl<'a> Decoder<'a> {
     fn metadata(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<(), BadRequest> {
         for member in at.object(json)? {
             if member.key != "user_id" {
-                self.unknown(&member.key, &member.value);
+                self.draft.unknown(&member.key, &member.value);
                 continue;
             }
             optional(&member.value, || {
                 let user = at.key("user_id").string(&member.value)?;
-                self.parts.text(user, Source::Metadata);
-                self.request.end_user = Some(user.into());
+                self.draft.parts.text(user, Source::Metadata);
+                self.draft.request.end_user = Some(user.into());
                 Ok(())
             })?;
         }
@@ -119,17 +88,17 @@ impl<'a> Decoder<'a> {
     fn reasoning(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<(), BadRequest> {
         let kinds = ["enabled", "disabled", "adaptive", "between_tools"];
         let kind = at.key("type").one_of(at.required(json, "type")?, &kinds)?;
-        self.parts.tree(json, Source::Parameter);
+        self.draft.parts.tree(json, Source::Parameter);
         self.thinking = Some(match kind {
             "enabled" => {
                 let budget = at.required(json, "budget_tokens")?;
-                self.uses.insert(Feature::ReasoningEffort);
+                self.draft.uses.insert(Feature::ReasoningEffort);
                 Reasoning::Budget(at.key("budget_tokens").count(budget, LEAST_BUDGET..=u32::MAX)?)
             }
             "disabled" => Reasoning::Off,
             // Others are not told when to think.
             "between_tools" => {
-                self.unsaid("thinking");
+                self.draft.unsaid("thinking");
                 Reasoning::Adaptive
             }
             _ => Reasoning::Adaptive,
@@ -137,9 +106,9 @@ impl<'a> Decoder<'a> {
         for member in at.object(json)?.iter().filter(|member| !member.value.is_null()) {
             match member.key.as_ref() {
                 "type" | "budget_tokens" => {}
-                "display" => self.unsaid("thinking_display"),
+                "display" => self.draft.unsaid("thinking_display"),
                 // A part already, as all of `thinking`.
-                _ => self.unknown_value(&member.value),
+                _ => self.draft.unknown_value(&member.value),
             }
         }
         Ok(())
@@ -151,12 +120,12 @@ impl<'a> Decoder<'a> {
             match member.key.as_ref() {
                 "effort" => optional(value, || {
                     self.effort = Some(effort(at.one_of(value, &["low", "medium", "high", "xhigh", "max"])?));
-                    self.parts.tree(value, Source::Parameter);
-                    self.uses.insert(Feature::ReasoningEffort);
+                    self.draft.parts.tree(value, Source::Parameter);
+                    self.draft.uses.insert(Feature::ReasoningEffort);
                     Ok(())
                 })?,
                 "format" => optional(value, || self.format(&at, value))?,
-                key => self.unknown(key, value),
+                key => self.draft.unknown(key, value),
             }
         }
         Ok(())
@@ -166,15 +135,15 @@ impl<'a> Decoder<'a> {
         at.key("type").one_of(at.required(json, "type")?, &["json_schema"])?;
         let schema = at.required(json, "schema")?;
         at.key("schema").object(schema)?;
-        self.parts.tree(json, Source::ToolDefinition);
+        self.draft.parts.tree(json, Source::ToolDefinition);
         for member in at.object(json)? {
             if member.key != "type" && member.key != "schema" {
-                self.unknown_value(&member.value);
+                self.draft.unknown_value(&member.value);
             }
         }
-        self.uses.insert(Feature::JsonSchema);
-        let schema = Some(self.verbatim_text(schema));
-        self.request.response_format =
+        self.draft.uses.insert(Feature::JsonSchema);
+        let schema = Some(self.draft.verbatim(schema));
+        self.draft.request.response_format =
             ResponseFormat::JsonSchema(Schema { schema, strict: Some(true), ..Schema::default() });
         Ok(())
     }

@@ -5,17 +5,21 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::chat::request::{Function, Schema, Thought};
-use crate::chat::{ResponseFormat, Sampling, Tool, ToolCall, ToolChoice};
+use crate::chat::{ChatRequest, ResponseFormat, Sampling, Tool, ToolCall, ToolChoice};
 use crate::dialect::anthropic::seal::Seal;
 use crate::dialect::edit::{self, CapField, Edits};
+use crate::dialect::testing::{self, any_value, extended, extras, leaves};
 
 fn with<T>(body: &str, look: impl FnOnce(Result<Decoded<'_>, BadRequest>) -> T) -> T {
-    let json = Json::parse(body.as_bytes()).unwrap();
-    look(Dialect::Messages.decode(body.as_bytes(), &json))
+    testing::decoded(Dialect::Messages, body, look)
 }
 
 fn request(body: &Value) -> ChatRequest {
-    with(&body.to_string(), |decoded| decoded.unwrap().request)
+    testing::request(Dialect::Messages, body)
+}
+
+fn uses(body: &Value) -> Vec<&'static str> {
+    testing::uses(Dialect::Messages, body)
 }
 
 /// The smallest good body, with `more` members.
@@ -35,10 +39,6 @@ fn parts(body: &Value, source: Source) -> String {
         let texts: Vec<_> = parts.filter(|part| part.source == source).map(|part| part.text.into_owned()).collect();
         texts.join(" ")
     })
-}
-
-fn uses(body: &Value) -> Vec<&'static str> {
-    with(&body.to_string(), |decoded| decoded.unwrap().uses.iter().map(Feature::name).collect())
 }
 
 fn everything() -> Value {
@@ -283,11 +283,7 @@ fn each_mistake_is_refused_by_the_name_of_its_field() {
         assistant(json!({"type": "tool_use", "id": "c", "name": "f", "input": "{}"})),
         assistant(json!({"type": "tool_use", "id": "", "name": "f", "input": {}})),
     ];
-    let mut shown = String::new();
-    for mistake in mistakes {
-        let bad = with(&mistake.to_string(), |decoded| decoded.expect_err(&mistake.to_string()));
-        shown += &format!("{:<40} {:<27} {}\n", bad.param.as_deref().unwrap_or("-"), bad.code, bad.message);
-    }
+    let shown = testing::refusals(Dialect::Messages, &mistakes);
     insta::assert_snapshot!(shown);
 }
 
@@ -309,44 +305,6 @@ fn model_and_cap_are_edited_where_they_stand_and_nothing_else() {
     assert_eq!(edit::verify(&json, &edited, &edits), Ok(()));
     let expected = text.replace(": 9", ": 5").replace("\"a\"", "\"b\"");
     assert_eq!(std::str::from_utf8(&edited).unwrap(), expected);
-}
-
-/// All strings, numbers and unknown keys.
-fn leaves(value: &Value, found: &mut HashMap<String, usize>) {
-    match value {
-        Value::Null | Value::Bool(_) => {}
-        Value::Number(number) => *found.entry(number.to_string()).or_default() += 1,
-        Value::String(text) => *found.entry(text.clone()).or_default() += 1,
-        Value::Array(items) => items.iter().for_each(|item| leaves(item, found)),
-        Value::Object(members) => {
-            for (key, value) in members {
-                if key.starts_with("x-") {
-                    *found.entry(key.clone()).or_default() += 1;
-                }
-                leaves(value, found);
-            }
-        }
-    }
-}
-
-fn any_value() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![Just(Value::Null), any::<i64>().prop_map(Into::into), ".{0,8}".prop_map(Into::into)];
-    leaf.prop_recursive(3, 16, 4, |inner| {
-        prop_oneof![
-            prop::collection::vec(inner.clone(), 0..4).prop_map(Into::into),
-            prop::collection::btree_map("x-.{0,4}", inner, 0..4).prop_map(|m| Value::Object(m.into_iter().collect())),
-        ]
-    })
-}
-
-/// Unknown members, to be mixed into any object.
-fn extras() -> impl Strategy<Value = serde_json::Map<String, Value>> {
-    prop::collection::btree_map("x-[a-z]{1,4}", any_value(), 0..3).prop_map(|m| m.into_iter().collect())
-}
-
-fn extended(mut value: Value, extra: serde_json::Map<String, Value>) -> Value {
-    value.as_object_mut().unwrap().extend(extra);
-    value
 }
 
 fn any_message() -> impl Strategy<Value = Value> {
@@ -382,18 +340,7 @@ proptest! {
             "tools": [{"name": "f", "input_schema": schema.clone()}],
             "output_config": {"format": {"type": "json_schema", "schema": schema}},
         }), extra);
-        let mut wanted = HashMap::new();
-        leaves(&body, &mut wanted);
-        with(&body.to_string(), |decoded| {
-            let mut found: HashMap<String, usize> = HashMap::new();
-            for part in decoded.unwrap().parts {
-                *found.entry(part.text.into_owned()).or_default() += 1;
-            }
-            for (text, times) in wanted {
-                prop_assert!(found.get(&text).copied().unwrap_or(0) >= times, "{text:?}");
-            }
-            Ok(())
-        })?;
+        prop_assert!(testing::all_is_among_the_parts(Dialect::Messages, &body)?);
     }
 
     #[test]

@@ -18,7 +18,7 @@ impl<'a> Decoder<'a> {
         }
         for (index, json) in messages.iter().enumerate() {
             let message = self.message(&at.index(index), json)?;
-            self.request.messages.push(message);
+            self.draft.request.messages.push(message);
         }
         Ok(())
     }
@@ -37,8 +37,8 @@ impl<'a> Decoder<'a> {
             self.message_field(at, &member.key, &member.value, source, &mut message)?;
         }
         match name {
-            "tool" => self.uses.insert(Feature::Tools),
-            "function" => self.uses.insert(Feature::LegacyFunctions),
+            "tool" => self.draft.uses.insert(Feature::Tools),
+            "function" => self.draft.uses.insert(Feature::LegacyFunctions),
             _ => {}
         }
         complete(at, name, json, &message)?;
@@ -55,7 +55,7 @@ impl<'a> Decoder<'a> {
     ) -> Result<(), BadRequest> {
         let at = at.key(key);
         match (key, message.role) {
-            ("role", _) => self.parts.tree(json, Source::Parameter),
+            ("role", _) => self.draft.parts.tree(json, Source::Parameter),
             ("content", _) => optional(json, || self.content(&at, json, source, message))?,
             ("name", _) => message.name = self.optional_name(&at, json)?,
             ("tool_call_id", _) => message.tool_call_id = self.optional_name(&at, json)?,
@@ -66,7 +66,7 @@ impl<'a> Decoder<'a> {
             ("tool_calls" | "function_call", _) if !json.is_null() => {
                 return Err(at.invalid("stand in an `assistant` message only"));
             }
-            _ => self.unknown(key, json),
+            _ => self.draft.unknown(key, json),
         }
         Ok(())
     }
@@ -97,8 +97,8 @@ impl<'a> Decoder<'a> {
     /// What tools return is often JSON, as text.
     fn said(&mut self, text: &'a str, source: Source) {
         match source {
-            Source::ToolResult => self.parts.json_text(text, source),
-            _ => self.parts.text(text, source),
+            Source::ToolResult => self.draft.parts.json_text(text, source),
+            _ => self.draft.parts.text(text, source),
         }
     }
 
@@ -118,9 +118,9 @@ impl<'a> Decoder<'a> {
         let value = at.required(json, kind)?;
         for member in at.object(json)? {
             match member.key.as_ref() {
-                "type" => self.parts.text(kind, Source::Parameter),
+                "type" => self.draft.parts.text(kind, Source::Parameter),
                 key if key == kind => {}
-                key => self.unknown(key, &member.value),
+                key => self.draft.unknown(key, &member.value),
             }
         }
         let at = at.key(kind);
@@ -139,37 +139,37 @@ impl<'a> Decoder<'a> {
                     if member.value.is_null() => {}
                 ("image_url", "url") | ("input_audio", "data") | ("file", "file_data" | "file_id") => {
                     at.key(&member.key).string(&member.value)?;
-                    self.parts.tree(&member.value, Source::Media);
+                    self.draft.parts.tree(&member.value, Source::Media);
                 }
                 ("image_url", "detail") | ("input_audio", "format") => {
-                    self.parts.tree(&member.value, Source::Parameter);
+                    self.draft.parts.tree(&member.value, Source::Parameter);
                 }
-                ("file", "filename") => self.parts.tree(&member.value, Source::Name),
-                (_, key) => self.unknown(key, &member.value),
+                ("file", "filename") => self.draft.parts.tree(&member.value, Source::Name),
+                (_, key) => self.draft.unknown(key, &member.value),
             }
         }
         match kind {
             "image_url" => {
-                self.uses.insert(Feature::Image);
+                self.draft.uses.insert(Feature::Image);
                 let url = at.key("url").filled(at.required(json, "url")?)?;
                 Ok(Content::Image(url.into()))
             }
             "input_audio" => {
-                self.uses.insert(Feature::Audio);
+                self.draft.uses.insert(Feature::Audio);
                 at.required(json, "data")?;
                 at.required(json, "format")?;
-                Ok(Content::Audio(self.verbatim(json)))
+                Ok(Content::Audio(self.draft.verbatim(json)))
             }
             _ => {
-                self.uses.insert(Feature::File);
-                Ok(Content::File(self.verbatim(json)))
+                self.draft.uses.insert(Feature::File);
+                Ok(Content::File(self.draft.verbatim(json)))
             }
         }
     }
 
     fn refusal(&mut self, at: &At<'_>, json: &'a Json<'a>, message: &mut Message) -> Result<(), BadRequest> {
         let text = at.string(json)?;
-        self.parts.text(text, Source::Assistant);
+        self.draft.parts.text(text, Source::Assistant);
         message.content.push(Content::Refusal(text.into()));
         Ok(())
     }
@@ -177,14 +177,14 @@ impl<'a> Decoder<'a> {
     /// An answer that the model spoke before, by its id.
     fn spoken(&mut self, at: &At<'_>, json: &'a Json<'a>, message: &mut Message) -> Result<(), BadRequest> {
         at.object(json)?;
-        self.uses.insert(Feature::Audio);
-        self.parts.tree(json, Source::Media);
-        message.content.push(Content::Audio(self.verbatim(json)));
+        self.draft.uses.insert(Feature::Audio);
+        self.draft.parts.tree(json, Source::Media);
+        message.content.push(Content::Audio(self.draft.verbatim(json)));
         Ok(())
     }
 
     fn function_call(&mut self, at: &At<'_>, json: &'a Json<'a>, message: &mut Message) -> Result<(), BadRequest> {
-        self.uses.insert(Feature::LegacyFunctions);
+        self.draft.uses.insert(Feature::LegacyFunctions);
         let call = self.called(at, json, "arguments")?;
         message.tool_calls.push(call);
         Ok(())
@@ -192,7 +192,7 @@ impl<'a> Decoder<'a> {
 
     fn tool_calls(&mut self, at: &At<'_>, json: &'a Json<'a>, message: &mut Message) -> Result<(), BadRequest> {
         for (index, call) in at.array(json)?.iter().enumerate() {
-            self.uses.insert(Feature::Tools);
+            self.draft.uses.insert(Feature::Tools);
             let call = self.tool_call(&at.index(index), call)?;
             message.tool_calls.push(call);
         }
@@ -205,16 +205,16 @@ impl<'a> Decoder<'a> {
             Some(_) | None => ("function", "arguments"),
         };
         if kind == "custom" {
-            self.uses.insert(Feature::CustomTools);
+            self.draft.uses.insert(Feature::CustomTools);
         }
         let called = at.required(json, kind)?;
-        let id = self.name(&at.key("id"), at.required(json, "id")?)?;
+        let id = self.draft.name(&at.key("id"), at.required(json, "id")?)?;
         for member in at.object(json)? {
             match member.key.as_ref() {
                 "id" => {}
-                "type" => self.parts.tree(&member.value, Source::Parameter),
+                "type" => self.draft.parts.tree(&member.value, Source::Parameter),
                 key if key == kind => {}
-                key => self.unknown(key, &member.value),
+                key => self.draft.unknown(key, &member.value),
             }
         }
         Ok(ToolCall { id, ..self.called(&at.key(kind), called, text)? })
@@ -222,25 +222,19 @@ impl<'a> Decoder<'a> {
 
     /// The `function`, `custom` or `function_call` object: a name, and the arguments in the member `text`.
     fn called(&mut self, at: &At<'_>, json: &'a Json<'a>, text: &str) -> Result<ToolCall, BadRequest> {
-        let name = self.name(&at.key("name"), at.required(json, "name")?)?;
+        let name = self.draft.name(&at.key("name"), at.required(json, "name")?)?;
         let arguments = at.key(text).string(at.required(json, text)?)?;
-        self.parts.json_text(arguments, Source::ToolArguments);
+        self.draft.parts.json_text(arguments, Source::ToolArguments);
         for member in at.object(json)? {
             if member.key != "name" && member.key != text {
-                self.unknown(&member.key, &member.value);
+                self.draft.unknown(&member.key, &member.value);
             }
         }
         Ok(ToolCall { id: String::new(), name, arguments: arguments.into() })
     }
 
     fn optional_name(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<Option<String>, BadRequest> {
-        if json.is_null() { Ok(None) } else { self.name(at, json).map(Some) }
-    }
-
-    fn name(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<String, BadRequest> {
-        let name = at.filled(json)?;
-        self.parts.text(name, Source::Name);
-        Ok(name.to_owned())
+        if json.is_null() { Ok(None) } else { self.draft.name(at, json).map(Some) }
     }
 }
 

@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use super::Decoder;
-use crate::chat::request::{Effort, Function, Reasoning, Schema};
 use crate::chat::{Json, ResponseFormat, Source, Tool, ToolChoice};
-use crate::dialect::edit::{CapPoint, OptionsPoint};
+use crate::dialect::edit::OptionsPoint;
 use crate::dialect::field::{At, optional};
+use crate::dialect::openai::shape;
 use crate::dialect::{BadRequest, Feature};
 
 /// As many stop strings as OpenAI takes.
@@ -15,8 +15,6 @@ const MAX_STOPS: usize = 4;
 const MAX_CHOICES: u32 = 128;
 /// As many alternatives per token as OpenAI takes.
 const MAX_TOP_LOGPROBS: u32 = 20;
-/// Longest model name.
-const MAX_MODEL: usize = 256;
 
 impl<'a> Decoder<'a> {
     /// Understands one member of the body.
@@ -24,11 +22,11 @@ impl<'a> Decoder<'a> {
         let root = At::ROOT;
         let at = root.key(key);
         match key {
-            "model" => self.model(&at, json),
+            "model" => self.draft.model(&at, json),
             "messages" => self.messages(&at, json),
             "max_tokens" | "max_completion_tokens" => self.cap(&at, key, key_span, json),
             "stream_options" => self.stream_options(&at, json),
-            "stream" => self.stream_flag(&at, json),
+            "stream" => self.draft.stream(&at, json),
             "temperature" | "top_p" | "n" | "seed" | "stop" | "presence_penalty" | "frequency_penalty"
             | "logit_bias" | "logprobs" | "top_logprobs" => optional(json, || self.sampling(&at, key, json)),
             "tools" | "tool_choice" | "parallel_tool_calls" | "functions" | "function_call" => {
@@ -45,37 +43,11 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    fn model(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<(), BadRequest> {
-        if json.is_null() {
-            return Err(at.missing());
-        }
-        let model = at.filled(json)?;
-        if model.len() > MAX_MODEL {
-            return Err(at.invalid(format_args!("have at most {MAX_MODEL} bytes")));
-        }
-        self.points.model = json.span.clone();
-        self.request.model = model.to_owned();
-        self.parts.text(model, Source::Parameter);
-        Ok(())
-    }
-
-    fn stream_flag(&mut self, at: &At<'_>, json: &Json<'_>) -> Result<(), BadRequest> {
-        self.points.stream = Some(json.span.clone());
-        self.stream = !json.is_null() && at.boolean(json)?;
-        if self.stream {
-            self.uses.insert(Feature::Stream);
-        }
-        Ok(())
-    }
-
     fn cap(&mut self, at: &At<'_>, key: &str, key_span: Range<usize>, json: &'a Json<'a>) -> Result<(), BadRequest> {
-        let value = if json.is_null() { None } else { Some(at.count(json, 1..=u32::MAX)?) };
-        self.parts.tree(json, Source::Parameter);
-        self.request.sampling.max_tokens = value.or(self.request.sampling.max_tokens);
-        let point = Some(CapPoint { key: key_span, span: json.span.clone(), value });
+        let point = Some(self.draft.cap(at, key_span, json)?);
         match key {
-            "max_tokens" => self.points.max_tokens = point,
-            _ => self.points.max_completion_tokens = point,
+            "max_tokens" => self.draft.points.max_tokens = point,
+            _ => self.draft.points.max_completion_tokens = point,
         }
         Ok(())
     }
@@ -89,7 +61,7 @@ impl<'a> Decoder<'a> {
                 self.stream_option(at, &member.key, &member.value, &mut point)?;
             }
         }
-        self.points.stream_options = Some(point);
+        self.draft.points.stream_options = Some(point);
         Ok(())
     }
 
@@ -110,14 +82,14 @@ impl<'a> Decoder<'a> {
                 at.key("include_obfuscation").boolean(json)?;
             }
             "include_obfuscation" => {}
-            _ => self.unknown(key, json),
+            _ => self.draft.unknown(key, json),
         }
         Ok(())
     }
 
     fn sampling(&mut self, at: &At<'_>, key: &str, json: &'a Json<'a>) -> Result<(), BadRequest> {
-        self.parts.tree(json, Source::Parameter);
-        let sampling = &mut self.request.sampling;
+        self.draft.parts.tree(json, Source::Parameter);
+        let sampling = &mut self.draft.request.sampling;
         match key {
             "temperature" => sampling.temperature = Some(at.number(json, 0.0..=2.0)?),
             "top_p" => sampling.top_p = Some(at.number(json, 0.0..=1.0)?),
@@ -128,20 +100,20 @@ impl<'a> Decoder<'a> {
             "n" => {
                 sampling.n = Some(at.count(json, 1..=MAX_CHOICES)?);
                 if sampling.n > Some(1) {
-                    self.uses.insert(Feature::SeveralChoices);
+                    self.draft.uses.insert(Feature::SeveralChoices);
                 }
             }
             "logit_bias" => {
                 sampling.logit_bias = logit_bias(at, json)?;
                 if !sampling.logit_bias.is_empty() {
-                    self.uses.insert(Feature::LogitBias);
+                    self.draft.uses.insert(Feature::LogitBias);
                 }
             }
             "top_logprobs" => self.top_logprobs = Some(at.count(json, 0..=MAX_TOP_LOGPROBS)?),
             _ => {
                 self.logprobs = at.boolean(json)?;
                 if self.logprobs {
-                    self.uses.insert(Feature::Logprobs);
+                    self.draft.uses.insert(Feature::Logprobs);
                 }
             }
         }
@@ -149,48 +121,31 @@ impl<'a> Decoder<'a> {
     }
 
     fn tooling(&mut self, at: &At<'_>, key: &str, json: &'a Json<'a>) -> Result<(), BadRequest> {
-        self.parts.tree(json, Source::ToolDefinition);
+        self.draft.parts.tree(json, Source::ToolDefinition);
         match key {
             "tools" => {
                 for (index, tool) in at.array(json)?.iter().enumerate() {
                     self.tool(&at.index(index), tool)?;
                 }
             }
-            "tool_choice" => self.request.tool_choice = Some(self.tool_choice(at, json)?),
-            "parallel_tool_calls" => self.request.parallel_tool_calls = Some(at.boolean(json)?),
-            _ => self.uses.insert(Feature::LegacyFunctions),
+            "tool_choice" => self.draft.request.tool_choice = Some(self.tool_choice(at, json)?),
+            "parallel_tool_calls" => self.draft.request.parallel_tool_calls = Some(at.boolean(json)?),
+            _ => self.draft.uses.insert(Feature::LegacyFunctions),
         }
         Ok(())
     }
 
     fn tool(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<(), BadRequest> {
-        self.uses.insert(Feature::Tools);
+        self.draft.uses.insert(Feature::Tools);
         let tool = if at.key("type").filled(at.required(json, "type")?)? == "function" {
             let function = at.required(json, "function")?;
-            Tool::Function(self.function(&at.key("function"), function)?)
+            Tool::Function(shape::function(&mut self.draft, &at.key("function"), function, &[])?)
         } else {
-            self.uses.insert(Feature::CustomTools);
-            Tool::Other(self.verbatim(json))
+            self.draft.uses.insert(Feature::CustomTools);
+            Tool::Other(self.draft.verbatim(json))
         };
-        self.request.tools.push(tool);
+        self.draft.request.tools.push(tool);
         Ok(())
-    }
-
-    fn function(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<Function, BadRequest> {
-        let name = at.key("name").filled(at.required(json, "name")?)?.to_owned();
-        let mut function = Function { name, ..Function::default() };
-        for member in at.object(json)?.iter().filter(|member| !member.value.is_null()) {
-            let (at, value) = (at.key(&member.key), &member.value);
-            match member.key.as_ref() {
-                "name" => {}
-                "description" => function.description = Some(at.string(value)?.into()),
-                "parameters" => function.parameters = Some(self.verbatim(value)),
-                "strict" => function.strict = Some(at.boolean(value)?),
-                // A part already, as all of the tool.
-                _ => self.unknown_value(value),
-            }
-        }
-        Ok(function)
     }
 
     fn tool_choice(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<ToolChoice, BadRequest> {
@@ -206,44 +161,28 @@ impl<'a> Decoder<'a> {
         match named.filter(|_| json.get("type").and_then(Json::as_str) == Some("function")) {
             Some(name) => Ok(ToolChoice::Named(name.to_owned())),
             None => {
-                self.uses.insert(Feature::CustomTools);
-                Ok(ToolChoice::Other(self.verbatim(json)))
+                self.draft.uses.insert(Feature::CustomTools);
+                Ok(ToolChoice::Other(self.draft.verbatim(json)))
             }
         }
     }
 
     fn response_format(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<(), BadRequest> {
-        self.parts.tree(json, Source::ToolDefinition);
+        self.draft.parts.tree(json, Source::ToolDefinition);
         let kind = at.key("type").one_of(at.required(json, "type")?, &["text", "json_object", "json_schema"])?;
-        self.request.response_format = match kind {
+        self.draft.request.response_format = match kind {
             "json_schema" => {
                 let schema = at.required(json, "json_schema")?;
-                self.uses.insert(Feature::JsonSchema);
-                ResponseFormat::JsonSchema(self.schema(&at.key("json_schema"), schema)?)
+                self.draft.uses.insert(Feature::JsonSchema);
+                ResponseFormat::JsonSchema(shape::schema(&mut self.draft, &at.key("json_schema"), schema, &[])?)
             }
             "json_object" => {
-                self.uses.insert(Feature::JsonObject);
+                self.draft.uses.insert(Feature::JsonObject);
                 ResponseFormat::JsonObject
             }
             _ => ResponseFormat::Text,
         };
         Ok(())
-    }
-
-    fn schema(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<Schema, BadRequest> {
-        let name = at.key("name").filled(at.required(json, "name")?)?.to_owned();
-        let mut schema = Schema { name, ..Schema::default() };
-        for member in at.object(json)?.iter().filter(|member| !member.value.is_null()) {
-            let (at, value) = (at.key(&member.key), &member.value);
-            match member.key.as_ref() {
-                "name" => {}
-                "description" => schema.description = Some(at.string(value)?.into()),
-                "schema" => schema.schema = Some(self.verbatim(value)),
-                "strict" => schema.strict = Some(at.boolean(value)?),
-                _ => self.unknown_value(value),
-            }
-        }
-        Ok(schema)
     }
 
     fn extra(&mut self, at: &At<'_>, extra: Extra, json: &'a Json<'a>) -> Result<(), BadRequest> {
@@ -253,15 +192,15 @@ impl<'a> Decoder<'a> {
             Shape::Flag => at.boolean(json)?,
             Shape::Modalities => asks_for_audio(at, json)?,
         };
-        self.parts.tree(json, extra.source);
+        self.draft.parts.tree(json, extra.source);
         match extra.word {
-            Word::EndUser => self.request.end_user = json.as_str().map(Into::into),
-            Word::Effort => self.request.reasoning = json.as_str().and_then(effort),
-            Word::Nothing => self.unsaid.push(extra.name),
+            Word::EndUser => self.draft.request.end_user = json.as_str().map(Into::into),
+            Word::Effort => self.draft.request.reasoning = json.as_str().and_then(shape::effort),
+            Word::Nothing => self.draft.unsaid(extra.name),
             Word::Hint => {}
         }
         if let Some(need) = extra.need.filter(|_| is_used) {
-            self.uses.insert(need);
+            self.draft.uses.insert(need);
         }
         Ok(())
     }
@@ -315,19 +254,6 @@ impl Extra {
         };
         Some(Self { name, shape, word, source, need })
     }
-}
-
-/// How much to think, in OpenAI's word; `None` for one that is unheard of.
-pub fn effort(word: &str) -> Option<Reasoning> {
-    Some(match word {
-        "none" => Reasoning::Off,
-        "minimal" => Reasoning::Effort(Effort::Minimal),
-        "low" => Reasoning::Effort(Effort::Low),
-        "medium" => Reasoning::Effort(Effort::Medium),
-        "high" => Reasoning::Effort(Effort::High),
-        "xhigh" | "max" => Reasoning::Effort(Effort::Max),
-        _ => return None,
-    })
 }
 
 fn stops(at: &At<'_>, json: &Json<'_>) -> Result<Vec<String>, BadRequest> {

@@ -13,9 +13,9 @@ impl<'a> Decoder<'a> {
             return Err(at.missing());
         }
         if let Some(text) = json.as_str() {
-            self.parts.text(text, Source::User);
+            self.draft.parts.text(text, Source::User);
             let content = vec![Content::Text(text.into())];
-            self.request.messages.push(Message { content, ..Message::default() });
+            self.draft.request.messages.push(Message { content, ..Message::default() });
             return Ok(());
         }
         let items = json.as_array().ok_or_else(|| at.wrong_type("a string or an array", json))?;
@@ -45,8 +45,8 @@ impl<'a> Decoder<'a> {
 
     /// An item that no other dialect has: what the provider's own tools did, say.
     fn foreign(&mut self, kind: &str, json: &'a Json<'a>) {
-        self.parts.tree(json, Source::Unknown);
-        self.uses.insert(match kind {
+        self.draft.parts.tree(json, Source::Unknown);
+        self.draft.uses.insert(match kind {
             // The provider must have kept what it refers to.
             "item_reference" => Feature::Store,
             kind if kind.contains("_call") || kind.starts_with("mcp_") => Feature::CustomTools,
@@ -67,16 +67,16 @@ impl<'a> Decoder<'a> {
         for member in at.object(json)? {
             match member.key.as_ref() {
                 "content" => {}
-                "type" | "role" | "status" | "phase" => self.parts.tree(&member.value, Source::Parameter),
-                "id" => self.parts.tree(&member.value, Source::Name),
-                key => self.unknown(key, &member.value),
+                "type" | "role" | "status" | "phase" => self.draft.parts.tree(&member.value, Source::Parameter),
+                "id" => self.draft.parts.tree(&member.value, Source::Name),
+                key => self.draft.unknown(key, &member.value),
             }
         }
         let content = self.content(&at.key("content"), content, source, role)?;
         if role == Role::Assistant {
             self.said_by_the_model(content);
         } else {
-            self.request.messages.push(Message { role, content, ..Message::default() });
+            self.draft.request.messages.push(Message { role, content, ..Message::default() });
         }
         Ok(())
     }
@@ -99,8 +99,8 @@ impl<'a> Decoder<'a> {
     /// What tools return is often JSON, as text.
     fn said(&mut self, text: &'a str, source: Source) {
         match source {
-            Source::ToolResult => self.parts.json_text(text, source),
-            _ => self.parts.text(text, source),
+            Source::ToolResult => self.draft.parts.json_text(text, source),
+            _ => self.draft.parts.text(text, source),
         }
     }
 
@@ -125,27 +125,27 @@ impl<'a> Decoder<'a> {
         for member in at.object(json)? {
             match member.key.as_ref() {
                 name if name == key => {}
-                "type" => self.parts.tree(&member.value, Source::Parameter),
+                "type" => self.draft.parts.tree(&member.value, Source::Parameter),
                 // What a replayed answer has beside its text.
                 name @ ("annotations" | "logprobs") => {
-                    self.parts.tree(&member.value, source);
+                    self.draft.parts.tree(&member.value, source);
                     if name == "annotations" && says_something(&member.value) {
-                        self.unsaid("annotations");
+                        self.draft.unsaid("annotations");
                     }
                 }
-                name => self.unknown(name, &member.value),
+                name => self.draft.unknown(name, &member.value),
             }
         }
         Ok(text)
     }
 
     fn image(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<Content, BadRequest> {
-        self.uses.insert(Feature::Image);
+        self.draft.uses.insert(Feature::Image);
         for member in at.object(json)? {
             match member.key.as_ref() {
-                "image_url" | "file_id" => self.parts.tree(&member.value, Source::Media),
-                "type" | "detail" => self.parts.tree(&member.value, Source::Parameter),
-                key => self.unknown(key, &member.value),
+                "image_url" | "file_id" => self.draft.parts.tree(&member.value, Source::Media),
+                "type" | "detail" => self.draft.parts.tree(&member.value, Source::Parameter),
+                key => self.draft.unknown(key, &member.value),
             }
         }
         match json.get("image_url").filter(|url| !url.is_null()) {
@@ -153,8 +153,8 @@ impl<'a> Decoder<'a> {
             None => {
                 at.key("file_id").filled(at.required(json, "file_id")?)?;
                 // Only its provider knows the file.
-                self.uses.insert(Feature::File);
-                Ok(Content::File(self.verbatim(json)))
+                self.draft.uses.insert(Feature::File);
+                Ok(Content::File(self.draft.verbatim(json)))
             }
         }
     }
@@ -162,35 +162,35 @@ impl<'a> Decoder<'a> {
     fn file(&mut self, at: &At<'_>, json: &'a Json<'a>, kind: &str) -> Result<Content, BadRequest> {
         for member in at.object(json)? {
             match member.key.as_ref() {
-                "filename" => self.parts.tree(&member.value, Source::Name),
-                "type" | "detail" => self.parts.tree(&member.value, Source::Parameter),
+                "filename" => self.draft.parts.tree(&member.value, Source::Name),
+                "type" | "detail" => self.draft.parts.tree(&member.value, Source::Parameter),
                 "file_data" | "file_id" | "file_url" | "input_audio" => {
-                    self.parts.tree(&member.value, Source::Media);
+                    self.draft.parts.tree(&member.value, Source::Media);
                 }
-                key => self.unknown(key, &member.value),
+                key => self.draft.unknown(key, &member.value),
             }
         }
         if kind == "input_audio" {
             at.required(json, "input_audio")?;
-            self.uses.insert(Feature::Audio);
-            return Ok(Content::Audio(self.verbatim(json)));
+            self.draft.uses.insert(Feature::Audio);
+            return Ok(Content::Audio(self.draft.verbatim(json)));
         }
-        self.uses.insert(Feature::File);
-        Ok(Content::File(self.verbatim(json)))
+        self.draft.uses.insert(Feature::File);
+        Ok(Content::File(self.draft.verbatim(json)))
     }
 
     fn function_call(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<(), BadRequest> {
-        self.uses.insert(Feature::Tools);
+        self.draft.uses.insert(Feature::Tools);
         let id = at.key("call_id").filled(at.required(json, "call_id")?)?;
         let name = at.key("name").filled(at.required(json, "name")?)?;
         let arguments = at.key("arguments").string(at.required(json, "arguments")?)?;
-        self.parts.json_text(arguments, Source::ToolArguments);
+        self.draft.parts.json_text(arguments, Source::ToolArguments);
         for member in at.object(json)? {
             match member.key.as_ref() {
                 "arguments" => {}
-                "call_id" | "name" | "id" => self.parts.tree(&member.value, Source::Name),
-                "type" | "status" => self.parts.tree(&member.value, Source::Parameter),
-                key => self.unknown(key, &member.value),
+                "call_id" | "name" | "id" => self.draft.parts.tree(&member.value, Source::Name),
+                "type" | "status" => self.draft.parts.tree(&member.value, Source::Parameter),
+                key => self.draft.unknown(key, &member.value),
             }
         }
         let call = ToolCall { id: id.to_owned(), name: name.to_owned(), arguments: arguments.into() };
@@ -199,20 +199,20 @@ impl<'a> Decoder<'a> {
     }
 
     fn function_call_output(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<(), BadRequest> {
-        self.uses.insert(Feature::Tools);
+        self.draft.uses.insert(Feature::Tools);
         let id = at.key("call_id").filled(at.required(json, "call_id")?)?;
         let output = at.required(json, "output")?;
         for member in at.object(json)? {
             match member.key.as_ref() {
                 "output" => {}
-                "call_id" | "id" | "name" => self.parts.tree(&member.value, Source::Name),
-                "type" | "status" => self.parts.tree(&member.value, Source::Parameter),
-                key => self.unknown(key, &member.value),
+                "call_id" | "id" | "name" => self.draft.parts.tree(&member.value, Source::Name),
+                "type" | "status" => self.draft.parts.tree(&member.value, Source::Parameter),
+                key => self.draft.unknown(key, &member.value),
             }
         }
         let content = self.content(&at.key("output"), output, Source::ToolResult, Role::Tool)?;
         let tool_call_id = Some(id.to_owned());
-        self.request.messages.push(Message { role: Role::Tool, content, tool_call_id, ..Message::default() });
+        self.draft.request.messages.push(Message { role: Role::Tool, content, tool_call_id, ..Message::default() });
         Ok(())
     }
 
@@ -221,22 +221,22 @@ impl<'a> Decoder<'a> {
         for member in at.object(json)? {
             let (at, value) = (at.key(&member.key), &member.value);
             match member.key.as_ref() {
-                "type" | "status" => self.parts.tree(value, Source::Parameter),
+                "type" | "status" => self.draft.parts.tree(value, Source::Parameter),
                 "id" => optional(value, || {
                     thought.id = Some(at.string(value)?.into());
-                    self.parts.tree(value, Source::Name);
+                    self.draft.parts.tree(value, Source::Name);
                     Ok(())
                 })?,
                 "encrypted_content" => optional(value, || {
                     thought.seal = Some(at.string(value)?.into());
-                    self.parts.tree(value, Source::Assistant);
+                    self.draft.parts.tree(value, Source::Assistant);
                     Ok(())
                 })?,
                 "summary" | "content" => optional(value, || {
-                    self.parts.tree(value, Source::Assistant);
+                    self.draft.parts.tree(value, Source::Assistant);
                     thought_text(&at, value, &mut thought)
                 })?,
-                key => self.unknown(key, value),
+                key => self.draft.unknown(key, value),
             }
         }
         self.assistant().content.push(Content::Thought(thought));
@@ -248,15 +248,15 @@ impl<'a> Decoder<'a> {
     fn said_by_the_model(&mut self, content: Vec<Content>) {
         let only_thoughts = |m: &Message| m.content.iter().all(|content| matches!(content, Content::Thought(_)));
         let goes_on = |m: &Message| m.role == Role::Assistant && m.tool_calls.is_empty() && only_thoughts(m);
-        match self.request.messages.last_mut().filter(|last| goes_on(last)) {
+        match self.draft.request.messages.last_mut().filter(|last| goes_on(last)) {
             Some(last) => last.content.extend(content),
-            None => self.request.messages.push(Message { role: Role::Assistant, content, ..Message::default() }),
+            None => self.draft.request.messages.push(Message { role: Role::Assistant, content, ..Message::default() }),
         }
     }
 
     /// The model's message that goes on here.
     fn assistant(&mut self) -> &mut Message {
-        let messages = &mut self.request.messages;
+        let messages = &mut self.draft.request.messages;
         if messages.last().is_none_or(|last| last.role != Role::Assistant) {
             messages.push(Message { role: Role::Assistant, ..Message::default() });
         }

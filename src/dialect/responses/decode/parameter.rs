@@ -4,15 +4,12 @@ use std::ops::Range;
 
 use super::Decoder;
 use crate::chat::{Json, Source, Text};
-use crate::dialect::edit::CapPoint;
 use crate::dialect::field::At;
-use crate::dialect::openai::decode::effort;
+use crate::dialect::openai::shape::effort;
 use crate::dialect::{BadRequest, Feature};
 
 /// As many alternatives per token as OpenAI takes.
 const MAX_TOP_LOGPROBS: u32 = 20;
-/// Longest model name.
-const MAX_MODEL: usize = 256;
 /// What may be null.
 const OPTIONAL: [&str; 23] = [
     "background",
@@ -46,10 +43,13 @@ impl<'a> Decoder<'a> {
         let root = At::ROOT;
         let at = root.key(key);
         match key {
-            "model" => self.model(&at, json),
+            "model" => self.draft.model(&at, json),
             "input" => self.input(&at, json),
-            "max_output_tokens" => self.cap(&at, key_span, json),
-            "stream" => self.stream_flag(&at, json),
+            "max_output_tokens" => {
+                self.draft.points.max_output_tokens = Some(self.draft.cap(&at, key_span, json)?);
+                Ok(())
+            }
+            "stream" => self.draft.stream(&at, json),
             _ if json.is_null() && OPTIONAL.contains(&key) => Ok(()),
             _ => self.option(&at, key, json),
         }
@@ -66,13 +66,13 @@ impl<'a> Decoder<'a> {
             "temperature" | "top_p" | "top_logprobs" => self.sampling(at, key, json),
             "background" | "conversation" => refused(at, key, json),
             "previous_response_id" => {
-                self.request.continues = Some(Text::new(at.filled(json)?));
-                self.parts.tree(json, Source::Metadata);
+                self.draft.request.continues = Some(Text::new(at.filled(json)?));
+                self.draft.parts.tree(json, Source::Metadata);
                 Ok(())
             }
             "stream_options" => self.stream_options(at, json),
             "parallel_tool_calls" => {
-                self.request.parallel_tool_calls = Some(at.boolean(json)?);
+                self.draft.request.parallel_tool_calls = Some(at.boolean(json)?);
                 Ok(())
             }
             // Ajar itself keeps answers.
@@ -81,41 +81,10 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    fn model(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<(), BadRequest> {
-        if json.is_null() {
-            return Err(at.missing());
-        }
-        let model = at.filled(json)?;
-        if model.len() > MAX_MODEL {
-            return Err(at.invalid(format_args!("have at most {MAX_MODEL} bytes")));
-        }
-        self.points.model = json.span.clone();
-        self.request.model = model.to_owned();
-        self.parts.text(model, Source::Parameter);
-        Ok(())
-    }
-
     fn instructions(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<(), BadRequest> {
         let text = at.string(json)?;
-        self.parts.text(text, Source::System);
+        self.draft.parts.text(text, Source::System);
         self.instructions = Some(text).filter(|text| !text.is_empty());
-        Ok(())
-    }
-
-    fn cap(&mut self, at: &At<'_>, key: Range<usize>, json: &'a Json<'a>) -> Result<(), BadRequest> {
-        let value = if json.is_null() { None } else { Some(at.count(json, 1..=u32::MAX)?) };
-        self.parts.tree(json, Source::Parameter);
-        self.request.sampling.max_tokens = value;
-        self.points.max_output_tokens = Some(CapPoint { key, span: json.span.clone(), value });
-        Ok(())
-    }
-
-    fn stream_flag(&mut self, at: &At<'_>, json: &Json<'_>) -> Result<(), BadRequest> {
-        self.points.stream = Some(json.span.clone());
-        self.stream = !json.is_null() && at.boolean(json)?;
-        if self.stream {
-            self.uses.insert(Feature::Stream);
-        }
         Ok(())
     }
 
@@ -124,17 +93,17 @@ impl<'a> Decoder<'a> {
             match member.key.as_ref() {
                 "include_obfuscation" if member.value.is_null() => {}
                 "include_obfuscation" => drop(at.key("include_obfuscation").boolean(&member.value)?),
-                key => self.unknown(key, &member.value),
+                key => self.draft.unknown(key, &member.value),
             }
         }
         Ok(())
     }
 
     fn sampling(&mut self, at: &At<'_>, key: &str, json: &'a Json<'a>) -> Result<(), BadRequest> {
-        self.parts.tree(json, Source::Parameter);
+        self.draft.parts.tree(json, Source::Parameter);
         match key {
-            "temperature" => self.request.sampling.temperature = Some(at.number(json, 0.0..=2.0)?),
-            "top_p" => self.request.sampling.top_p = Some(at.number(json, 0.0..=1.0)?),
+            "temperature" => self.draft.request.sampling.temperature = Some(at.number(json, 0.0..=2.0)?),
+            "top_p" => self.draft.request.sampling.top_p = Some(at.number(json, 0.0..=1.0)?),
             _ => self.top_logprobs = Some(at.count(json, 0..=MAX_TOP_LOGPROBS)?),
         }
         Ok(())
@@ -146,29 +115,29 @@ impl<'a> Decoder<'a> {
             match member.key.as_ref() {
                 "effort" | "summary" | "generate_summary" | "context" | "mode" if value.is_null() => {}
                 "effort" => {
-                    self.request.reasoning = effort(at.string(value)?);
-                    self.parts.tree(value, Source::Parameter);
-                    self.uses.insert(Feature::ReasoningEffort);
+                    self.draft.request.reasoning = effort(at.string(value)?);
+                    self.draft.parts.tree(value, Source::Parameter);
+                    self.draft.uses.insert(Feature::ReasoningEffort);
                 }
                 "summary" | "generate_summary" | "context" | "mode" => {
                     at.string(value)?;
-                    self.parts.tree(value, Source::Parameter);
-                    self.unsaid("reasoning");
+                    self.draft.parts.tree(value, Source::Parameter);
+                    self.draft.unsaid("reasoning");
                 }
-                key => self.unknown(key, value),
+                key => self.draft.unknown(key, value),
             }
         }
         Ok(())
     }
 
     fn include(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<(), BadRequest> {
-        self.parts.tree(json, Source::Parameter);
+        self.draft.parts.tree(json, Source::Parameter);
         for (index, what) in at.array(json)?.iter().enumerate() {
             match at.index(index).string(what)? {
                 "message.output_text.logprobs" => self.logprobs = true,
                 // Whoever has a seal for its thoughts gives it.
                 "reasoning.encrypted_content" => {}
-                _ => self.unsaid("include"),
+                _ => self.draft.unsaid("include"),
             }
         }
         Ok(())
@@ -177,12 +146,12 @@ impl<'a> Decoder<'a> {
     fn extra(&mut self, at: &At<'_>, key: &'a str, json: &'a Json<'a>) -> Result<(), BadRequest> {
         let source = match key {
             "user" | "safety_identifier" => {
-                self.request.end_user = Some(at.string(json)?.into());
+                self.draft.request.end_user = Some(at.string(json)?.into());
                 Source::Metadata
             }
             "metadata" => {
                 at.object(json)?;
-                self.unsaid("metadata");
+                self.draft.unsaid("metadata");
                 Source::Metadata
             }
             // They only help the provider to be fast.
@@ -192,26 +161,26 @@ impl<'a> Decoder<'a> {
             }
             "service_tier" => {
                 at.string(json)?;
-                self.unsaid("service_tier");
+                self.draft.unsaid("service_tier");
                 Source::Parameter
             }
             "truncation" => {
                 if at.one_of(json, &["auto", "disabled"])? == "auto" {
-                    self.unsaid("truncation");
+                    self.draft.unsaid("truncation");
                 }
                 Source::Parameter
             }
             "max_tool_calls" => {
                 at.count(json, 1..=u32::MAX)?;
-                self.unsaid("max_tool_calls");
+                self.draft.unsaid("max_tool_calls");
                 Source::Parameter
             }
             _ => {
-                self.unknown(key, json);
+                self.draft.unknown(key, json);
                 return Ok(());
             }
         };
-        self.parts.tree(json, source);
+        self.draft.parts.tree(json, source);
         Ok(())
     }
 }

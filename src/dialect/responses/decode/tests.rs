@@ -1,19 +1,21 @@
-use std::collections::HashMap;
-
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::chat::request::{Effort, Function, Reasoning, Schema, Thought, ToolCall};
-use crate::chat::{ResponseFormat, Sampling, Tool};
+use crate::chat::{ChatRequest, ResponseFormat, Sampling, Source, Tool};
+use crate::dialect::testing::{self, any_value, extended, extras};
 
 fn with<T>(body: &str, look: impl FnOnce(Result<Decoded<'_>, BadRequest>) -> T) -> T {
-    let json = Json::parse(body.as_bytes()).unwrap();
-    look(decode(body.as_bytes(), &json))
+    testing::decoded(Dialect::Responses, body, look)
 }
 
 fn request(body: &Value) -> ChatRequest {
-    with(&body.to_string(), |decoded| decoded.unwrap().request)
+    testing::request(Dialect::Responses, body)
+}
+
+fn uses(body: &Value) -> Vec<&'static str> {
+    testing::uses(Dialect::Responses, body)
 }
 
 /// The smallest good body, with `more` members.
@@ -25,10 +27,6 @@ fn body(more: Value) -> Value {
 
 fn item(item: Value) -> Value {
     json!({"model": "m", "input": [item]})
-}
-
-fn uses(body: &Value) -> Vec<&'static str> {
-    with(&body.to_string(), |decoded| decoded.unwrap().uses.iter().map(Feature::name).collect())
 }
 
 fn text(role: Role, text: &str) -> Message {
@@ -315,51 +313,8 @@ fn each_mistake_is_refused_by_the_name_of_its_field() {
         message(json!({"type": "reasoning", "summary": "x"})),
         message(json!({"type": "reasoning", "summary": [{}]})),
     ];
-    let mut shown = String::new();
-    for mistake in mistakes {
-        let bad = with(&mistake.to_string(), |decoded| decoded.expect_err(&mistake.to_string()));
-        shown += &format!("{:<32} {:<27} {}\n", bad.param.as_deref().unwrap_or("-"), bad.code, bad.message);
-    }
+    let shown = testing::refusals(Dialect::Responses, &mistakes);
     insta::assert_snapshot!(shown);
-}
-
-/// All strings and numbers, and all keys that begin with `x-`, as often as they stand there.
-fn leaves(value: &Value, found: &mut HashMap<String, usize>) {
-    let mut count = |text: String| *found.entry(text).or_default() += 1;
-    match value {
-        Value::Null | Value::Bool(_) => {}
-        Value::Number(number) => count(number.to_string()),
-        Value::String(text) => count(text.clone()),
-        Value::Array(items) => items.iter().for_each(|item| leaves(item, found)),
-        Value::Object(members) => {
-            for (key, value) in members {
-                if key.starts_with("x-") {
-                    *found.entry(key.clone()).or_default() += 1;
-                }
-                leaves(value, found);
-            }
-        }
-    }
-}
-
-fn any_value() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![Just(Value::Null), any::<i64>().prop_map(Into::into), ".{0,8}".prop_map(Into::into)];
-    leaf.prop_recursive(3, 16, 4, |inner| {
-        prop_oneof![
-            prop::collection::vec(inner.clone(), 0..4).prop_map(Into::into),
-            prop::collection::btree_map("x-.{0,4}", inner, 0..4).prop_map(|m| Value::Object(m.into_iter().collect())),
-        ]
-    })
-}
-
-/// Unknown members, to be mixed into any object.
-fn extras() -> impl Strategy<Value = serde_json::Map<String, Value>> {
-    prop::collection::btree_map("x-[a-z]{1,4}", any_value(), 0..3).prop_map(|m| m.into_iter().collect())
-}
-
-fn extended(mut value: Value, extra: serde_json::Map<String, Value>) -> Value {
-    value.as_object_mut().unwrap().extend(extra);
-    value
 }
 
 fn any_item() -> impl Strategy<Value = Value> {
@@ -397,20 +352,8 @@ proptest! {
             "tools": [{"type": "function", "name": "f", "parameters": schema}, {"type": text, "x-what": 7}],
             "previous_response_id": text, "prompt_cache_key": text, "service_tier": text,
         }), extra);
-        let mut wanted = HashMap::new();
-        leaves(&body, &mut wanted);
-        with(&body.to_string(), |decoded| {
-            // A schema of null is refused, as is a type that is taken.
-            let Ok(decoded) = decoded else { return Ok(()) };
-            let mut found: HashMap<String, usize> = HashMap::new();
-            for part in decoded.parts {
-                *found.entry(part.text.into_owned()).or_default() += 1;
-            }
-            for (text, times) in wanted {
-                prop_assert!(found.get(&text).copied().unwrap_or(0) >= times, "{text:?}");
-            }
-            Ok(())
-        })?;
+        // A schema of null is refused, as is a type that is taken.
+        testing::all_is_among_the_parts(Dialect::Responses, &body)?;
     }
 
     #[test]

@@ -1,55 +1,38 @@
 //! Tools, and the form of the answer.
 
 use super::Decoder;
-use crate::chat::request::{Function, Schema};
 use crate::chat::{Json, ResponseFormat, Source, Tool, ToolChoice};
 use crate::dialect::field::At;
+use crate::dialect::openai::shape;
 use crate::dialect::{BadRequest, Feature};
 
 impl<'a> Decoder<'a> {
     /// Understands `tools`.
     pub fn tools(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<(), BadRequest> {
-        self.parts.tree(json, Source::ToolDefinition);
+        self.draft.parts.tree(json, Source::ToolDefinition);
         at.array(json)?.iter().enumerate().try_for_each(|(index, tool)| self.tool(&at.index(index), tool))
     }
 
     fn tool(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<(), BadRequest> {
-        self.uses.insert(Feature::Tools);
+        self.draft.uses.insert(Feature::Tools);
         let kind = at.key("type").filled(at.required(json, "type")?)?;
         let tool = if kind == "function" {
-            Tool::Function(self.function(at, json)?)
+            Tool::Function(shape::function(&mut self.draft, at, json, &["type"])?)
         } else {
-            self.uses.insert(Feature::CustomTools);
+            self.draft.uses.insert(Feature::CustomTools);
             if kind.starts_with("web_search") {
-                self.uses.insert(Feature::WebSearch);
+                self.draft.uses.insert(Feature::WebSearch);
             }
-            Tool::Other(self.verbatim(json))
+            Tool::Other(self.draft.verbatim(json))
         };
-        self.request.tools.push(tool);
+        self.draft.request.tools.push(tool);
         Ok(())
-    }
-
-    fn function(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<Function, BadRequest> {
-        let name = at.key("name").filled(at.required(json, "name")?)?.to_owned();
-        let mut function = Function { name, ..Function::default() };
-        for member in at.object(json)?.iter().filter(|member| !member.value.is_null()) {
-            let (at, value) = (at.key(&member.key), &member.value);
-            match member.key.as_ref() {
-                "type" | "name" => {}
-                "description" => function.description = Some(at.string(value)?.into()),
-                "parameters" => function.parameters = Some(self.verbatim(value)),
-                "strict" => function.strict = Some(at.boolean(value)?),
-                // A part already, as all of the tool.
-                _ => self.unknown_value(value),
-            }
-        }
-        Ok(function)
     }
 
     /// Understands `tool_choice`.
     pub fn tool_choice(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<(), BadRequest> {
-        self.parts.tree(json, Source::ToolDefinition);
-        self.request.tool_choice = Some(self.choice(at, json)?);
+        self.draft.parts.tree(json, Source::ToolDefinition);
+        self.draft.request.tool_choice = Some(self.choice(at, json)?);
         Ok(())
     }
 
@@ -66,8 +49,8 @@ impl<'a> Decoder<'a> {
             let name = at.key("name").filled(at.required(json, "name")?)?;
             return Ok(ToolChoice::Named(name.to_owned()));
         }
-        self.uses.insert(Feature::CustomTools);
-        Ok(ToolChoice::Other(self.verbatim(json)))
+        self.draft.uses.insert(Feature::CustomTools);
+        Ok(ToolChoice::Other(self.draft.verbatim(json)))
     }
 
     /// Understands `text`.
@@ -79,45 +62,30 @@ impl<'a> Decoder<'a> {
                 "format" => self.format(&at, value)?,
                 "verbosity" => {
                     at.string(value)?;
-                    self.parts.tree(value, Source::Parameter);
-                    self.uses.insert(Feature::Verbosity);
+                    self.draft.parts.tree(value, Source::Parameter);
+                    self.draft.uses.insert(Feature::Verbosity);
                 }
-                key => self.unknown(key, value),
+                key => self.draft.unknown(key, value),
             }
         }
         Ok(())
     }
 
     fn format(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<(), BadRequest> {
-        self.parts.tree(json, Source::ToolDefinition);
+        self.draft.parts.tree(json, Source::ToolDefinition);
         let kind = at.key("type").one_of(at.required(json, "type")?, &["text", "json_object", "json_schema"])?;
-        self.request.response_format = match kind {
+        self.draft.request.response_format = match kind {
             "json_schema" => {
-                self.uses.insert(Feature::JsonSchema);
-                ResponseFormat::JsonSchema(self.schema(at, json)?)
+                self.draft.uses.insert(Feature::JsonSchema);
+                at.required(json, "schema")?;
+                ResponseFormat::JsonSchema(shape::schema(&mut self.draft, at, json, &["type"])?)
             }
             "json_object" => {
-                self.uses.insert(Feature::JsonObject);
+                self.draft.uses.insert(Feature::JsonObject);
                 ResponseFormat::JsonObject
             }
             _ => ResponseFormat::Text,
         };
         Ok(())
-    }
-
-    fn schema(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<Schema, BadRequest> {
-        let name = at.key("name").filled(at.required(json, "name")?)?.to_owned();
-        let schema = Some(self.verbatim(at.required(json, "schema")?));
-        let mut schema = Schema { name, schema, ..Schema::default() };
-        for member in at.object(json)?.iter().filter(|member| !member.value.is_null()) {
-            let (at, value) = (at.key(&member.key), &member.value);
-            match member.key.as_ref() {
-                "type" | "name" | "schema" => {}
-                "description" => schema.description = Some(at.string(value)?.into()),
-                "strict" => schema.strict = Some(at.boolean(value)?),
-                _ => self.unknown_value(value),
-            }
-        }
-        Ok(schema)
     }
 }

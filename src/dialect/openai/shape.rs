@@ -1,0 +1,73 @@
+//! Objects that stand in several of OpenAI's dialects.
+
+use crate::chat::Json;
+use crate::chat::request::{Effort, Function, Reasoning, Schema};
+use crate::dialect::BadRequest;
+use crate::dialect::draft::Draft;
+use crate::dialect::field::At;
+
+/// A function that the model may call: `name`, `description`, `parameters` and `strict`. All of it is a part already, and
+/// members `beside` these are understood elsewhere.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn function<'a>(
+    draft: &mut Draft<'a>,
+    at: &At<'_>,
+    json: &'a Json<'a>,
+    beside: &[&str],
+) -> Result<Function, BadRequest> {
+    let name = at.key("name").filled(at.required(json, "name")?)?.to_owned();
+    let mut function = Function { name, ..Function::default() };
+    for member in at.object(json)?.iter().filter(|member| !member.value.is_null()) {
+        let (at, value) = (at.key(&member.key), &member.value);
+        match member.key.as_ref() {
+            "name" => {}
+            "description" => function.description = Some(at.string(value)?.into()),
+            "parameters" => function.parameters = Some(draft.verbatim(value)),
+            "strict" => function.strict = Some(at.boolean(value)?),
+            key if beside.contains(&key) => {}
+            _ => draft.unknown_value(value),
+        }
+    }
+    Ok(function)
+}
+
+/// A form of answers: `name`, `description`, `schema` and `strict`; otherwise as [`function`].
+///
+/// # Errors
+/// What is wrong with it.
+pub fn schema<'a>(
+    draft: &mut Draft<'a>,
+    at: &At<'_>,
+    json: &'a Json<'a>,
+    beside: &[&str],
+) -> Result<Schema, BadRequest> {
+    let name = at.key("name").filled(at.required(json, "name")?)?.to_owned();
+    let mut schema = Schema { name, ..Schema::default() };
+    for member in at.object(json)?.iter().filter(|member| !member.value.is_null()) {
+        let (at, value) = (at.key(&member.key), &member.value);
+        match member.key.as_ref() {
+            "name" => {}
+            "description" => schema.description = Some(at.string(value)?.into()),
+            "schema" => schema.schema = Some(draft.verbatim(value)),
+            "strict" => schema.strict = Some(at.boolean(value)?),
+            key if beside.contains(&key) => {}
+            _ => draft.unknown_value(value),
+        }
+    }
+    Ok(schema)
+}
+
+/// How hard to think; `None` for a word that nobody knows.
+pub fn effort(word: &str) -> Option<Reasoning> {
+    Some(match word {
+        "none" => Reasoning::Off,
+        "minimal" => Reasoning::Effort(Effort::Minimal),
+        "low" => Reasoning::Effort(Effort::Low),
+        "medium" => Reasoning::Effort(Effort::Medium),
+        "high" => Reasoning::Effort(Effort::High),
+        "xhigh" | "max" => Reasoning::Effort(Effort::Max),
+        _ => return None,
+    })
+}
