@@ -10,6 +10,8 @@ import sys
 
 from anthropic import (Anthropic, AsyncAnthropic, AuthenticationError, BadRequestError, NotFoundError)
 
+from checks import check, run
+
 BASE_URL, API_KEY, MODEL = sys.argv[1:4]
 SCRIPTED = "scripted" in sys.argv[4:]
 # What a small model answers at length, too, where it does not roll dice.
@@ -22,12 +24,6 @@ CONVERSATION = [
 ]
 WEATHER = {"name": "weather", "description": "of a city",
            "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}}
-CHECKS = []
-
-
-def check(function):
-    CHECKS.append(function)
-    return function
 
 
 def scripted(function):
@@ -194,17 +190,4 @@ def no_messages_is_a_bad_request():
     return expect(BadRequestError, lambda: ask(messages=[]))
 
 
-def main():
-    failed = 0
-    for function in CHECKS:
-        name = function.__name__.replace("_", " ")
-        try:
-            print(f"ok      anthropic python: {name}" + (f" ({detail})" if (detail := function()) else ""))
-        except Exception as error:
-            failed += 1
-            print(f"FAILED  anthropic python: {name}: {type(error).__name__}: {error}")
-    print(f"{len(CHECKS) - failed} passed, {failed} failed")
-    sys.exit(failed > 0)
-
-
-main()
+run("anthropic python")

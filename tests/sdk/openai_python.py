@@ -10,6 +10,8 @@ import sys
 from openai import (AsyncOpenAI, AuthenticationError, BadRequestError, LengthFinishReasonError, NotFoundError,
                     OpenAI)
 
+from checks import check, run
+
 BASE_URL, API_KEY, MODEL = sys.argv[1:4]
 # What a small model answers at length, too, where it does not roll dice.
 LONG = "Write a long story about a river and its valley."
@@ -20,12 +22,6 @@ CONVERSATION = [
     {"role": "assistant", "content": "Noted."},
     {"role": "user", "content": [{"type": "text", "text": "What is my cat called?"}]},
 ]
-CHECKS = []
-
-
-def check(function):
-    CHECKS.append(function)
-    return function
 
 
 def client(api_key=API_KEY):
@@ -172,17 +168,4 @@ def no_messages_is_a_bad_request():
     return expect(BadRequestError, lambda: ask(messages=None))
 
 
-def main():
-    failed = 0
-    for function in CHECKS:
-        name = function.__name__.replace("_", " ")
-        try:
-            print(f"ok      python: {name}" + (f" ({detail})" if (detail := function()) else ""))
-        except Exception as error:
-            failed += 1
-            print(f"FAILED  python: {name}: {type(error).__name__}: {error}")
-    print(f"{len(CHECKS) - failed} passed, {failed} failed")
-    sys.exit(failed > 0)
-
-
-main()
+run("python")

@@ -9,21 +9,17 @@ import sys
 from openai import BadRequestError, NotFoundError, OpenAI
 from pydantic import BaseModel
 
+from checks import check, run
+
 BASE_URL, API_KEY, MODEL = sys.argv[1:4]
 CLIENT = OpenAI(base_url=BASE_URL, api_key=API_KEY, max_retries=0, timeout=60)
 WEATHER = {"type": "function", "name": "weather", "strict": True, "parameters": {
     "type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": False}}
-CHECKS = []
 
 
 class City(BaseModel):
     name: str
     people: int
-
-
-def check(function):
-    CHECKS.append(function)
-    return function
 
 
 def ask(text="Say something.", **options):
@@ -123,17 +119,4 @@ def what_is_not_kept_cannot_be_continued():
             raise AssertionError("it was continued")
 
 
-def main():
-    failed = 0
-    for function in CHECKS:
-        name = function.__name__.replace("_", " ")
-        try:
-            print(f"ok      python: {name}" + (f" ({detail})" if (detail := function()) else ""))
-        except Exception as error:
-            failed += 1
-            print(f"FAILED  python: {name}: {type(error).__name__}: {error}")
-    print(f"{len(CHECKS) - failed} passed, {failed} failed")
-    sys.exit(failed > 0)
-
-
-main()
+run("python")
