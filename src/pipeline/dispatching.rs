@@ -166,25 +166,8 @@ async fn attempt(
     grant: Grant,
     mut reservation: Reservation,
 ) -> Result<(Body, Reservation), Failure> {
-    let destination = call.policy.set.destination(candidate.id);
-    let attempt = Attempt {
-        id: entry.row.id,
-        number: entry.row.attempts + 1,
-        dialect: entry.dialect,
-        destination,
-        request: &call.request,
-        body: &call.body,
-        points: &call.points,
-        unsaid: &call.unsaid,
-        said: &call.said,
-        max_output: call.max_output(gateway, candidate.id),
-        max_cost: candidate.worst_case,
-        deadline: call.deadline,
-        sharing: Sharing {
-            tenant: call.tenant.clone(),
-            class: call.policy.names.classes[usize::from(call.decision.class.0)].clone(),
-        },
-    };
+    let attempt = to_attempt(gateway, call, entry, candidate);
+    let destination = attempt.destination;
     // Only a body that is transformed or translated is looked at again.
     let looked_at = !grant.transforms().is_empty() || gateway.dispatcher.translates(destination, entry.dialect);
     let work = if looked_at { call.body.len() } else { 0 };
@@ -206,17 +189,8 @@ async fn attempt(
         reservation.sent();
         entry.sent(reservation.amount());
     }
-    let encoding = Encoding {
-        dialect: entry.dialect,
-        id: format!("{}{}", entry.dialect.id_prefix(), entry.row.id),
-        created: entry.row.at.as_second(),
-        model: destination.name.clone(),
-        input_tokens: call.tokens_input,
-        streaming: call.request.streaming,
-        request: call.request.clone(),
-    };
     let answer = match gateway.dispatcher.attempt(prepared, &attempt).await {
-        Ok(answer) => encode(answer, encoding).await,
+        Ok(answer) => encode(answer, encoding(call, entry, &destination.name)).await,
         Err(failure) => Err(failure),
     };
     match answer {
@@ -230,6 +204,40 @@ async fn attempt(
             }
             Err(failure)
         }
+    }
+}
+
+fn to_attempt<'a>(gateway: &Gateway, call: &'a Call, entry: &Entry, candidate: &Candidate) -> Attempt<'a> {
+    Attempt {
+        id: entry.row.id,
+        number: entry.row.attempts + 1,
+        dialect: entry.dialect,
+        destination: call.policy.set.destination(candidate.id),
+        request: &call.request,
+        body: &call.body,
+        points: &call.points,
+        unsaid: &call.unsaid,
+        said: &call.said,
+        max_output: call.max_output(gateway, candidate.id),
+        max_cost: candidate.worst_case,
+        deadline: call.deadline,
+        sharing: Sharing {
+            tenant: call.tenant.clone(),
+            class: call.policy.names.classes[usize::from(call.decision.class.0)].clone(),
+        },
+    }
+}
+
+/// What an answer by `destination` says about itself where it is written here.
+fn encoding(call: &Call, entry: &Entry, destination: &str) -> Encoding {
+    Encoding {
+        dialect: entry.dialect,
+        id: format!("{}{}", entry.dialect.id_prefix(), entry.row.id),
+        created: entry.row.at.as_second(),
+        model: destination.to_owned(),
+        input_tokens: call.tokens_input,
+        streaming: call.request.streaming,
+        request: call.request.clone(),
     }
 }
 

@@ -7,7 +7,6 @@ use axum::response::Response;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 
-use super::continuing::Received;
 use super::entry::Entry;
 use super::respond::{failed, labelled, whole};
 use super::understand::{consider, decode, note, receive, said};
@@ -69,12 +68,11 @@ async fn explain(
     body: Body,
     entry: &mut Entry,
 ) -> Result<String, ApiError> {
-    let Received { body, continues, .. } = receive(gateway, subject, entry.dialect, body).await?;
+    let received = receive(gateway, subject, entry.dialect, body).await?;
     let read = Instant::now();
-    let json = Json::parse(&body)?;
+    let json = Json::parse(&received.body)?;
     let said = said(entry.dialect, &head.headers);
-    let mut decoded = decode(entry.dialect, &said, &body, &json)?;
-    decoded.request.continues = continues.or(decoded.request.continues);
+    let decoded = decode(entry.dialect, &said, &received, &json)?;
     entry.asks(&decoded.request, read.elapsed());
     let headers = &head.headers;
     let recalled = gateway.taints.recall(&generation.policy.set, &subject.tenant, headers, &decoded.request).await;

@@ -83,12 +83,12 @@ pub(crate) async fn understand(
     body: Body,
     entry: &mut Entry,
 ) -> Result<Call, ApiError> {
-    let Received { body, continues, turns } = receive(gateway, subject, entry.dialect, body).await?;
+    let received = receive(gateway, subject, entry.dialect, body).await?;
     let read = Instant::now();
-    let json = Json::parse(&body)?;
+    let json = Json::parse(&received.body)?;
     let said = said(entry.dialect, &head.headers);
-    let mut decoded = decode(entry.dialect, &said, &body, &json)?;
-    decoded.request.continues = continues.or(decoded.request.continues);
+    let decoded = decode(entry.dialect, &said, &received, &json)?;
+    let Received { body, turns, .. } = &received;
     entry.asks(&decoded.request, read.elapsed());
 
     let headers = &head.headers;
@@ -112,11 +112,13 @@ pub(crate) async fn understand(
     }
     if keeps_text(&policy, &weighed.decision) {
         // The body was parsed, so it is UTF-8.
-        let prompt = std::str::from_utf8(&body).unwrap_or_default().into();
+        let prompt = std::str::from_utf8(body).unwrap_or_default().into();
         entry.row.text = Some(StoredText { prompt, answer: Text::default() });
     }
-    entry.keeps(turns.and_then(|turns| Keeping::of(gateway, &policy, &weighed.decision, &subject.tenant, turns)));
-    let repeat = Repeat::of(&view, &decoded, &weighed.decision, (&body, &json), said.betas.as_ref().map(Text::expose))?;
+    entry.keeps(
+        turns.clone().and_then(|turns| Keeping::of(gateway, &policy, &weighed.decision, &subject.tenant, turns)),
+    );
+    let repeat = Repeat::of(&view, &decoded, &weighed.decision, (body, &json), said.betas.as_ref().map(Text::expose))?;
     let side = view.side;
     let Decoded { request, edits, unsaid, .. } = decoded;
     Ok(Call {
@@ -149,10 +151,13 @@ pub(super) fn said(dialect: Dialect, headers: &HeaderMap) -> Said {
 pub(super) fn decode<'a>(
     dialect: Dialect,
     said: &Said,
-    body: &'a [u8],
+    received: &'a Received,
     json: &'a Json<'a>,
 ) -> Result<Decoded<'a>, BadRequest> {
-    let mut decoded = dialect.decode(body, json)?;
+    let mut decoded = dialect.decode(&received.body, json)?;
+    if let Some(continues) = &received.continues {
+        decoded.request.continues = Some(continues.clone());
+    }
     let part = |text: &Text| Part { source: Source::Metadata, text: text.expose().to_owned().into() };
     decoded.parts.extend(said.betas.as_ref().map(part));
     Ok(decoded)
