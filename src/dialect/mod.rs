@@ -11,6 +11,7 @@ pub mod error;
 pub mod faithful;
 mod field;
 pub mod gemini;
+pub mod id;
 pub mod openai;
 pub mod responses;
 pub mod sse;

@@ -3,6 +3,7 @@
 //! The line rules are those of the HTML standard, section 9.2.5: a line ends with CRLF, LF or CR, a frame with an empty
 //! line. Text is never decoded here, so a character split between two chunks stays whole.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use bytes::{Bytes, BytesMut};
@@ -129,6 +130,25 @@ impl Iterator for SseFramer {
         }
         end.map(|end| Ok(self.cut(end)))
     }
+}
+
+/// The frame's `data`, its lines joined as the standard says; `None` where it has none.
+pub fn data(frame: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let frame = frame.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(frame);
+    let mut joined: Option<Cow<'_, [u8]>> = None;
+    for line in frame.split(|b| matches!(b, b'\n' | b'\r')) {
+        let Some(value) = line.strip_prefix(b"data") else { continue };
+        let value = match value {
+            [b':', b' ', rest @ ..] | [b':', rest @ ..] => rest,
+            [] => b"",
+            _ => continue,
+        };
+        match &mut joined {
+            None => joined = Some(Cow::Borrowed(value)),
+            Some(lines) => lines.to_mut().extend([b"\n", value].concat()),
+        }
+    }
+    joined
 }
 
 #[cfg(test)]

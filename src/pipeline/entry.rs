@@ -14,7 +14,7 @@ use super::taint::Risen;
 use crate::chat::{ChatRequest, MicroUsd, RequestId, Usage};
 use crate::dialect::Dialect;
 use crate::dialect::error::ApiError;
-use crate::dialect::openai::read::answer_id;
+use crate::dialect::id::answer_id;
 use crate::govern::{Explain, Subject};
 use crate::record::{Cache, Label, Outcome, Row};
 use crate::transform::Tally;

@@ -14,7 +14,7 @@ use super::replace::quoted;
 use super::restore::{Flow, Form, Restorer, Tally};
 use crate::chat::Json;
 use crate::chat::json::Value;
-use crate::dialect::openai::read::data;
+use crate::dialect::sse::data;
 
 fn whole(restorer: &Restorer, body: Bytes, answers_json: bool) -> (Bytes, Tally) {
     let mut tally = Tally::default();

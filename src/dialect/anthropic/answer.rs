@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use self::block::{Blocks, WireBlock, WireDelta};
 use crate::chat::{Delta, FinishReason, Usage};
-use crate::dialect::openai::read::data;
+use crate::dialect::sse::data;
 use crate::dialect::{Progress, ReadError};
 
 /// Reads the events of one stream.

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::{SIGNED_CALL, SIGNED_TEXT};
 use crate::chat::reply::{LikelyToken, TokenLogprob};
 use crate::chat::{Delta, FinishReason, Text, Usage};
-use crate::dialect::openai::read::data;
+use crate::dialect::sse::data;
 use crate::dialect::{Progress, ReadError};
 
 /// Reads the chunks of one stream. The dialect has no last event: it ends with the reasons to finish, and the counts that

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::read::{WireUsage, data, finish_reason};
+use super::read::{WireUsage, finish_reason};
 use crate::chat::reply::{LikelyToken, TokenLogprob};
 use crate::chat::{Delta, FinishReason};
+use crate::dialect::sse::data;
 use crate::dialect::{Progress, ReadError};
 
 /// Reads the chunks of one stream.

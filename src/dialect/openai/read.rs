@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::chat::{FinishReason, Text, Usage};
+use crate::dialect::sse::data;
 
 /// What a whole reply says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -75,34 +76,6 @@ pub fn observe_reply(body: &[u8]) -> Option<Observed> {
     })
 }
 
-/// The id by which the client will know the answer that `bytes` begin: a whole reply, or frames of a stream.
-pub fn answer_id(bytes: &[u8]) -> Option<String> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Answer {
-        Itself {
-            id: String,
-        },
-        /// Anthropic's first event, and the first of OpenAI's responses.
-        Begun {
-            #[serde(alias = "response")]
-            message: Begun,
-        },
-    }
-    #[derive(Deserialize)]
-    struct Begun {
-        id: String,
-    }
-    let id = |json: &[u8]| match serde_json::from_slice(json).ok()? {
-        Answer::Itself { id } | Answer::Begun { message: Begun { id } } => Some(id),
-    };
-    if bytes.trim_ascii_start().starts_with(b"{") {
-        return id(bytes);
-    }
-    let lines = bytes.split(|byte| matches!(byte, b'\n' | b'\r'));
-    lines.filter_map(|line| line.strip_prefix(b"data:")).find_map(id)
-}
-
 /// Reads one frame as [`super::sse::SseFramer`] cuts them.
 pub fn observe(frame: &[u8]) -> Frame {
     let Some(data) = data(frame) else { return Frame::Comment };
@@ -121,25 +94,6 @@ pub fn observe(frame: &[u8]) -> Frame {
         usage: wire.usage.and_then(WireUsage::counted),
         no_choices: choices.is_empty(),
     })
-}
-
-/// The frame's `data`, its lines joined as the standard says; `None` where it has none.
-pub fn data(frame: &[u8]) -> Option<Cow<'_, [u8]>> {
-    let frame = frame.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(frame);
-    let mut joined: Option<Cow<'_, [u8]>> = None;
-    for line in frame.split(|b| matches!(b, b'\n' | b'\r')) {
-        let Some(value) = line.strip_prefix(b"data") else { continue };
-        let value = match value {
-            [b':', b' ', rest @ ..] | [b':', rest @ ..] => rest,
-            [] => b"",
-            _ => continue,
-        };
-        match &mut joined {
-            None => joined = Some(Cow::Borrowed(value)),
-            Some(lines) => lines.to_mut().extend([b"\n", value].concat()),
-        }
-    }
-    joined
 }
 
 #[derive(Deserialize)]
@@ -445,19 +399,5 @@ mod tests {
         let usage = Some(Usage { input: 3, output: 1, cached_input: 2, ..Usage::default() });
         assert_eq!(seen, Some(Observed { usage, finish: Some(FinishReason::Stop), output_chars: 5 }));
         assert_eq!(observe_reply(b"<html>"), None);
-    }
-
-    #[test]
-    fn the_answers_id_is_read_from_a_whole_reply_and_from_the_first_event_that_has_one() {
-        let of = |bytes: &str| answer_id(bytes.as_bytes());
-        assert_eq!(of(r#" {"choices":[],"id":"chatcmpl-1"}"#).as_deref(), Some("chatcmpl-1"));
-        let frames = ": hello\n\nevent: x\r\ndata: {}\r\n\r\ndata: {\"id\":\"a\\u0062\"}\n\ndata: {\"id\":\"c\"}\n\n";
-        assert_eq!(of(frames).as_deref(), Some("ab"));
-        let begun = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\"}}\n\n";
-        assert_eq!(of(begun).as_deref(), Some("msg_1"));
-        let typed =
-            "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"resp_1\"}}\n\n";
-        assert_eq!(of(typed).as_deref(), Some("resp_1"));
-        assert_eq!([of("data: [DONE]\n\n"), of(r#"{"id":1}"#), of("")], [None, None, None]);
     }
 }

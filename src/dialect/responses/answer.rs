@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use super::SEAL;
 use crate::chat::reply::{LikelyToken, TokenLogprob};
 use crate::chat::{Delta, FinishReason, Usage};
-use crate::dialect::openai::read::data;
+use crate::dialect::sse::data;
 use crate::dialect::{Progress, ReadError};
 
 /// Reads the events of one stream.
