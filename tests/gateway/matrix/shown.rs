@@ -58,11 +58,12 @@ impl Page {
 
     /// All of it, ids numbered by where they first stand, and times left out.
     pub fn text(&self) -> String {
-        let id = Regex::new("[0-9A-HJKMNP-TV-Z]{26}").unwrap();
+        let id = Regex::new("(call_)[0-9a-f]{24}|()[0-9A-HJKMNP-TV-Z]{26}").unwrap();
         let mut known = HashMap::new();
         let text = id.replace_all(&self.0, |found: &Captures<'_>| {
             let next = known.len() + 1;
-            format!("<id {}>", known.entry(found[0].to_owned()).or_insert(next))
+            let kind = found.get(1).map_or("", |kind| kind.as_str());
+            format!("{kind}<id {}>", known.entry(found[0].to_owned()).or_insert(next))
         });
         let time = Regex::new(r#"("(?:created|created_at|completed_at)": ?)[0-9]{9,}(?:\.0)?"#).unwrap();
         time.replace_all(&text, "${1}<time>").into_owned()
