@@ -10,6 +10,41 @@ use super::{
     wire::{ApiError, Envelope, pretty, tokens},
 };
 
+/// An event whose JSON breaks off.
+pub const MALFORMED: &[u8] = b"data: {\"candidates\": [{\"con\r\n\r\n";
+
+/// An error as a document.
+pub fn error(error: &ApiError) -> Bytes {
+    pretty(&envelope(error))
+}
+
+/// An error as an event in a stream.
+pub fn error_event(error: &ApiError) -> Bytes {
+    event(&envelope(error))
+}
+
+/// A well-formed content event of about `bytes` bytes.
+pub fn oversized_event(bytes: usize) -> Bytes {
+    event(&json!({"candidates": [{"content": {"parts": [{"text": "x".repeat(bytes)}], "role": "model"}, "index": 0}]}))
+}
+
+fn envelope(error: &ApiError) -> Value {
+    let status = match error.status {
+        401 => "UNAUTHENTICATED",
+        403 => "PERMISSION_DENIED",
+        404 => "NOT_FOUND",
+        429 => "RESOURCE_EXHAUSTED",
+        400..=499 => "INVALID_ARGUMENT",
+        503 => "UNAVAILABLE",
+        _ => "INTERNAL",
+    };
+    json!({"error": {"code": error.status, "message": error.message, "status": status}})
+}
+
+fn event(data: &Value) -> Bytes {
+    format!("data: {data}\r\n\r\n").into()
+}
+
 /// The model and whether to stream, where the path is Gemini's.
 pub fn called(path: &str) -> Option<(&str, bool)> {
     let (model, method) = path.strip_prefix("/v1/models/")?.split_once(':')?;
@@ -89,8 +124,12 @@ impl Written {
         let mut chunk = json!({"candidates": [candidate], "modelVersion": self.model, "responseId": self.id});
         if self.usage {
             let (input, output) = (tokens(&self.prompt).len() + 3, self.said.pieces.len());
+            let thought = self.said.thought_tokens();
             chunk["usageMetadata"] = json!({"promptTokenCount": input, "candidatesTokenCount": output,
-                "totalTokenCount": input + output});
+                "totalTokenCount": input + output + thought});
+            if thought > 0 {
+                chunk["usageMetadata"]["thoughtsTokenCount"] = thought.into();
+            }
         }
         chunk
     }
@@ -104,6 +143,6 @@ impl Written {
         }
         let last = parts.len().saturating_sub(1);
         let chunks = parts.into_iter().enumerate().map(|(at, part)| self.chunk(vec![part], at == last));
-        chunks.map(|chunk| format!("data: {chunk}\r\n\r\n").into()).collect()
+        chunks.map(|chunk| event(&chunk)).collect()
     }
 }

@@ -10,6 +10,27 @@ use super::{
     wire::{ApiError, Envelope, pretty, prose, tokens},
 };
 
+/// What the event that ends a whole stream begins with.
+pub const END: &[u8] = b"event: response.completed\n";
+/// An event whose JSON breaks off.
+pub const MALFORMED: &[u8] =
+    b"event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"ind\n\n";
+
+/// An error as an event in a stream.
+pub fn error_event(error: &ApiError) -> Bytes {
+    let mut events = Events::default();
+    events.push("error", json!({"code": error.code, "message": error.message, "param": error.param}));
+    events.all.remove(0)
+}
+
+/// A well-formed content event of about `bytes` bytes.
+pub fn oversized_event(bytes: usize) -> Bytes {
+    let mut events = Events::default();
+    let at = json!({"item_id": "msg_oversized", "output_index": 0, "content_index": 0, "logprobs": []});
+    events.push("response.output_text.delta", with(at, json!({"delta": "x".repeat(bytes)})));
+    events.all.remove(0)
+}
+
 /// The scripted answer to a request's body.
 pub fn answer(script: &Script, serial: u64, index: u64, body: &Bytes) -> Result<Reply, ApiError> {
     let request: Value = serde_json::from_slice(body).map_err(|_| ApiError::not_json())?;
@@ -75,6 +96,10 @@ impl Said {
         }
         Self { thought, calls, pieces, cut }
     }
+
+    pub fn thought_tokens(&self) -> usize {
+        self.thought.as_ref().map_or(0, |thought| tokens(thought).len())
+    }
 }
 
 struct Written {
@@ -89,9 +114,10 @@ struct Written {
 impl Written {
     fn response(&self, status: &str, output: Vec<Value>, ended: bool) -> Value {
         let cut = ended && self.said.cut;
-        let (input, output_tokens) = (tokens(&self.prompt).len() + 3, self.said.pieces.len());
+        let thought = self.said.thought_tokens();
+        let (input, output_tokens) = (tokens(&self.prompt).len() + 3, self.said.pieces.len() + thought);
         let usage = json!({"input_tokens": input, "input_tokens_details": {"cached_tokens": 0},
-            "output_tokens": output_tokens, "output_tokens_details": {"reasoning_tokens": 0},
+            "output_tokens": output_tokens, "output_tokens_details": {"reasoning_tokens": thought},
             "total_tokens": input + output_tokens});
         json!({
             "id": format!("resp_{}", self.id), "object": "response", "created_at": self.created,

@@ -30,6 +30,9 @@ pub struct DocumentChoice<'a> {
 pub struct Message<'a> {
     pub role: &'static str,
     pub content: Option<String>,
+    /// As servers of open models show thoughts; OpenAI shows none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasoning_content: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool_calls: Option<Vec<ToolCall<'a>>>,
     pub refusal: Option<()>,
@@ -68,6 +71,8 @@ pub struct Delta<'a> {
     pub role: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content: Option<Option<&'a str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasoning_content: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool_calls: Option<[ToolCall<'a>; 1]>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -112,13 +117,14 @@ pub struct Usage {
 }
 
 impl Usage {
-    pub fn new(prompt_tokens: usize, completion_tokens: usize) -> Self {
+    /// `reasoning_tokens` are among `completion_tokens`.
+    pub fn new(prompt_tokens: usize, completion_tokens: usize, reasoning_tokens: usize) -> Self {
         Self {
             prompt_tokens,
             completion_tokens,
             total_tokens: prompt_tokens + completion_tokens,
             prompt_tokens_details: PromptDetails::default(),
-            completion_tokens_details: CompletionDetails::default(),
+            completion_tokens_details: CompletionDetails { reasoning_tokens, ..CompletionDetails::default() },
         }
     }
 }

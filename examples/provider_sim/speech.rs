@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{
-    anthropic,
+    anthropic, gemini, responses,
     wire::{self, ApiError},
 };
 
@@ -11,20 +11,28 @@ use super::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Speech {
     OpenAi,
+    Responses,
     Anthropic,
+    Gemini,
 }
 
 impl Speech {
     /// Of the answers on `path`.
     pub fn on(path: &str) -> Self {
-        if path.starts_with("/v1/messages") { Self::Anthropic } else { Self::OpenAi }
+        match path {
+            _ if path.starts_with("/v1/messages") => Self::Anthropic,
+            _ if path.starts_with("/v1/responses") => Self::Responses,
+            _ if gemini::called(path).is_some() => Self::Gemini,
+            _ => Self::OpenAi,
+        }
     }
 
     /// An error as a document.
     pub fn error(self, error: &ApiError) -> Bytes {
         match self {
-            Self::OpenAi => error.document(),
+            Self::OpenAi | Self::Responses => error.document(),
             Self::Anthropic => anthropic::error(error),
+            Self::Gemini => gemini::error(error),
         }
     }
 
@@ -33,7 +41,9 @@ impl Speech {
         let error = ApiError::of_status(status);
         match self {
             Self::OpenAi => error.event(),
+            Self::Responses => responses::error_event(&error),
             Self::Anthropic => anthropic::error_event(&error),
+            Self::Gemini => gemini::error_event(&error),
         }
     }
 
@@ -41,7 +51,10 @@ impl Speech {
     pub fn is_end(self, event: &[u8]) -> bool {
         match self {
             Self::OpenAi => event == wire::DONE,
+            Self::Responses => event.starts_with(responses::END),
             Self::Anthropic => event == anthropic::STOP,
+            // The format has no marker of its own.
+            Self::Gemini => false,
         }
     }
 
@@ -49,7 +62,9 @@ impl Speech {
     pub fn malformed(self) -> &'static [u8] {
         match self {
             Self::OpenAi => wire::MALFORMED,
+            Self::Responses => responses::MALFORMED,
             Self::Anthropic => anthropic::MALFORMED,
+            Self::Gemini => gemini::MALFORMED,
         }
     }
 
@@ -57,7 +72,9 @@ impl Speech {
     pub fn oversized_event(self, bytes: usize) -> Bytes {
         match self {
             Self::OpenAi => wire::oversized_event(bytes),
+            Self::Responses => responses::oversized_event(bytes),
             Self::Anthropic => anthropic::oversized_event(bytes),
+            Self::Gemini => gemini::oversized_event(bytes),
         }
     }
 }

@@ -74,6 +74,7 @@ impl Call {
             message: Message {
                 role: "assistant",
                 content: said.text(),
+                reasoning_content: said.thought,
                 tool_calls: (!said.tools.is_empty()).then(|| said.calls(&id)),
                 refusal: None,
                 annotations: said.tools.is_empty().then_some([]),
@@ -142,11 +143,16 @@ impl Call {
         let limit = self.max_tokens.unwrap_or(usize::MAX);
         let finish = if pieces.len() > limit { "length" } else { "stop" };
         pieces.truncate(limit);
-        Said { pieces, tools: Vec::new(), finish }
+        let thought = match answer {
+            Answer::Thought { thought, .. } => Some(thought.as_str()),
+            _ => None,
+        };
+        Said { thought, pieces, tools: Vec::new(), finish }
     }
 
     fn usage(&self, said: &Said<'_>) -> Usage {
-        Usage::new(self.prompt_tokens, said.pieces.len() * self.choices)
+        let thought = said.thought.map_or(0, |thought| tokens(thought).len()) * self.choices;
+        Usage::new(self.prompt_tokens, said.pieces.len() * self.choices + thought, thought)
     }
 }
 
@@ -289,6 +295,7 @@ impl Envelope {
 
 /// An answer in pieces: the tokens of its text, or of its tool calls' arguments.
 struct Said<'a> {
+    thought: Option<&'a str>,
     pieces: Vec<String>,
     tools: Vec<(&'a str, &'a str)>,
     finish: &'static str,
@@ -297,7 +304,7 @@ struct Said<'a> {
 impl<'a> Said<'a> {
     fn calling(tools: Vec<(&'a str, &'a str)>) -> Self {
         let pieces = tools.iter().flat_map(|(_, arguments)| tokens(arguments)).collect();
-        Self { pieces, tools, finish: "tool_calls" }
+        Self { thought: None, pieces, tools, finish: "tool_calls" }
     }
 
     fn text(&self) -> Option<String> {
@@ -318,7 +325,9 @@ impl<'a> Said<'a> {
         if calls.is_empty() {
             let content = |text| Delta { content: Some(Some(text)), ..Delta::default() };
             let opening = Delta { content: Some(Some("")), ..role };
-            return iter::once(opening).chain(self.pieces.iter().map(|piece| content(piece))).collect();
+            let thought = self.thought.map(|thought| Delta { reasoning_content: Some(thought), ..Delta::default() });
+            let said = self.pieces.iter().map(|piece| content(piece));
+            return iter::once(opening).chain(thought).chain(said).collect();
         }
         let mut deltas = Vec::new();
         let mut pieces = self.pieces.iter();

@@ -19,6 +19,8 @@ pub struct Entry {
     pub frames: Vec<Bytes>,
     /// Who answered.
     pub served_by: Arc<str>,
+    /// What was asked for and that one was not told.
+    pub losses: Arc<[&'static str]>,
 }
 
 impl fmt::Debug for Entry {
@@ -80,7 +82,7 @@ mod tests {
     }
 
     fn entry(bytes: usize) -> Entry {
-        Entry { frames: vec![Bytes::from(vec![b'x'; bytes])], served_by: "d".into() }
+        Entry { frames: vec![Bytes::from(vec![b'x'; bytes])], served_by: "d".into(), losses: Arc::default() }
     }
 
     #[test]

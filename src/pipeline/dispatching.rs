@@ -269,6 +269,7 @@ fn begun(call: &Call, candidate: &Candidate, mut entry: Entry, body: Body, reser
     let served_by = call.policy.names.destination(candidate.id);
     entry.row.served_by = Some(served_by.clone());
     entry.row.local = Some(destination.boundary == Boundary::Host);
+    let losses = std::mem::take(&mut entry.losses).into();
     // `decide` lets nobody without a price into a plan.
     let price = destination.price.unwrap_or(Price::FREE);
     let mut meter = Meter::new(entry, price, reservation, call.tokens_input);
@@ -279,7 +280,7 @@ fn begun(call: &Call, candidate: &Candidate, mut entry: Entry, body: Body, reser
         }
         Body::Stream(frames) => (Answered::Stream(frames, call.deadline), None),
     };
-    Begun { head: Head { served_by, cost }, destination: candidate.id, body, meter }
+    Begun { head: Head { served_by, losses, cost }, destination: candidate.id, body, meter }
 }
 
 fn report(call: &Call, entry: &Entry, candidate: &Candidate, failure: &Failure) {

@@ -42,7 +42,7 @@ pub(crate) struct Entry {
     keeping: Option<Keeping>,
     /// What a set that is tried would say of it, for the client.
     pub(crate) warning: Option<Label>,
-    /// What the client asked for and the destination was not told.
+    /// What the client asked for and the destination of the last attempt was not told.
     pub(crate) losses: Vec<&'static str>,
 }
 
@@ -109,16 +109,8 @@ impl Entry {
             policy: row.policy.as_deref().map(|digest| digest[..12.min(digest.len())].into()),
             reason: row.reason.clone(),
             cache: row.cache,
-            warning: self.warnings(),
+            warning: self.warning.clone(),
         }
-    }
-
-    fn warnings(&self) -> Option<Label> {
-        if self.losses.is_empty() {
-            return self.warning.clone();
-        }
-        let lost = format!("not sent: {}", self.losses.join(", "));
-        Some(self.warning.as_ref().map_or(lost.clone(), |warning| format!("{warning}; {lost}")).into())
     }
 
     pub(crate) fn end(&mut self, outcome: Outcome, status: StatusCode, reason: &'static str) {

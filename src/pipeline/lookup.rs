@@ -107,7 +107,7 @@ pub(super) fn fill(
 }
 
 async fn copy(gateway: &Gateway, key: Option<CacheKey>, begun: Begun, writer: Writer<FlightHead>) {
-    let served_by = begun.head.served_by.clone();
+    let (served_by, losses) = (begun.head.served_by.clone(), begun.head.losses.clone());
     writer.head(Ok(begun.head));
     match begun.body {
         Answered::Whole(body) => {
@@ -131,7 +131,7 @@ async fn copy(gateway: &Gateway, key: Option<CacheKey>, begun: Begun, writer: Wr
     }
     // Kept before it ends: a client that has its answer and asks again finds it.
     if let (Some(cache), Some(key)) = (&gateway.cache, key) {
-        cache.put(key, Cached { frames: writer.frames(), served_by });
+        cache.put(key, Cached { frames: writer.frames(), served_by, losses });
     }
     writer.end(End::Whole);
 }

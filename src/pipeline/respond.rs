@@ -27,6 +27,8 @@ use crate::record::{Cache, Outcome};
 pub struct Head {
     /// Who answers.
     pub served_by: Arc<str>,
+    /// What the client asked for and that one was not told.
+    pub losses: Arc<[&'static str]>,
     /// What it cost; known at the beginning only where the answer is whole.
     pub cost: Option<MicroUsd>,
 }
@@ -63,7 +65,8 @@ pub(super) fn direct(begun: Begun) -> Response {
 
 /// An answer from the cache.
 pub(super) fn cached(mut entry: Entry, call: &Call, answer: &Cached) -> Response {
-    let head = Head { served_by: answer.served_by.clone(), cost: Some(MicroUsd::ZERO) };
+    let (served_by, losses) = (answer.served_by.clone(), answer.losses.clone());
+    let head = Head { served_by, losses, cost: Some(MicroUsd::ZERO) };
     entry.shared(Cache::Hit, &head);
     answer.frames.iter().for_each(|frame| entry.keep_answer(frame));
     entry.row.timing.ttft = Some(entry.elapsed_ms());
@@ -182,6 +185,14 @@ fn broken_off(dialect: Dialect, code: &'static str) -> Bytes {
     frame.freeze()
 }
 
+/// What a set that is tried says of the request, and what the destination was not told.
+fn warning(labels: &Labels, head: Option<&Head>) -> Option<String> {
+    let losses = head.map(|head| &head.losses).filter(|losses| !losses.is_empty());
+    let lost = losses.map(|losses| format!("not sent: {}", losses.join(", ")));
+    let all: Vec<String> = labels.warning.iter().map(ToString::to_string).chain(lost).collect();
+    (!all.is_empty()).then(|| all.join("; "))
+}
+
 /// Tells as much of the decision as the key's `explain` allows.
 pub(super) fn labelled(mut response: Response, labels: &Labels, head: Option<&Head>) -> Response {
     let mut set = |name: &'static str, value: &str| {
@@ -197,8 +208,8 @@ pub(super) fn labelled(mut response: Response, labels: &Labels, head: Option<&He
         if let Some(reason) = &labels.reason {
             set("x-ajar-reason", reason);
         }
-        if let Some(warning) = &labels.warning {
-            set("x-ajar-warning", warning);
+        if let Some(warning) = warning(labels, head) {
+            set("x-ajar-warning", &warning);
         }
         set("x-ajar-cache", labels.cache.name());
         if let Some(head) = head {

@@ -197,3 +197,15 @@ async fn when_all_have_left_the_provider_is_stopped_and_nothing_is_kept() {
     far.set_script(Script::text("far"));
     assert_eq!(cache(&gateway.ask(&body).await), (200, "miss"));
 }
+
+#[tokio::test]
+async fn what_was_not_sent_is_told_of_answers_that_are_shared_or_kept_too() {
+    let (far, home) = (Sim::start(Script::text("hi")), Sim::start(Script::default()));
+    let setup = Setup::new().provider_speaking("far", &far, "anthropic").provider("home", &home);
+    let gateway = setup.start().await;
+    let body = with(user("hi"), json!({"model": "far", "temperature": 0, "seed": 7}));
+    for cache in ["miss", "hit"] {
+        let reply = gateway.ask(&body).await;
+        assert_eq!((reply.header("x-ajar-cache"), reply.header("x-ajar-warning")), (cache, "not sent: seed"));
+    }
+}

@@ -9,7 +9,7 @@ use crate::harness::{Gateway, Setup, eventually, streamed, user, with};
 use crate::sim::{Script, Sim};
 
 /// A request that only this host may answer.
-const AT_HOME: [(&str, &str); 1] = [("x-ajar-label", "restricted")];
+pub const AT_HOME: [(&str, &str); 1] = [("x-ajar-label", "restricted")];
 
 /// The shipped policy and default model; `make models` fetches the latter.
 pub fn setup(engine: &str) -> Setup {
@@ -22,7 +22,7 @@ pub fn setup(engine: &str) -> Setup {
     ))
 }
 
-async fn gateway(closed: &Sim, engine: &str) -> Gateway {
+pub async fn gateway(closed: &Sim, engine: &str) -> Gateway {
     let gateway = setup(engine).provider("openai", closed).start().await;
     let ready = async || gateway.get(gateway.operator("/readyz")).await.status == 200;
     eventually("the model is loaded", ready).await;

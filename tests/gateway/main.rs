@@ -22,6 +22,7 @@ mod large;
 mod leak;
 #[cfg(feature = "llama")]
 mod local;
+mod matrix;
 mod messages;
 mod names;
 mod policy_commands;

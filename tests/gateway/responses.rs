@@ -160,7 +160,7 @@ async fn forms_images_and_effort_reach_a_provider_of_chat_completions() {
     assert_eq!(sent["messages"][1]["content"][1]["image_url"]["url"], "https://a.example/b.png");
     assert_eq!(sent["reasoning_effort"], "low");
     let warning = reply.header("x-ajar-warning").to_owned();
-    assert!(warning.is_empty() || warning.contains("metadata") && warning.contains("reasoning"), "{warning}");
+    assert!(warning.is_empty() || warning.contains("metadata") && warning.contains("reasoning_summary"), "{warning}");
 }
 
 #[tokio::test]

@@ -69,7 +69,7 @@ impl<'a> Config<'a> {
             ResponseFormat::JsonObject => (Some("application/json"), None),
             ResponseFormat::JsonSchema(schema) => {
                 if schema.description.is_some() {
-                    lose(losses, "response_format.description");
+                    lose(losses, "response_format_description");
                 }
                 (Some("application/json"), schema.schema.as_ref().map(raw).transpose()?)
             }

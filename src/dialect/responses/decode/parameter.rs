@@ -122,7 +122,11 @@ impl<'a> Decoder<'a> {
                 "summary" | "generate_summary" | "context" | "mode" => {
                     at.string(value)?;
                     self.draft.parts.tree(value, Source::Parameter);
-                    self.draft.unsaid("reasoning");
+                    self.draft.unsaid(match member.key.as_ref() {
+                        "context" => "reasoning_context",
+                        "mode" => "reasoning_mode",
+                        _ => "reasoning_summary",
+                    });
                 }
                 key => self.draft.unknown(key, value),
             }

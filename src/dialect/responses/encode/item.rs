@@ -101,6 +101,12 @@ impl Item {
         }
     }
 
+    /// Whether it is a call whose arguments are a whole object.
+    pub fn is_whole_call(&self) -> bool {
+        let Self::FunctionCall { arguments, .. } = self else { return false };
+        arguments.trim_start().starts_with('{') && serde_json::from_str::<serde::de::IgnoredAny>(arguments).is_ok()
+    }
+
     /// The item, ended.
     pub fn end(&mut self, how: &'static str) {
         match self {

@@ -297,6 +297,7 @@ impl StreamEncoder {
 
     fn call(&mut self, call: u32, call_id: &str, name: &str, out: &mut BytesMut) {
         self.close("completed", out);
+        self.end_whole_calls(out);
         let id = self.head.item_id("fc", self.items.len());
         let index = self.add(Item::call(id, call_id.to_owned(), name.to_owned()), out);
         self.calls.push((call, index));
@@ -326,16 +327,27 @@ impl StreamEncoder {
         self.of_item("response.output_item.done", index, out);
     }
 
+    fn end_call(&mut self, index: usize, how: &'static str, out: &mut BytesMut) {
+        let Item::FunctionCall { arguments, .. } = &self.items[index] else { return };
+        let arguments = arguments.clone();
+        self.piece("response.function_call_arguments.done", index, At::Item, What::Arguments(&arguments), out);
+        self.end_item(index, how, out);
+    }
+
+    /// Ends the calls that nothing can be added to, so that clients may make them before the answer ends.
+    fn end_whole_calls(&mut self, out: &mut BytesMut) {
+        let calls = std::mem::take(&mut self.calls).into_iter();
+        let (whole, open): (Vec<_>, Vec<_>) = calls.partition(|(_, index)| self.items[*index].is_whole_call());
+        self.calls = open;
+        whole.into_iter().for_each(|(_, index)| self.end_call(index, "completed", out));
+    }
+
     fn finish(&mut self, reason: FinishReason, out: &mut BytesMut) {
         self.finish = reason;
         let last = self.items.len().saturating_sub(1);
         self.close(ended(reason), out);
         for (_, index) in std::mem::take(&mut self.calls) {
-            let Item::FunctionCall { arguments, .. } = &self.items[index] else { continue };
-            let arguments = arguments.clone();
-            let what = What::Arguments(&arguments);
-            self.piece("response.function_call_arguments.done", index, At::Item, what, out);
-            self.end_item(index, if index == last { ended(reason) } else { "completed" }, out);
+            self.end_call(index, if index == last { ended(reason) } else { "completed" }, out);
         }
     }
 }

@@ -104,6 +104,22 @@ fn a_stream_of_everything_is_typed_events_in_openais_order() {
 }
 
 #[test]
+fn a_call_ends_before_the_next_begins_unless_more_of_it_may_come() {
+    let call = |call| Delta::Call { index: 0, call, id: "a".to_owned(), name: "f".to_owned() };
+    let arguments = |call, text: &str| Delta::Arguments { index: 0, call, text: text.into() };
+    let kinds = |deltas: &[Delta]| {
+        let events = events(&stream(None, deltas)).into_iter();
+        let of_items = events.filter(|event| event["type"].as_str().unwrap().contains("output_item"));
+        let told = of_items.map(|event| format!("{} {}", event["type"].as_str().unwrap(), event["output_index"]));
+        told.map(|told| told.trim_start_matches("response.output_item.").to_owned()).collect::<Vec<_>>()
+    };
+    let one_by_one = [call(0), arguments(0, "{\"x\":"), arguments(0, "1}"), call(1), arguments(1, "{}")];
+    assert_eq!(kinds(&one_by_one), ["added 0", "done 0", "added 1", "done 1"]);
+    let at_once = [call(0), arguments(0, "{\"x\":"), call(1), arguments(1, "{}"), arguments(0, "1}")];
+    assert_eq!(kinds(&at_once), ["added 0", "added 1", "done 0", "done 1"]);
+}
+
+#[test]
 fn the_last_event_holds_the_whole_answer_and_events_are_numbered() {
     let (asked, deltas) = (asked(), everything());
     let events = events(&stream(Some(&asked), &deltas));
