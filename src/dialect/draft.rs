@@ -47,7 +47,11 @@ impl<'a> Draft<'a> {
         if self.request.messages.is_empty() {
             return Err(At::ROOT.key(conversation).missing());
         }
-        let Self { request, uses, points: edits, unsaid, .. } = self;
+        let Self { mut request, uses, points: edits, unsaid, .. } = self;
+        request.task = dialect.task();
+        if !request.task.generates() {
+            request.sampling.max_tokens = Some(0);
+        }
         Ok(Decoded { dialect, request, parts: self.parts.whole()?, uses, edits, unsaid })
     }
 
@@ -60,7 +64,7 @@ impl<'a> Draft<'a> {
         if model.len() > MAX_MODEL {
             return Err(at.invalid(format_args!("have at most {MAX_MODEL} bytes")));
         }
-        self.points.model = json.span.clone();
+        self.points.model = Some(json.span.clone());
         self.request.model = model.to_owned();
         self.parts.text(model, Source::Parameter);
         Ok(())
@@ -82,6 +86,16 @@ impl<'a> Draft<'a> {
         self.parts.tree(json, Source::Parameter);
         self.request.sampling.max_tokens = value.or(self.request.sampling.max_tokens);
         Ok(CapPoint { key, span: json.span.clone(), value })
+    }
+
+    /// Understands whom the application asks for.
+    pub fn end_user(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<(), BadRequest> {
+        if !json.is_null() {
+            let user = at.string(json)?;
+            self.parts.text(user, Source::Metadata);
+            self.request.end_user = Some(user.into());
+        }
+        Ok(())
     }
 
     /// Understands the name, or the id, of something.

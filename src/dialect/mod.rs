@@ -7,11 +7,13 @@
 pub mod anthropic;
 mod draft;
 pub mod edit;
+pub mod embeddings;
 pub mod error;
 pub mod faithful;
 mod field;
 pub mod gemini;
 pub mod id;
+pub mod moderations;
 pub mod openai;
 pub mod responses;
 pub mod sse;
@@ -28,7 +30,7 @@ use bytes::BytesMut;
 
 use self::edit::{CapField, EditPoints};
 use self::error::ApiError;
-use crate::chat::{ChatRequest, Delta, Json, Part, Reply};
+use crate::chat::{ChatRequest, Delta, Json, Part, Reply, Task};
 
 /// What a client speaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -40,6 +42,10 @@ pub enum Dialect {
     Messages,
     /// OpenAI's `POST /v1/responses`.
     Responses,
+    /// OpenAI's `POST /v1/embeddings`.
+    Embeddings,
+    /// OpenAI's `POST /v1/moderations`.
+    Moderations,
 }
 
 impl Dialect {
@@ -49,6 +55,17 @@ impl Dialect {
             Self::Chat => "openai.chat",
             Self::Messages => "anthropic.messages",
             Self::Responses => "openai.responses",
+            Self::Embeddings => "openai.embeddings",
+            Self::Moderations => "openai.moderations",
+        }
+    }
+
+    /// What is wanted in it.
+    pub fn task(self) -> Task {
+        match self {
+            Self::Chat | Self::Messages | Self::Responses => Task::Chat,
+            Self::Embeddings => Task::Embeddings,
+            Self::Moderations => Task::Moderations,
         }
     }
 
@@ -64,13 +81,16 @@ impl Dialect {
             Self::Chat => openai::decode::decode(body, json),
             Self::Messages => anthropic::decode::decode(body, json),
             Self::Responses => responses::decode::decode(body, json),
+            Self::Embeddings => embeddings::decode::decode(body, json),
+            Self::Moderations => moderations::decode::decode(body, json),
         }
     }
 
-    /// Where the output cap stands; `None` where models of one provider take it here and those of another there.
+    /// Where the output cap stands; `None` where models of one provider take it here and those of another there, and
+    /// where nothing is generated.
     pub fn cap_field(self) -> Option<CapField> {
         match self {
-            Self::Chat => None,
+            Self::Chat | Self::Embeddings | Self::Moderations => None,
             Self::Messages => Some(CapField::OnlyMaxTokens),
             Self::Responses => Some(CapField::MaxOutputTokens),
         }
@@ -80,7 +100,7 @@ impl Dialect {
     pub fn asks_for_usage(self) -> bool {
         match self {
             Self::Chat => true,
-            Self::Messages | Self::Responses => false,
+            Self::Messages | Self::Responses | Self::Embeddings | Self::Moderations => false,
         }
     }
 
@@ -90,21 +110,23 @@ impl Dialect {
             Self::Chat => "chatcmpl-",
             Self::Messages => "msg_",
             Self::Responses => "resp_",
+            Self::Embeddings => "embd-",
+            Self::Moderations => "modr-",
         }
     }
 
     /// The header in which client libraries look for a request's id.
     pub fn request_id_header(self) -> &'static str {
         match self {
-            Self::Chat | Self::Responses => "x-request-id",
+            Self::Chat | Self::Responses | Self::Embeddings | Self::Moderations => "x-request-id",
             Self::Messages => "request-id",
         }
     }
 
-    /// A whole answer.
+    /// A whole answer of a task that generates text.
     pub fn encode_reply(self, meta: &AnswerMeta<'_>, reply: &Reply) -> Vec<u8> {
         match self {
-            Self::Chat => openai::encode::encode_reply(meta, reply),
+            Self::Chat | Self::Embeddings | Self::Moderations => openai::encode::encode_reply(meta, reply),
             Self::Messages => anthropic::encode::encode_reply(meta, reply),
             Self::Responses => responses::encode::encode_reply(meta, reply),
         }
@@ -114,7 +136,7 @@ impl Dialect {
     /// whole.
     pub fn error_frame(self, error: &ApiError, out: &mut BytesMut) {
         match self {
-            Self::Chat => openai::encode::error_frame(error, out),
+            Self::Chat | Self::Embeddings | Self::Moderations => openai::encode::error_frame(error, out),
             Self::Messages => anthropic::encode::error_frame(error, out),
             Self::Responses => responses::encode::error_frame(error, out),
         }
@@ -139,7 +161,9 @@ impl StreamEncoder {
     /// An encoder for one answer; `usage` is whether the client asked for token counts, where its dialect leaves that open.
     pub fn new(dialect: Dialect, meta: &AnswerMeta<'_>, usage: bool) -> Self {
         match dialect {
-            Dialect::Chat => Self::Chat(openai::encode::StreamEncoder::new(meta, usage)),
+            Dialect::Chat | Dialect::Embeddings | Dialect::Moderations => {
+                Self::Chat(openai::encode::StreamEncoder::new(meta, usage))
+            }
             Dialect::Messages => Self::Messages(anthropic::encode::StreamEncoder::new(meta)),
             Dialect::Responses => Self::Responses(responses::encode::StreamEncoder::new(meta)),
         }
@@ -349,7 +373,7 @@ impl Wire {
     /// Whether it is what a client of `dialect` speaks: then bytes pass as they are.
     pub fn speaks(self, dialect: Dialect) -> bool {
         match self {
-            Self::Chat => dialect == Dialect::Chat,
+            Self::Chat => matches!(dialect, Dialect::Chat | Dialect::Embeddings | Dialect::Moderations),
             Self::Messages => dialect == Dialect::Messages,
             Self::Responses => dialect == Dialect::Responses,
             // No client speaks it here.

@@ -21,6 +21,8 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/v1/chat/completions", post(chat))
         .route("/v1/responses", post(responses))
         .route("/v1/responses/{id}", get(kept).delete(forget))
+        .route("/v1/embeddings", post(embeddings))
+        .route("/v1/moderations", post(moderations))
         .route("/v1/messages", post(messages))
         .route("/v1/messages/count_tokens", post(count_tokens))
         .route("/v1/models", get(models))
@@ -74,6 +76,14 @@ async fn messages(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -
     Box::pin(pipeline::answer(gateway, Dialect::Messages, request)).await
 }
 
+async fn embeddings(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response {
+    Box::pin(pipeline::answer(gateway, Dialect::Embeddings, request)).await
+}
+
+async fn moderations(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response {
+    Box::pin(pipeline::answer(gateway, Dialect::Moderations, request)).await
+}
+
 async fn count_tokens(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response {
     pipeline::count_tokens(gateway, request).await
 }
@@ -95,11 +105,11 @@ async fn models(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> 
     let names = generation.policy.set.destinations.iter().filter(available).map(|d| d.name.as_str());
     let names = std::iter::once("auto").chain(names);
     let body = match dialect {
-        Dialect::Chat | Dialect::Responses => {
+        Dialect::Messages => anthropic::encode::encode_models(names, &gateway.started.to_string()),
+        _ => {
             let created = gateway.started.as_second();
             openai::encode::encode_models(names.map(|id| ModelEntry { id, created, owned_by: "ajar" }))
         }
-        Dialect::Messages => anthropic::encode::encode_models(names, &gateway.started.to_string()),
     };
     ([(CONTENT_TYPE, "application/json")], body).into_response()
 }

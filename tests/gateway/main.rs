@@ -14,6 +14,7 @@ mod conversations;
 mod crash;
 mod dispatching;
 mod dry_run;
+mod embeddings;
 mod gemini;
 mod harness;
 mod idempotency;
@@ -23,6 +24,7 @@ mod leak;
 #[cfg(feature = "llama")]
 mod local;
 mod messages;
+mod moderations;
 mod names;
 mod policy_commands;
 mod pseudonyms;

@@ -196,7 +196,7 @@ impl WireError<'_> {
 }
 
 #[derive(Deserialize)]
-pub(super) struct WireUsage {
+pub(in crate::dialect) struct WireUsage {
     #[serde(default)]
     prompt_tokens: Count,
     #[serde(default)]
@@ -224,7 +224,7 @@ struct WireOutputDetails {
 
 impl WireUsage {
     /// `None` where neither count is there.
-    pub(super) fn counted(self) -> Option<Usage> {
+    pub(in crate::dialect) fn counted(self) -> Option<Usage> {
         if self.prompt_tokens.0.is_none() && self.completion_tokens.0.is_none() {
             return None;
         }
