@@ -21,7 +21,7 @@ pub fn answer(script: &Script, serial: u64, index: u64, body: &Bytes) -> Result<
     if !script.models.is_empty() && !script.models.contains(&model) {
         return Err(ApiError::unknown_model(&model));
     }
-    let prompt = request["prompt"].as_str().ok_or_else(|| ApiError::missing("prompt"))?.to_owned();
+    let prompt = strings(&request["prompt"]).pop().ok_or_else(|| ApiError::missing("prompt"))?;
     let usage = !script.faults_of(index).any(|fault| matches!(fault, Fault::NoUsage));
     let envelope = Envelope { serial, created: unix_seconds(), usage };
     let written = Written::new(script, &request, model, prompt, &envelope);

@@ -27,6 +27,8 @@ pub struct ChatRequest {
     pub response_format: ResponseFormat,
     /// How to sample.
     pub sampling: Sampling,
+    /// Whether a completed text is to come with what it completes.
+    pub echo: bool,
     /// What vectors are wanted, where the task is to make some.
     pub vectors: Vectors,
     /// Whether and how to stream.
@@ -286,6 +288,8 @@ pub struct Sampling {
     pub top_k: Option<u32>,
     /// How many answers.
     pub n: Option<u32>,
+    /// How many answers are drafted, of which the likeliest `n` are given.
+    pub best_of: Option<u32>,
     /// For reproducible sampling.
     pub seed: Option<i64>,
     /// Up to four strings that end the answer.
@@ -310,6 +314,11 @@ impl ChatRequest {
 }
 
 impl Sampling {
+    /// How many answers are made.
+    pub fn answers(&self) -> u32 {
+        self.n.unwrap_or(1).max(self.best_of.unwrap_or(1))
+    }
+
     /// Whether the same request must give the same answer: greedy, and one choice.
     pub fn is_deterministic(&self) -> bool {
         self.temperature == Some(0.0) && self.n.unwrap_or(1) == 1

@@ -7,7 +7,7 @@ use super::field::{At, key_span, says_something, verbatim};
 use super::walk::Parts;
 use super::{BadRequest, Decoded, Dialect, Feature, Uses};
 use crate::chat::json::Member;
-use crate::chat::{ChatRequest, Json, Source, Text};
+use crate::chat::{ChatRequest, Json, Source, Streaming, Text};
 
 /// Longest model name.
 const MAX_MODEL: usize = 256;
@@ -78,6 +78,18 @@ impl<'a> Draft<'a> {
             self.uses.insert(Feature::Stream);
         }
         Ok(())
+    }
+
+    /// Whether and how the answer is streamed; `usage` is what `stream_options` says, if anything.
+    ///
+    /// # Errors
+    /// Options of a stream where there is none.
+    pub fn streaming(&self, usage: Option<bool>) -> Result<Streaming, BadRequest> {
+        match (self.streams, usage) {
+            (true, usage) => Ok(Streaming::On { usage: usage.unwrap_or(false) }),
+            (false, None) => Ok(Streaming::Off),
+            (false, Some(_)) => Err(At::ROOT.key("stream_options").invalid("come with `stream: true`")),
+        }
     }
 
     /// Understands a cap on the answer in tokens, whose key stands at `key`.

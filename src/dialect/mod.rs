@@ -5,6 +5,7 @@
 //! Nothing here does I/O or reads a clock.
 
 pub mod anthropic;
+pub mod completions;
 mod draft;
 pub mod edit;
 pub mod embeddings;
@@ -42,6 +43,8 @@ pub enum Dialect {
     Messages,
     /// OpenAI's `POST /v1/responses`.
     Responses,
+    /// OpenAI's legacy `POST /v1/completions`.
+    Completions,
     /// OpenAI's `POST /v1/embeddings`.
     Embeddings,
     /// OpenAI's `POST /v1/moderations`.
@@ -49,12 +52,32 @@ pub enum Dialect {
 }
 
 impl Dialect {
+    /// All.
+    pub const ALL: [Self; 6] =
+        [Self::Chat, Self::Messages, Self::Responses, Self::Completions, Self::Embeddings, Self::Moderations];
+
+    /// The dialect of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|dialect| dialect.name() == name)
+    }
+
+    /// What a body is written in, by its shape: `messages` is a chat, `input` are responses, `prompt` is a completion.
+    pub fn guess(json: &Json<'_>) -> Self {
+        let has = |key: &str| json.get(key).is_some();
+        match (has("messages"), has("input"), has("prompt")) {
+            (false, true, _) => Self::Responses,
+            (false, false, true) => Self::Completions,
+            _ => Self::Chat,
+        }
+    }
+
     /// The name used in records.
     pub fn name(self) -> &'static str {
         match self {
             Self::Chat => "openai.chat",
             Self::Messages => "anthropic.messages",
             Self::Responses => "openai.responses",
+            Self::Completions => "openai.completions",
             Self::Embeddings => "openai.embeddings",
             Self::Moderations => "openai.moderations",
         }
@@ -64,6 +87,7 @@ impl Dialect {
     pub fn task(self) -> Task {
         match self {
             Self::Chat | Self::Messages | Self::Responses => Task::Chat,
+            Self::Completions => Task::Completions,
             Self::Embeddings => Task::Embeddings,
             Self::Moderations => Task::Moderations,
         }
@@ -81,6 +105,7 @@ impl Dialect {
             Self::Chat => openai::decode::decode(body, json),
             Self::Messages => anthropic::decode::decode(body, json),
             Self::Responses => responses::decode::decode(body, json),
+            Self::Completions => completions::decode::decode(body, json),
             Self::Embeddings => embeddings::decode::decode(body, json),
             Self::Moderations => moderations::decode::decode(body, json),
         }
@@ -91,7 +116,7 @@ impl Dialect {
     pub fn cap_field(self) -> Option<CapField> {
         match self {
             Self::Chat | Self::Embeddings | Self::Moderations => None,
-            Self::Messages => Some(CapField::OnlyMaxTokens),
+            Self::Messages | Self::Completions => Some(CapField::OnlyMaxTokens),
             Self::Responses => Some(CapField::MaxOutputTokens),
         }
     }
@@ -99,7 +124,7 @@ impl Dialect {
     /// Whether streams have token counts only where the request asks for them.
     pub fn asks_for_usage(self) -> bool {
         match self {
-            Self::Chat => true,
+            Self::Chat | Self::Completions => true,
             Self::Messages | Self::Responses | Self::Embeddings | Self::Moderations => false,
         }
     }
@@ -110,6 +135,7 @@ impl Dialect {
             Self::Chat => "chatcmpl-",
             Self::Messages => "msg_",
             Self::Responses => "resp_",
+            Self::Completions => "cmpl-",
             Self::Embeddings => "embd-",
             Self::Moderations => "modr-",
         }
@@ -118,8 +144,8 @@ impl Dialect {
     /// The header in which client libraries look for a request's id.
     pub fn request_id_header(self) -> &'static str {
         match self {
-            Self::Chat | Self::Responses | Self::Embeddings | Self::Moderations => "x-request-id",
             Self::Messages => "request-id",
+            _ => "x-request-id",
         }
     }
 
@@ -129,6 +155,7 @@ impl Dialect {
             Self::Chat | Self::Embeddings | Self::Moderations => openai::encode::encode_reply(meta, reply),
             Self::Messages => anthropic::encode::encode_reply(meta, reply),
             Self::Responses => responses::encode::encode_reply(meta, reply),
+            Self::Completions => completions::encode::encode_reply(meta, reply),
         }
     }
 
@@ -136,9 +163,9 @@ impl Dialect {
     /// whole.
     pub fn error_frame(self, error: &ApiError, out: &mut BytesMut) {
         match self {
-            Self::Chat | Self::Embeddings | Self::Moderations => openai::encode::error_frame(error, out),
             Self::Messages => anthropic::encode::error_frame(error, out),
             Self::Responses => responses::encode::error_frame(error, out),
+            _ => openai::encode::error_frame(error, out),
         }
     }
 }
@@ -155,6 +182,8 @@ pub enum StreamEncoder {
     Messages(anthropic::encode::StreamEncoder),
     /// OpenAI's typed events.
     Responses(responses::encode::StreamEncoder),
+    /// OpenAI's legacy chunks.
+    Completions(completions::encode::StreamEncoder),
 }
 
 impl StreamEncoder {
@@ -166,6 +195,7 @@ impl StreamEncoder {
             }
             Dialect::Messages => Self::Messages(anthropic::encode::StreamEncoder::new(meta)),
             Dialect::Responses => Self::Responses(responses::encode::StreamEncoder::new(meta)),
+            Dialect::Completions => Self::Completions(completions::encode::StreamEncoder::new(meta, usage)),
         }
     }
 
@@ -175,6 +205,7 @@ impl StreamEncoder {
             Self::Chat(encoder) => encoder.delta(delta, out),
             Self::Messages(encoder) => encoder.delta(delta, out),
             Self::Responses(encoder) => encoder.delta(delta, out),
+            Self::Completions(encoder) => encoder.delta(delta, out),
         }
     }
 
@@ -184,6 +215,7 @@ impl StreamEncoder {
             Self::Chat(encoder) => encoder.done(out),
             Self::Messages(encoder) => encoder.done(out),
             Self::Responses(encoder) => encoder.done(out),
+            Self::Completions(encoder) => encoder.done(out),
         }
     }
 }
@@ -373,7 +405,8 @@ impl Wire {
     /// Whether it is what a client of `dialect` speaks: then bytes pass as they are.
     pub fn speaks(self, dialect: Dialect) -> bool {
         match self {
-            Self::Chat => matches!(dialect, Dialect::Chat | Dialect::Embeddings | Dialect::Moderations),
+            // All of OpenAI's API but the responses is one family: who serves what is the policy's to say.
+            Self::Chat => !matches!(dialect, Dialect::Messages | Dialect::Responses),
             Self::Messages => dialect == Dialect::Messages,
             Self::Responses => dialect == Dialect::Responses,
             // No client speaks it here.

@@ -42,7 +42,7 @@ const ENGINE: [Feature; 7] = [
 ];
 
 /// What the embedded engine can be asked for.
-const ENGINE_TASKS: [Task; 1] = [Task::Chat];
+const ENGINE_TASKS: [Task; 2] = [Task::Chat, Task::Completions];
 
 /// Everybody who answers, by the names policies use.
 pub struct Dispatcher {
@@ -246,6 +246,9 @@ impl Dispatcher {
             true => (edited(attempt, disguise, &target)?, Vec::new()),
             false => translated(provider, attempt, disguise, &target)?,
         };
+        if !speaks && attempt.dialect == Dialect::Completions {
+            losses.push("raw_prompt");
+        }
         let Outgoing { body, restorer, replaced } = outgoing;
         let said = match (speaks, disguise) {
             (true, None) => attempt.said.clone(),

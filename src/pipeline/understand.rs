@@ -242,7 +242,7 @@ pub(super) fn note(entry: &mut Entry, policy: &Policy, weighed: &Weighed, tried:
     });
 }
 
-/// Explains what would be decided about `body` for `subject`, without executing anything, in whatever form `show` gives
+/// Explains what would be decided about `body`, in `dialect` or what it looks like, for `subject`, without executing anything, in whatever form `show` gives
 /// the explanation.
 ///
 /// # Errors
@@ -252,11 +252,11 @@ pub async fn explain<T>(
     generation: &Generation,
     subject: &Subject,
     headers: &HeaderMap,
-    body: &[u8],
+    (dialect, body): (Option<Dialect>, &[u8]),
     show: impl FnOnce(&Explanation<'_>) -> T,
 ) -> Result<T, ApiError> {
     let json = Json::parse(body)?;
-    let decoded = Dialect::Chat.decode(body, &json)?;
+    let decoded = dialect.unwrap_or_else(|| Dialect::guess(&json)).decode(body, &json)?;
     let recalled = gateway.taints.recall(&generation.policy.set, &subject.tenant, headers, &decoded.request).await;
     let beforehand = gateway.apart.look(gateway, generation, &subject.tenant, &decoded).await;
     let (side, past, beforehand) = (Side::InForce, &recalled.past, beforehand.as_ref());

@@ -336,6 +336,7 @@ impl<'a> View<'a> {
         let dispatcher = &self.gateway.dispatcher;
         let set = &self.policy().set;
         let asked = decoded.request.sampling.max_tokens;
+        let answers = u64::from(decoded.request.sampling.answers());
         let prompt = longest_prompt(decoded).unwrap_or(tokens_input);
         let state = |(i, destination): (usize, &Destination)| {
             if !destination.is_model() {
@@ -348,7 +349,9 @@ impl<'a> View<'a> {
             DestinationState {
                 unavailable: dispatcher.unavailable(destination),
                 lacks,
-                worst_case: destination.price.map(|price| price.worst_case(tokens_input, max_output.into())),
+                worst_case: destination
+                    .price
+                    .map(|price| price.worst_case(tokens_input, u64::from(max_output) * answers)),
                 p_ok: None,
                 assumed: false,
                 ttft: None,

@@ -65,6 +65,14 @@ pub const PARTS: &[(&str, Part)] = &[
 
 /// Every place of a request for anything else than chat.
 const OTHERS: &[(&str, &str, Part)] = &[
+    ("/v1/completions", "prompt", |t| json!({ "model": "auto", "prompt": t })),
+    ("/v1/completions", "only prompt of a list", |t| json!({ "model": "auto", "prompt": [t] })),
+    ("/v1/completions", "JSON in JSON in JSON in a prompt", |t| json!({ "model": "auto", "prompt": nested(t, 3) })),
+    ("/v1/completions", "suffix", |t| completed(json!({ "suffix": t }))),
+    ("/v1/completions", "stop", |t| completed(json!({ "stop": ["end", t] }))),
+    ("/v1/completions", "user", |t| completed(json!({ "user": t }))),
+    ("/v1/completions", "unknown field", |t| completed(json!({ "late": { "deep": [t] } }))),
+    ("/v1/completions", "unknown key", |t| completed(json!({ t: 1 }))),
     ("/v1/embeddings", "text", |t| embedding(json!(t))),
     ("/v1/embeddings", "one of several texts", |t| embedding(json!(["hello", t, "there"]))),
     ("/v1/embeddings", "JSON in JSON in JSON in a text", |t| embedding(json!([nested(t, 3)]))),
@@ -115,6 +123,10 @@ fn answered(text: &str) -> Value {
 
 fn tool(function: Value) -> Value {
     with(user("hello"), json!({ "tools": [{ "type": "function", "function": function }] }))
+}
+
+fn completed(fields: Value) -> Value {
+    with(json!({ "model": "auto", "prompt": "Once" }), fields)
 }
 
 fn embedding(input: Value) -> Value {

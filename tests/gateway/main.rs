@@ -10,6 +10,7 @@ mod binary;
 mod budget;
 mod cache;
 mod cli;
+mod completions;
 mod conversations;
 mod crash;
 mod dispatching;

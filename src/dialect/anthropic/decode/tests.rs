@@ -112,6 +112,7 @@ fn a_conversation_with_everything_is_understood() {
     let expected = ChatRequest {
         task: Task::Chat,
         vectors: Vectors::default(),
+        echo: false,
         model: "claude".into(),
         messages,
         tools: vec![Tool::Function(function)],
