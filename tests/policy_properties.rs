@@ -285,7 +285,10 @@ impl Asked {
         let states: Vec<DestinationState> = (costs.take(set.destinations.len()))
             .map(|cost| DestinationState { worst_case: cost.map(MicroUsd), ..DestinationState::default() })
             .collect();
-        decide(set, &Inputs { facts, states: &states, floor: self.floor(), preference: None, able: self.able })
+        decide(
+            set,
+            &Inputs { facts, states: &states, floor: self.floor(), preference: None, insists: false, able: self.able },
+        )
     }
 
     /// What `set` decides as a canary beside another set.
@@ -295,7 +298,14 @@ impl Asked {
             .map(|cost| DestinationState { worst_case: cost.map(MicroUsd), ..DestinationState::default() })
             .collect();
         let facts = self.facts(set);
-        let inputs = Inputs { facts: &facts, states: &states, floor: self.floor(), preference: None, able: self.able };
+        let inputs = Inputs {
+            facts: &facts,
+            states: &states,
+            floor: self.floor(),
+            preference: None,
+            insists: false,
+            able: self.able,
+        };
         decide_within(set, &inputs, bounds)
     }
 }
@@ -529,7 +539,10 @@ fn of_two_ways_down_the_one_that_this_installation_can_go_is_taken() {
     for card in [Truth::True, Truth::False] {
         let facts = facts_of(&set, &[card, Truth::False, Truth::False, Truth::False]);
         let states = vec![DestinationState::default(); set.destinations.len()];
-        let decision = decide(&set, &Inputs { facts: &facts, states: &states, floor: None, preference: None, able });
+        let decision = decide(
+            &set,
+            &Inputs { facts: &facts, states: &states, floor: None, preference: None, insists: false, able },
+        );
         assert!(decision.permitted.contains(set.destination_named("out0").unwrap()), "{card:?}");
     }
 }

@@ -186,7 +186,7 @@ detectors:
 conversations: { by: [zzz] }
 destinations:
   home: { via: embedded, model: m, boundary: host }
-  other: { via: embedded, model: m, boundary: zzz, store: zzz, scope: zzz }
+  other: { via: embedded, model: m, boundary: zzz, serves: [zzz], store: zzz, scope: zzz }
 declassify: [{ id: a, up_to: low, to: low, requires: [pseudonymize], style: zzz }]
 guards: [{ id: a, require: [zzz] }]
 budgets: [{ id: a, per: key, window: zzz, limit: 1 USD, ladder: [] }]

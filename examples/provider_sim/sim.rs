@@ -9,8 +9,14 @@
 mod anthropic;
 #[path = "body.rs"]
 mod body;
+#[path = "completions.rs"]
+mod completions;
+#[path = "embeddings.rs"]
+mod embeddings;
 #[path = "gemini.rs"]
 mod gemini;
+#[path = "moderations.rs"]
+mod moderations;
 #[path = "responses.rs"]
 mod responses;
 #[path = "script.rs"]
@@ -318,6 +324,9 @@ fn route(
     authenticate(script, &head.headers)?;
     match (head.method.as_str(), head.uri.path()) {
         ("POST", "/v1/chat/completions") => chat(script, serial, index, body),
+        ("POST", "/v1/completions") => completions::answer(script, serial, index, body),
+        ("POST", "/v1/embeddings") => embeddings::answer(script, index, body),
+        ("POST", "/v1/moderations") => moderations::answer(script, serial, body),
         ("POST", "/v1/responses") => responses::answer(script, serial, index, body),
         ("POST", "/v1/messages") => anthropic::answer(script, serial, index, &head.headers, body),
         ("GET", "/v1/models") => Ok(Reply::document(200, wire::models(&script.models))),

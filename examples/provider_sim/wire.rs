@@ -278,7 +278,7 @@ impl ApiError {
         Self::invalid(400, message, Some(param), Some("missing_required_parameter"))
     }
 
-    fn invalid(status: u16, message: String, param: Option<&'static str>, code: Option<&'static str>) -> Self {
+    pub fn invalid(status: u16, message: String, param: Option<&'static str>, code: Option<&'static str>) -> Self {
         Self { status, message, kind: "invalid_request_error", param, code }
     }
 }
@@ -371,7 +371,7 @@ fn text_of(message: &Value) -> String {
     message["content"].as_str().map_or_else(|| parts().collect::<Vec<_>>().join("\n"), str::to_owned)
 }
 
-fn strings(value: &Value) -> Vec<String> {
+pub fn strings(value: &Value) -> Vec<String> {
     let list = value.as_array().into_iter().flatten();
     list.chain(value.is_string().then_some(value)).filter_map(Value::as_str).map(str::to_owned).collect()
 }
@@ -395,15 +395,19 @@ pub fn prose(seed: &str, count: usize) -> String {
         "the", "answer", "follows", "from", "a", "simple", "rule", "and", "each", "step", "can", "be", "checked", "by",
         "hand", "so", "we", "write", "it", "down", "first", "then", "compare", "results",
     ];
-    let mut state = seed.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3) // FNV-1a
-    });
+    let mut state = hash(seed);
     let word = |_| WORDS[usize::try_from(next_random(&mut state) % 24).unwrap_or(0)];
     (0..count).map(word).collect::<Vec<_>>().join(" ")
 }
 
+/// FNV-1a.
+pub fn hash(text: &str) -> u64 {
+    let step = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, step)
+}
+
 /// SplitMix64 (Steele, Lea and Flood, 2014).
-fn next_random(state: &mut u64) -> u64 {
+pub fn next_random(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut z = *state;
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -417,7 +421,7 @@ pub fn pretty(value: &impl Serialize) -> Bytes {
     bytes.into()
 }
 
-fn event(value: &impl Serialize) -> Bytes {
+pub fn event(value: &impl Serialize) -> Bytes {
     let mut bytes = b"data: ".to_vec();
     serde_json::to_writer(&mut bytes, value).expect("plain structs with string keys serialise");
     bytes.extend_from_slice(b"\n\n");

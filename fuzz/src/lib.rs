@@ -139,7 +139,6 @@ fn well_formed(node: &Node, chars: u32) {
     }
 }
 
-const DIALECTS: [Dialect; 3] = [Dialect::Chat, Dialect::Messages, Dialect::Responses];
 const WIRES: [Wire; 4] = [Wire::Chat, Wire::Messages, Wire::Responses, Wire::Gemini];
 
 /// A body that we take is one that other readers take too; every value can be cut out and read again; a request that
@@ -151,12 +150,17 @@ pub fn request_json(data: &[u8]) {
         let again = Json::parse(&data[value.span.clone()]).expect("a value read alone");
         assert!(value.same_value(&again), "the bytes of a value are not the value");
     });
-    for dialect in DIALECTS {
+    for dialect in Dialect::ALL {
         if let Ok(decoded) = dialect.decode(data, &json) {
             let bytes: usize = decoded.parts.iter().map(|Part { text, .. }| text.len()).sum();
             assert!(bytes <= 6 * data.len(), "parts grow beyond the body");
-            assert!(data.get(decoded.edits.model.clone()).is_some(), "an edit outside the body");
-            WIRES.iter().for_each(|wire| translates(&decoded, *wire));
+            assert!(
+                decoded.edits.model.clone().is_none_or(|span| data.get(span).is_some()),
+                "an edit outside the body"
+            );
+            if dialect.task().generates() {
+                WIRES.iter().for_each(|wire| translates(&decoded, *wire));
+            }
         }
     }
 }
@@ -205,9 +209,10 @@ pub fn sse(data: &[u8]) {
                 break;
             }
         }
-        DIALECTS.iter().for_each(|dialect| writes(*dialect, &deltas));
+        let texts = || Dialect::ALL.into_iter().filter(|dialect| dialect.task().generates());
+        texts().for_each(|dialect| writes(dialect, &deltas));
         if let Some(deltas) = wire.read_reply(data) {
-            DIALECTS.iter().for_each(|dialect| writes(*dialect, &deltas));
+            texts().for_each(|dialect| writes(dialect, &deltas));
         }
     }
 }

@@ -16,7 +16,7 @@ use tokio::task::AbortHandle;
 use super::CacheKey;
 
 /// Largest answer that is shared; a larger one breaks off.
-const MAX_BYTES: usize = 32 << 20;
+const MAX_BYTES: usize = 64 << 20;
 
 /// All flights.
 pub struct Flights<H> {

@@ -8,6 +8,7 @@ pub mod money;
 pub mod part;
 pub mod reply;
 pub mod request;
+pub mod task;
 pub mod text;
 
 pub use id::RequestId;
@@ -18,4 +19,5 @@ pub use reply::{Choice, Delta, FinishReason, Reply, Usage};
 pub use request::{
     ChatRequest, Content, Message, ResponseFormat, Role, Sampling, Streaming, Tool, ToolCall, ToolChoice,
 };
+pub use task::{Task, Tasks};
 pub use text::Text;

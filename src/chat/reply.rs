@@ -213,6 +213,22 @@ impl FinishReason {
     }
 }
 
+/// Texts as vectors, in their order.
+#[derive(Clone, Default, PartialEq)]
+pub struct Embedded {
+    /// One for each text.
+    pub vectors: Vec<Vec<f32>>,
+    /// Token counts; nothing was generated.
+    pub usage: Usage,
+}
+
+/// Shows how many; a vector says much of its text.
+impl fmt::Debug for Embedded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Embedded({} vectors, {:?})", self.vectors.len(), self.usage)
+    }
+}
+
 /// Token counts of one answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {

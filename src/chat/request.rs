@@ -2,11 +2,13 @@
 
 use std::fmt;
 
-use super::Text;
+use super::{Task, Text};
 
 /// What a client asked for, whichever dialect it spoke.
 #[derive(Clone, Default, PartialEq)]
 pub struct ChatRequest {
+    /// What is wanted. Of other tasks than chat, each text is a message of the user.
+    pub task: Task,
     /// The model name as the client wrote it.
     pub model: String,
     /// The conversation, oldest first; never empty.
@@ -25,6 +27,10 @@ pub struct ChatRequest {
     pub response_format: ResponseFormat,
     /// How to sample.
     pub sampling: Sampling,
+    /// Whether a completed text is to come with what it completes.
+    pub echo: bool,
+    /// What vectors are wanted, where the task is to make some.
+    pub vectors: Vectors,
     /// Whether and how to stream.
     pub streaming: Streaming,
     /// The id of the answer that this request continues, where it names one.
@@ -290,6 +296,8 @@ pub struct Sampling {
     pub top_k: Option<u32>,
     /// How many answers.
     pub n: Option<u32>,
+    /// How many answers are drafted, of which the likeliest `n` are given.
+    pub best_of: Option<u32>,
     /// For reproducible sampling.
     pub seed: Option<i64>,
     /// Up to four strings that end the answer.
@@ -306,11 +314,32 @@ pub struct Sampling {
     pub logprobs: Option<u32>,
 }
 
+impl ChatRequest {
+    /// Whether the same request must give the same answer.
+    pub fn is_deterministic(&self) -> bool {
+        !self.task.generates() || self.sampling.is_deterministic()
+    }
+}
+
 impl Sampling {
+    /// How many answers are made.
+    pub fn answers(&self) -> u32 {
+        self.n.unwrap_or(1).max(self.best_of.unwrap_or(1))
+    }
+
     /// Whether the same request must give the same answer: greedy, and one choice.
     pub fn is_deterministic(&self) -> bool {
         self.temperature == Some(0.0) && self.n.unwrap_or(1) == 1
     }
+}
+
+/// What vectors are wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Vectors {
+    /// How many numbers each has; `None` leaves it to the model.
+    pub dimensions: Option<u32>,
+    /// Whether they are written in base64, not as numbers.
+    pub base64: bool,
 }
 
 /// Whether and how to stream.

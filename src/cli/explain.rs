@@ -4,9 +4,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow};
+use clap::builder::PossibleValuesParser;
 use http::HeaderMap;
 
 use super::ConfigArgs;
+use crate::dialect::Dialect;
 use crate::policy::explain::Explanation;
 use crate::{app, pipeline};
 
@@ -20,6 +22,9 @@ pub(super) struct Args {
     /// The name of the key that would send it; the anonymous subject otherwise.
     #[arg(long)]
     key: Option<String>,
+    /// What the request is written in, by the names that records have, such as `anthropic.messages`; else what it looks like.
+    #[arg(long, value_parser = PossibleValuesParser::new(Dialect::ALL.map(Dialect::name)))]
+    dialect: Option<String>,
     /// Print the explanation as JSON.
     #[arg(long)]
     json: bool,
@@ -38,7 +43,8 @@ pub(super) async fn run(args: Args) -> Result<ExitCode> {
         true => serde_json::to_string_pretty(explanation).map(|json| json + "\n"),
         false => Ok(explanation.to_text()),
     };
-    let explained = pipeline::explain(&gateway, &generation, &subject, &HeaderMap::new(), &body, show).await;
+    let dialect = args.dialect.as_deref().and_then(Dialect::named);
+    let explained = pipeline::explain(&gateway, &generation, &subject, &HeaderMap::new(), (dialect, &body), show).await;
     let shown = explained.map_err(|error| anyhow!("the request would be refused: {}", error.message))??;
     print!("{shown}");
     Ok(ExitCode::SUCCESS)

@@ -7,7 +7,7 @@ use super::field::{At, key_span, says_something, verbatim};
 use super::walk::Parts;
 use super::{BadRequest, Decoded, Dialect, Feature, Uses};
 use crate::chat::json::Member;
-use crate::chat::{ChatRequest, Json, Source, Text};
+use crate::chat::{ChatRequest, Json, Source, Streaming, Text};
 
 /// Longest model name.
 const MAX_MODEL: usize = 256;
@@ -47,7 +47,11 @@ impl<'a> Draft<'a> {
         if self.request.messages.is_empty() {
             return Err(At::ROOT.key(conversation).missing());
         }
-        let Self { request, uses, points: edits, unsaid, .. } = self;
+        let Self { mut request, uses, points: edits, unsaid, .. } = self;
+        request.task = dialect.task();
+        if !request.task.generates() {
+            request.sampling.max_tokens = Some(0);
+        }
         Ok(Decoded { dialect, request, parts: self.parts.whole()?, uses, edits, unsaid })
     }
 
@@ -60,7 +64,7 @@ impl<'a> Draft<'a> {
         if model.len() > MAX_MODEL {
             return Err(at.invalid(format_args!("have at most {MAX_MODEL} bytes")));
         }
-        self.points.model = json.span.clone();
+        self.points.model = Some(json.span.clone());
         self.request.model = model.to_owned();
         self.parts.text(model, Source::Parameter);
         Ok(())
@@ -76,12 +80,34 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
+    /// Whether and how the answer is streamed; `usage` is what `stream_options` says, if anything.
+    ///
+    /// # Errors
+    /// Options of a stream where there is none.
+    pub fn streaming(&self, usage: Option<bool>) -> Result<Streaming, BadRequest> {
+        match (self.streams, usage) {
+            (true, usage) => Ok(Streaming::On { usage: usage.unwrap_or(false) }),
+            (false, None) => Ok(Streaming::Off),
+            (false, Some(_)) => Err(At::ROOT.key("stream_options").invalid("come with `stream: true`")),
+        }
+    }
+
     /// Understands a cap on the answer in tokens, whose key stands at `key`.
     pub fn cap(&mut self, at: &At<'_>, key: Range<usize>, json: &'a Json<'a>) -> Result<CapPoint, BadRequest> {
         let value = if json.is_null() { None } else { Some(at.count(json, 1..=u32::MAX)?) };
         self.parts.tree(json, Source::Parameter);
         self.request.sampling.max_tokens = value.or(self.request.sampling.max_tokens);
         Ok(CapPoint { key, span: json.span.clone(), value })
+    }
+
+    /// Understands whom the application asks for.
+    pub fn end_user(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<(), BadRequest> {
+        if !json.is_null() {
+            let user = at.string(json)?;
+            self.parts.text(user, Source::Metadata);
+            self.request.end_user = Some(user.into());
+        }
+        Ok(())
     }
 
     /// Understands the name, or the id, of something.

@@ -13,8 +13,8 @@ use crate::chat::json::{Member, Value};
 pub struct EditPoints {
     /// Just after the body's opening brace: where new members go.
     pub open: usize,
-    /// The value of `model`.
-    pub model: Range<usize>,
+    /// The value of `model`, where present.
+    pub model: Option<Range<usize>>,
     /// `max_tokens`, where present.
     pub max_tokens: Option<CapPoint>,
     /// `max_completion_tokens`, where present.
@@ -128,7 +128,7 @@ pub enum EditError {
 pub fn apply(body: &[u8], points: &EditPoints, edits: &Edits) -> Vec<u8> {
     let mut changes = Changes::default();
     if let Some(model) = &edits.model {
-        changes.replace(points.model.clone(), quoted(model));
+        changes.model(points, model);
     }
     if let Some(cap) = edits.max_tokens {
         changes.cap(points, cap, edits.cap_field);
@@ -149,6 +149,13 @@ impl Changes {
 
     fn insert(&mut self, at: usize, text: String) {
         self.0.push((at..at, text));
+    }
+
+    fn model(&mut self, points: &EditPoints, model: &str) {
+        match &points.model {
+            Some(span) => self.replace(span.clone(), quoted(model)),
+            None => self.insert(points.open, format!("\"model\":{},", quoted(model))),
+        }
     }
 
     fn cap(&mut self, points: &EditPoints, cap: u32, field: CapField) {
@@ -205,7 +212,7 @@ fn quoted(text: &str) -> String {
 /// Whether `edited` says what `original` says, but for `edits`.
 pub fn verify(original: &Json<'_>, edited: &[u8], edits: &Edits) -> Result<(), EditError> {
     let edited = Json::parse(edited).map_err(|_| EditError::Unreadable)?;
-    verify_model(original, &edited, edits)?;
+    verify_model(&edited, edits)?;
     verify_cap(original, &edited, edits)?;
     verify_usage(original, &edited, edits)?;
     let is_edited = |member: &&Member<'_>| match member.key.as_ref() {
@@ -216,9 +223,9 @@ pub fn verify(original: &Json<'_>, edited: &[u8], edits: &Edits) -> Result<(), E
     if same_members(original, &edited, is_edited) { Ok(()) } else { Err(EditError::Other) }
 }
 
-fn verify_model(original: &Json<'_>, edited: &Json<'_>, edits: &Edits) -> Result<(), EditError> {
+fn verify_model(edited: &Json<'_>, edits: &Edits) -> Result<(), EditError> {
     let Some(model) = &edits.model else { return Ok(()) };
-    let is_so = edited.get("model").and_then(Json::as_str) == Some(model) && original.get("model").is_some();
+    let is_so = edited.get("model").and_then(Json::as_str) == Some(model);
     if is_so { Ok(()) } else { Err(EditError::Field("model")) }
 }
 

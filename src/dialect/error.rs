@@ -100,8 +100,8 @@ impl ApiError {
     /// Writes it in the client's dialect.
     pub fn write(&self, dialect: Dialect, out: &mut BytesMut) {
         match dialect {
-            Dialect::Chat | Dialect::Responses => self.write_openai(out),
             Dialect::Messages => self.write_anthropic(out),
+            _ => self.write_openai(out),
         }
     }
 

@@ -5,13 +5,16 @@
 //! Nothing here does I/O or reads a clock.
 
 pub mod anthropic;
+pub mod completions;
 mod draft;
 pub mod edit;
+pub mod embeddings;
 pub mod error;
 pub mod faithful;
 mod field;
 pub mod gemini;
 pub mod id;
+pub mod moderations;
 pub mod openai;
 pub mod responses;
 pub mod sse;
@@ -28,7 +31,7 @@ use bytes::BytesMut;
 
 use self::edit::{CapField, EditPoints};
 use self::error::ApiError;
-use crate::chat::{ChatRequest, Delta, Json, Part, Reply};
+use crate::chat::{ChatRequest, Delta, Json, Part, Reply, Task};
 
 /// What a client speaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -40,15 +43,53 @@ pub enum Dialect {
     Messages,
     /// OpenAI's `POST /v1/responses`.
     Responses,
+    /// OpenAI's legacy `POST /v1/completions`.
+    Completions,
+    /// OpenAI's `POST /v1/embeddings`.
+    Embeddings,
+    /// OpenAI's `POST /v1/moderations`.
+    Moderations,
 }
 
 impl Dialect {
+    /// All.
+    pub const ALL: [Self; 6] =
+        [Self::Chat, Self::Messages, Self::Responses, Self::Completions, Self::Embeddings, Self::Moderations];
+
+    /// The dialect of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|dialect| dialect.name() == name)
+    }
+
+    /// What a body is written in, by its shape: `messages` is a chat, `input` are responses, `prompt` is a completion.
+    pub fn guess(json: &Json<'_>) -> Self {
+        let has = |key: &str| json.get(key).is_some();
+        match (has("messages"), has("input"), has("prompt")) {
+            (false, true, _) => Self::Responses,
+            (false, false, true) => Self::Completions,
+            _ => Self::Chat,
+        }
+    }
+
     /// The name used in records.
     pub fn name(self) -> &'static str {
         match self {
             Self::Chat => "openai.chat",
             Self::Messages => "anthropic.messages",
             Self::Responses => "openai.responses",
+            Self::Completions => "openai.completions",
+            Self::Embeddings => "openai.embeddings",
+            Self::Moderations => "openai.moderations",
+        }
+    }
+
+    /// What is wanted in it.
+    pub fn task(self) -> Task {
+        match self {
+            Self::Chat | Self::Messages | Self::Responses => Task::Chat,
+            Self::Completions => Task::Completions,
+            Self::Embeddings => Task::Embeddings,
+            Self::Moderations => Task::Moderations,
         }
     }
 
@@ -64,14 +105,18 @@ impl Dialect {
             Self::Chat => openai::decode::decode(body, json),
             Self::Messages => anthropic::decode::decode(body, json),
             Self::Responses => responses::decode::decode(body, json),
+            Self::Completions => completions::decode::decode(body, json),
+            Self::Embeddings => embeddings::decode::decode(body, json),
+            Self::Moderations => moderations::decode::decode(body, json),
         }
     }
 
-    /// Where the output cap stands; `None` where models of one provider take it here and those of another there.
+    /// Where the output cap stands; `None` where models of one provider take it here and those of another there, and
+    /// where nothing is generated.
     pub fn cap_field(self) -> Option<CapField> {
         match self {
-            Self::Chat => None,
-            Self::Messages => Some(CapField::OnlyMaxTokens),
+            Self::Chat | Self::Embeddings | Self::Moderations => None,
+            Self::Messages | Self::Completions => Some(CapField::OnlyMaxTokens),
             Self::Responses => Some(CapField::MaxOutputTokens),
         }
     }
@@ -79,8 +124,8 @@ impl Dialect {
     /// Whether streams have token counts only where the request asks for them.
     pub fn asks_for_usage(self) -> bool {
         match self {
-            Self::Chat => true,
-            Self::Messages | Self::Responses => false,
+            Self::Chat | Self::Completions => true,
+            Self::Messages | Self::Responses | Self::Embeddings | Self::Moderations => false,
         }
     }
 
@@ -90,23 +135,27 @@ impl Dialect {
             Self::Chat => "chatcmpl-",
             Self::Messages => "msg_",
             Self::Responses => "resp_",
+            Self::Completions => "cmpl-",
+            Self::Embeddings => "embd-",
+            Self::Moderations => "modr-",
         }
     }
 
     /// The header in which client libraries look for a request's id.
     pub fn request_id_header(self) -> &'static str {
         match self {
-            Self::Chat | Self::Responses => "x-request-id",
             Self::Messages => "request-id",
+            _ => "x-request-id",
         }
     }
 
-    /// A whole answer.
+    /// A whole answer of a task that generates text.
     pub fn encode_reply(self, meta: &AnswerMeta<'_>, reply: &Reply) -> Vec<u8> {
         match self {
-            Self::Chat => openai::encode::encode_reply(meta, reply),
+            Self::Chat | Self::Embeddings | Self::Moderations => openai::encode::encode_reply(meta, reply),
             Self::Messages => anthropic::encode::encode_reply(meta, reply),
             Self::Responses => responses::encode::encode_reply(meta, reply),
+            Self::Completions => completions::encode::encode_reply(meta, reply),
         }
     }
 
@@ -114,9 +163,9 @@ impl Dialect {
     /// whole.
     pub fn error_frame(self, error: &ApiError, out: &mut BytesMut) {
         match self {
-            Self::Chat => openai::encode::error_frame(error, out),
             Self::Messages => anthropic::encode::error_frame(error, out),
             Self::Responses => responses::encode::error_frame(error, out),
+            _ => openai::encode::error_frame(error, out),
         }
     }
 }
@@ -133,15 +182,20 @@ pub enum StreamEncoder {
     Messages(anthropic::encode::StreamEncoder),
     /// OpenAI's typed events.
     Responses(responses::encode::StreamEncoder),
+    /// OpenAI's legacy chunks.
+    Completions(completions::encode::StreamEncoder),
 }
 
 impl StreamEncoder {
     /// An encoder for one answer; `usage` is whether the client asked for token counts, where its dialect leaves that open.
     pub fn new(dialect: Dialect, meta: &AnswerMeta<'_>, usage: bool) -> Self {
         match dialect {
-            Dialect::Chat => Self::Chat(openai::encode::StreamEncoder::new(meta, usage)),
+            Dialect::Chat | Dialect::Embeddings | Dialect::Moderations => {
+                Self::Chat(openai::encode::StreamEncoder::new(meta, usage))
+            }
             Dialect::Messages => Self::Messages(anthropic::encode::StreamEncoder::new(meta)),
             Dialect::Responses => Self::Responses(responses::encode::StreamEncoder::new(meta)),
+            Dialect::Completions => Self::Completions(completions::encode::StreamEncoder::new(meta, usage)),
         }
     }
 
@@ -151,6 +205,7 @@ impl StreamEncoder {
             Self::Chat(encoder) => encoder.delta(delta, out),
             Self::Messages(encoder) => encoder.delta(delta, out),
             Self::Responses(encoder) => encoder.delta(delta, out),
+            Self::Completions(encoder) => encoder.delta(delta, out),
         }
     }
 
@@ -160,6 +215,7 @@ impl StreamEncoder {
             Self::Chat(encoder) => encoder.done(out),
             Self::Messages(encoder) => encoder.done(out),
             Self::Responses(encoder) => encoder.done(out),
+            Self::Completions(encoder) => encoder.done(out),
         }
     }
 }
@@ -349,7 +405,8 @@ impl Wire {
     /// Whether it is what a client of `dialect` speaks: then bytes pass as they are.
     pub fn speaks(self, dialect: Dialect) -> bool {
         match self {
-            Self::Chat => dialect == Dialect::Chat,
+            // All of OpenAI's API but the responses is one family: who serves what is the policy's to say.
+            Self::Chat => !matches!(dialect, Dialect::Messages | Dialect::Responses),
             Self::Messages => dialect == Dialect::Messages,
             Self::Responses => dialect == Dialect::Responses,
             // No client speaks it here.

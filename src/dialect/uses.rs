@@ -42,13 +42,19 @@ pub enum Feature {
     Prediction,
     /// The answer kept by the provider.
     Store,
+    /// Text after the answer, between which and the prompt it is to stand.
+    Suffix,
+    /// More drafts than answers.
+    BestOf,
+    /// Log-probabilities of the prompt as well.
+    PromptLogprobs,
     /// A field the dialect does not know: only a destination of the same dialect can be given it.
     UnknownFields,
 }
 
 impl Feature {
     /// Every feature.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 22] = [
         Self::Image,
         Self::Audio,
         Self::File,
@@ -67,6 +73,9 @@ impl Feature {
         Self::WebSearch,
         Self::Prediction,
         Self::Store,
+        Self::Suffix,
+        Self::BestOf,
+        Self::PromptLogprobs,
         Self::UnknownFields,
     ];
 
@@ -91,6 +100,9 @@ impl Feature {
             Self::WebSearch => "web_search",
             Self::Prediction => "prediction",
             Self::Store => "store",
+            Self::Suffix => "suffix",
+            Self::BestOf => "best_of",
+            Self::PromptLogprobs => "prompt_logprobs",
             Self::UnknownFields => "unknown_fields",
         }
     }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 
 use super::local::EngineError;
+use crate::chat::reply::Embedded;
 use crate::chat::text::redacted;
 use crate::chat::{Delta, FinishReason, Usage};
 use crate::egress::SendError;
@@ -22,6 +23,8 @@ pub enum Answer {
     Stream(FrameStream),
     /// What the embedded engine generates, or a provider of another dialect than the client's.
     Deltas(DeltaStream, Option<RestoringDeltas>),
+    /// Vectors that are still to be written.
+    Vectors(Embedded),
 }
 
 /// An answer in neutral words; its end is the end of a whole answer.

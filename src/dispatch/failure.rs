@@ -53,7 +53,7 @@ pub enum Failure {
         body: Quoting,
     },
     /// The provider's answer is none.
-    #[error("the provider's answer is not a chat completion")]
+    #[error("the provider's answer is none that can be read")]
     Unreadable,
     /// The embedded engine.
     #[error("{0}")]

@@ -22,7 +22,7 @@ use self::local::{Engine, EngineFacts, EngineState, Job, Sharing};
 pub use self::remote::Affinity;
 use self::remote::{Lease, Provider, Reading, Resting};
 use crate::audit::EgressLedger;
-use crate::chat::{ChatRequest, Json, MicroUsd, RequestId, ResponseFormat, Streaming};
+use crate::chat::{ChatRequest, Json, MicroUsd, RequestId, ResponseFormat, Streaming, Task};
 use crate::dialect::anthropic::header::{self, Said};
 use crate::dialect::edit::{self, EditPoints, Edits};
 use crate::dialect::{Dialect, Feature, Target, Uses, faithful};
@@ -41,6 +41,9 @@ const ENGINE: [Feature; 7] = [
     Feature::Logprobs,
     Feature::Tools,
 ];
+
+/// What the embedded engine can be asked for.
+const ENGINE_TASKS: [Task; 2] = [Task::Chat, Task::Completions];
 
 /// Everybody who answers, by the names policies use.
 pub struct Dispatcher {
@@ -206,20 +209,39 @@ impl Dispatcher {
         self.providers.iter().flat_map(read).collect()
     }
 
+    /// What a request in `dialect` that `uses` this needs, and `destination` lacks.
+    pub fn lacks(&self, destination: &Destination, dialect: Dialect, uses: Uses) -> Option<&'static str> {
+        let task = dialect.task();
+        if !destination.answers(task) || !self.can(destination, dialect) {
+            return Some(task.name());
+        }
+        uses.missing_from(self.abilities(destination, dialect)).iter().next().map(Feature::name)
+    }
+
+    /// Whether what `dialect` is for can be asked of `destination` at all.
+    fn can(&self, destination: &Destination, dialect: Dialect) -> bool {
+        if destination.is_embedded() {
+            return ENGINE_TASKS.contains(&dialect.task());
+        }
+        // Conversations are translated, and nothing else is.
+        let wire = self.provider(destination).map(Provider::wire);
+        dialect.task().generates() || wire.is_none_or(|wire| wire.speaks(dialect))
+    }
+
     /// What `destination` can do for a client that speaks `dialect`.
-    pub fn abilities(&self, destination: &Destination, dialect: Dialect) -> Uses {
+    fn abilities(&self, destination: &Destination, dialect: Dialect) -> Uses {
         if destination.is_embedded() {
             return ENGINE.iter().copied().collect();
         }
-        match self.provider(destination).map(Provider::wire) {
-            Some(wire) if !wire.speaks(dialect) => wire.expresses(),
+        match self.provider(destination) {
+            Some(provider) if !speaks(provider, destination, dialect) => provider.wire().expresses(),
             Some(_) | None => Uses::all(),
         }
     }
 
     /// Whether bodies for `destination` are written anew for a client that speaks `dialect`.
     pub fn translates(&self, destination: &Destination, dialect: Dialect) -> bool {
-        self.provider(destination).is_some_and(|provider| !provider.wire().speaks(dialect))
+        self.provider(destination).is_some_and(|provider| !speaks(provider, destination, dialect))
     }
 
     /// Builds what an attempt sends: the client's bytes, transformed by `disguise` where the grant asks for transforms,
@@ -248,11 +270,14 @@ impl Dispatcher {
         // `unavailable` keeps destinations without a provider out of every plan.
         let provider = self.provider(attempt.destination).ok_or(Failure::Unfaithful)?;
         let target = provider.target(&attempt.destination.model, attempt.max_output);
-        let speaks = provider.wire().speaks(attempt.dialect);
+        let speaks = speaks(provider, attempt.destination, attempt.dialect);
         let (outgoing, mut losses) = match speaks {
             true => (edited(attempt, disguise, &target)?, Vec::new()),
             false => translated(provider, attempt, disguise, &target)?,
         };
+        if !speaks && attempt.dialect == Dialect::Completions {
+            losses.push("raw_prompt");
+        }
         let Outgoing { body, restorer, replaced } = outgoing;
         let said = match (speaks, disguise) {
             (true, None) => attempt.said.clone(),
@@ -264,7 +289,9 @@ impl Dispatcher {
             losses.push(header::BETA);
         }
         let lease = provider.lease(attempt.affinity)?;
-        let shipment = provider.shipment(body.into(), &target, attempt.request.streaming.is_on(), &said, &lease)?;
+        let task = if speaks { attempt.dialect.task() } else { Task::Chat };
+        let streams = attempt.request.streaming.is_on();
+        let shipment = provider.shipment(body.into(), &target, task, streams, &said, &lease)?;
         let permit = grant.permit(&Outbound {
             url: shipment.url.as_str(),
             headers: &shipment.header_refs(),
@@ -291,11 +318,14 @@ impl Dispatcher {
     async fn call(&self, departure: Departure, attempt: &Attempt<'_>) -> Result<Answer, Failure> {
         let Departure { permit, shipment, lease, restorer, .. } = departure;
         let provider = self.provider(attempt.destination).ok_or(Failure::Unfaithful)?;
+        let speaks = speaks(provider, attempt.destination, attempt.dialect);
         let reading = Reading {
             dialect: attempt.dialect,
+            speaks,
             asked_usage: attempt.request.streaming == Streaming::On { usage: true },
             answers_json: attempt.request.response_format != ResponseFormat::Text,
-            restorer,
+            // Other answers repeat nothing of the request.
+            restorer: restorer.filter(|_| attempt.dialect.task().generates()),
         };
         let ticket = provider.admit()?;
         let entered = self.ledger.enter(permit, attempt.id, attempt.number).await?;
@@ -310,6 +340,11 @@ impl Dispatcher {
     fn provider(&self, destination: &Destination) -> Option<&Provider> {
         self.providers.get(&destination.via)
     }
+}
+
+/// Whether what a client says in `dialect` goes to `destination` in the client's own bytes.
+fn speaks(provider: &Provider, destination: &Destination, dialect: Dialect) -> bool {
+    provider.wire().speaks(dialect) && destination.serves.contains(dialect.task())
 }
 
 async fn generate(engine: Engine, attempt: &Attempt<'_>) -> Result<Answer, Failure> {
@@ -327,7 +362,7 @@ async fn generate(engine: Engine, attempt: &Attempt<'_>) -> Result<Answer, Failu
 fn edited(attempt: &Attempt<'_>, disguise: Option<&Disguise<'_>>, target: &Target<'_>) -> Result<Outgoing, Failure> {
     let edits = Edits {
         model: Some(target.model.to_owned()),
-        max_tokens: Some(target.max_output),
+        max_tokens: attempt.dialect.task().generates().then_some(target.max_output),
         cap_field: attempt.dialect.cap_field().unwrap_or(target.cap_field),
         include_usage: attempt.request.streaming.is_on() && attempt.dialect.asks_for_usage(),
     };

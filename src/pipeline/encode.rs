@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use futures_util::{StreamExt, stream};
 
 use crate::chat::{ChatRequest, Delta, Reply, Streaming};
-use crate::dialect::{AnswerMeta, Dialect, StreamEncoder};
+use crate::dialect::{AnswerMeta, Dialect, StreamEncoder, embeddings};
 use crate::dispatch::{Answer, Broken, DeltaStream, Failure, Frame, FrameStream};
 use crate::transform::Tally;
 use crate::transform::deltas::RestoringDeltas;
@@ -45,6 +45,10 @@ pub(crate) async fn encode(answer: Answer, encoding: Encoding) -> Result<Body, F
     match answer {
         Answer::Whole(frame) => Ok(Body::Whole(frame)),
         Answer::Stream(frames) => Ok(Body::Stream(frames)),
+        Answer::Vectors(embedded) => {
+            let bytes = embeddings::encode::encode(&encoding.meta(), &embedded).into();
+            Ok(Body::Whole(Frame { bytes, usage: Some(embedded.usage), ..Frame::default() }))
+        }
         Answer::Deltas(deltas, restoring) => {
             let deltas = Restored { deltas, restoring, ended: false };
             match encoding.streaming {

@@ -72,6 +72,7 @@ mod tests {
                     states: &states,
                     floor: None,
                     preference: None,
+                    insists: false,
                     able: TransformSet::default(),
                 },
             )

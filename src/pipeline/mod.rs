@@ -17,6 +17,7 @@ mod generation;
 mod lazily;
 mod lookup;
 mod meter;
+mod preference;
 mod pseudonyms;
 mod reload;
 mod repeat;

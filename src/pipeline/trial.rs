@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::generation::Trial;
-use super::understand::preference;
+use super::preference::preference;
 use super::view::{View, Weighed};
 use crate::chat::{ChatRequest, RequestId, Role};
 use crate::dialect::Decoded;
@@ -87,7 +87,7 @@ fn evaluate(view: &View<'_>, trial: &Trial, decoded: &Decoded<'_>, weighed: &Wei
     let side = trial.rollout.side(&trial.policy.set.name, &stable(trial.rollout.by, view.subject, &decoded.request));
     let trying = View { side: Side::OnTrial, ..*view };
     // A name that only the set in force knows is no preference in this one.
-    let preference = preference(view.gateway, &trial.policy, &decoded.request.model).ok().flatten();
+    let preference = preference(view.gateway, &trial.policy, &decoded.request).ok().flatten();
     let alone = trying.weigh_again(decoded, preference, weighed, trial.scans_alike(view.policy()));
     let (in_force, on_trial) = (&view.policy().set, &trial.policy.set);
     let widened = trial.counterparts.widened(&weighed.decision, &alone.decision);

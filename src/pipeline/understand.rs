@@ -11,13 +11,14 @@ use ulid::Ulid;
 
 use super::continuing::{self, Keeping, Received};
 use super::entry::{Entry, millis};
+use super::preference::preference;
 use super::pseudonyms::Pseudonyms;
 use super::repeat::Repeat;
 use super::taint::Risen;
 use super::trial::{Tried, try_out};
 use super::view::{View, Weighed, usual_max_output};
 use super::{Gateway, Generation, Policy};
-use crate::chat::{ChatRequest, Json, Part, RequestId, Source, Text};
+use crate::chat::{ChatRequest, Json, Part, RequestId, Source, Task, Text};
 use crate::dialect::anthropic::header::Said;
 use crate::dialect::edit::EditPoints;
 use crate::dialect::error::ApiError;
@@ -111,7 +112,7 @@ pub(crate) async fn understand(
         entry.rose(risen);
     }
     if let Outcome::Refuse(refusal) = &weighed.decision.outcome {
-        return Err(refused(refusal, &weighed.decision));
+        return Err(refused(refusal, &weighed.decision, decoded.request.task));
     }
     if keeps_text(&policy, &weighed.decision) {
         // The body was parsed, so it is UTF-8.
@@ -218,7 +219,7 @@ impl Considered<'_> {
 /// # Errors
 /// A model name that nothing knows, where the configuration rejects those.
 pub(super) fn consider<'a>(view: View<'a>, decoded: &Decoded<'_>, id: RequestId) -> Result<Considered<'a>, ApiError> {
-    let preference = preference(view.gateway, view.policy(), &decoded.request.model)?;
+    let preference = preference(view.gateway, view.policy(), &decoded.request)?;
     let weighed = view.weigh(decoded, preference);
     let risen = Risen::of(view.policy(), &weighed, view.past, id);
     let mut tried = try_out(&view, decoded, &weighed);
@@ -254,7 +255,7 @@ pub(super) fn note(entry: &mut Entry, policy: &Policy, weighed: &Weighed, tried:
     });
 }
 
-/// Explains what would be decided about `body` for `subject`, without executing anything, in whatever form `show` gives
+/// Explains what would be decided about `body`, in `dialect` or what it looks like, for `subject`, without executing anything, in whatever form `show` gives
 /// the explanation.
 ///
 /// # Errors
@@ -264,11 +265,11 @@ pub async fn explain<T>(
     generation: &Generation,
     subject: &Subject,
     headers: &HeaderMap,
-    body: &[u8],
+    (dialect, body): (Option<Dialect>, &[u8]),
     show: impl FnOnce(&Explanation<'_>) -> T,
 ) -> Result<T, ApiError> {
     let json = Json::parse(body)?;
-    let decoded = Dialect::Chat.decode(body, &json)?;
+    let decoded = dialect.unwrap_or_else(|| Dialect::guess(&json)).decode(body, &json)?;
     let recalled = gateway.taints.recall(&generation.policy.set, &subject.tenant, headers, &decoded.request).await;
     let beforehand = gateway.apart.look(gateway, generation, &subject.tenant, &decoded).await;
     let (side, past, beforehand) = (Side::InForce, &recalled.past, beforehand.as_ref());
@@ -277,37 +278,13 @@ pub async fn explain<T>(
     Ok(show(&considered.explain(&decoded)))
 }
 
-/// What the client's `model` stands for: `None` lets the policy choose.
-///
-/// # Errors
-/// 404 for a name that nothing knows, where the configuration rejects those.
-pub(super) fn preference(gateway: &Gateway, policy: &Policy, model: &str) -> Result<Option<DestinationId>, ApiError> {
-    let models = &gateway.config.models;
-    let target = models.alias(model).unwrap_or(model);
-    if target == "auto" {
-        return Ok(None);
-    }
-    match policy.set.destination_named(target).filter(|id| policy.set.destination(*id).is_model()) {
-        Some(id) => Ok(Some(id)),
-        None if models.unknown_is_auto => Ok(None),
-        None => Err(ApiError {
-            param: Some("model".to_owned()),
-            ..ApiError::new(
-                StatusCode::NOT_FOUND,
-                "this model does not exist; `GET /v1/models` lists what does, `auto` lets the policy choose",
-            )
-            .code("model_not_found")
-        }),
-    }
-}
-
 /// Whether the policy keeps text of requests of this class in the record.
 fn keeps_text(policy: &Policy, decision: &Decision) -> bool {
     let sink = policy.set.sink("decision-log");
     sink.is_some_and(|(id, sink)| sink.store == Store::Text && decision.permitted.contains(id))
 }
 
-fn refused(refusal: &Refusal, decision: &Decision) -> ApiError {
+fn refused(refusal: &Refusal, decision: &Decision, task: Task) -> ApiError {
     let too_long = decision.barriers.contains(&Barrier::Lacks("context"));
     let (status, message) = match refusal.kind {
         RefusalKind::Policy => (StatusCode::FORBIDDEN, "the policy permits nobody to answer this request"),
@@ -315,6 +292,13 @@ fn refused(refusal: &Refusal, decision: &Decision) -> ApiError {
         RefusalKind::Capability if too_long => {
             let message = "the prompt is longer than the context of every model that may answer it";
             return ApiError::new(StatusCode::BAD_REQUEST, message).code("context_length_exceeded");
+        }
+        RefusalKind::Capability if nobody_serves(task, decision) => {
+            let task = task.name();
+            let message = format!(
+                "nobody who may answer this request serves `{task}`: `serves` of a policy's destination says who does"
+            );
+            return ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, message).code(refusal.kind.code());
         }
         RefusalKind::Capability => {
             (StatusCode::UNPROCESSABLE_ENTITY, "no model that may answer this request can do what it uses")
@@ -325,4 +309,12 @@ fn refused(refusal: &Refusal, decision: &Decision) -> ApiError {
     };
     // The policy's own word is in the record and in `x-ajar-reason`.
     ApiError::new(status, message).code(refusal.kind.code())
+}
+
+/// Whether those that lack something all lack what is asked for itself.
+fn nobody_serves(task: Task, decision: &Decision) -> bool {
+    decision.barriers.iter().all(|barrier| match barrier {
+        Barrier::Lacks(what) => *what == task.name(),
+        _ => true,
+    })
 }

@@ -9,12 +9,13 @@ use http::HeaderMap;
 use super::apart::Beforehand;
 use super::generation::books;
 use super::lazily::models_matter;
+use super::preference::insists;
 use super::taint::Past;
 use super::{Gateway, Generation, Policy};
-use crate::chat::{ChatRequest, MicroUsd, Part, Role, Source};
+use crate::chat::{ChatRequest, MicroUsd, Part, Role, Source, Task};
 use crate::classify::{Gain, Scan, Truth};
 use crate::dialect::Decoded;
-use crate::dialect::{Feature, Uses};
+use crate::dialect::Feature;
 use crate::govern::{Price, Spender, Standing, Subject};
 use crate::policy::decision::Decision;
 use crate::policy::explain::{self, Before, Circumstances, Explanation, Seen, Summary};
@@ -60,6 +61,7 @@ pub(super) struct Weighed {
     states: Vec<DestinationState>,
     before: Option<Before>,
     preference: Option<DestinationId>,
+    insists: bool,
     able: TransformSet,
     /// Whom the set in force keeps out where this one is only tried.
     outside: DestinationSet,
@@ -89,7 +91,14 @@ impl Weighed {
 
     pub(super) fn inputs(&self) -> Inputs<'_> {
         let floor = self.before.map(|before| before.floor);
-        Inputs { facts: &self.facts, states: &self.states, floor, preference: self.preference, able: self.able }
+        Inputs {
+            facts: &self.facts,
+            states: &self.states,
+            floor,
+            preference: self.preference,
+            insists: self.insists,
+            able: self.able,
+        }
     }
 
     /// The request's facts.
@@ -181,11 +190,12 @@ impl<'a> View<'a> {
         let tokens_input = estimate_tokens(&decoded.parts);
         let states = self.states(decoded, tokens_input);
         let (set, scanner, able) = (&self.policy().set, &self.policy().scanner, able(self.gateway));
-        let uses = used(decoded.uses, &looked.scan);
+        let uses = used(decoded, &looked.scan);
         let facts = |verdicts: &[Truth]| self.facts(decoded, &uses, verdicts, gain, tokens_input);
         let before = self.past.before(set);
         let floor = before.map(|before| before.floor);
-        let decide = |facts: &Facts| decide(set, &Inputs { facts, states: &states, floor, preference, able });
+        let insists = insists(self.gateway, &decoded.request);
+        let decide = |facts: &Facts| decide(set, &Inputs { facts, states: &states, floor, preference, insists, able });
         let waiting: Vec<u16> = scanner.models().filter(|_| !looked.by_models).collect();
         if models_matter(set, &self.verdicts(&looked.scan), &waiting, |verdicts| decide(&facts(verdicts))) {
             self.recognise(&decoded.parts, Arc::make_mut(&mut looked));
@@ -205,6 +215,7 @@ impl<'a> View<'a> {
             states,
             before,
             preference,
+            insists,
             able,
             outside: DestinationSet::EMPTY,
             decision,
@@ -325,18 +336,22 @@ impl<'a> View<'a> {
         let dispatcher = &self.gateway.dispatcher;
         let set = &self.policy().set;
         let asked = decoded.request.sampling.max_tokens;
+        let answers = u64::from(decoded.request.sampling.answers());
+        let prompt = longest_prompt(decoded).unwrap_or(tokens_input);
         let state = |(i, destination): (usize, &Destination)| {
             if !destination.is_model() {
                 return DestinationState { worst_case: Some(MicroUsd::ZERO), ..DestinationState::default() };
             }
             let id = DestinationId(i as u8);
             let max_output = asked.unwrap_or_else(|| usual_max_output(self.gateway, self.policy(), id));
-            let lacks = lacking(decoded.uses, dispatcher.abilities(destination, decoded.dialect))
-                .or_else(|| self.too_long(id, tokens_input).then_some("context"));
+            let lacks = dispatcher.lacks(destination, decoded.dialect, decoded.uses);
+            let lacks = lacks.or_else(|| self.too_long(id, prompt).then_some("context"));
             DestinationState {
                 unavailable: dispatcher.unavailable(destination),
                 lacks,
-                worst_case: destination.price.map(|price| price.worst_case(tokens_input, max_output.into())),
+                worst_case: destination
+                    .price
+                    .map(|price| price.worst_case(tokens_input, u64::from(max_output) * answers)),
                 p_ok: None,
                 assumed: false,
                 ttft: None,
@@ -346,10 +361,10 @@ impl<'a> View<'a> {
         set.destinations.iter().enumerate().map(state).collect()
     }
 
-    /// Whether the prompt surely exceeds the destination's context: the estimate is from above, so half of it counts.
-    fn too_long(&self, id: DestinationId, tokens_input: u64) -> bool {
+    /// Whether a prompt surely exceeds the destination's context: the estimate is from above, so half of it counts.
+    fn too_long(&self, id: DestinationId, tokens: u64) -> bool {
         let context = context_window(self.gateway, self.policy(), id);
-        context.is_some_and(|context| tokens_input / 2 > context)
+        context.is_some_and(|context| tokens / 2 > context)
     }
 
     /// Whether an answer to a request so decided may be kept at all.
@@ -361,7 +376,7 @@ impl<'a> View<'a> {
     /// Whether one answer may serve all who ask the same.
     pub(super) fn repeats(&self, decoded: &Decoded<'_>) -> bool {
         let sampled = || self.policy().set.sink("cache").is_some_and(|(_, cache)| cache.cache_sampled);
-        decoded.request.sampling.is_deterministic() || sampled()
+        decoded.request.is_deterministic() || sampled()
     }
 }
 
@@ -371,20 +386,29 @@ pub(super) fn asked(request: &ChatRequest) -> String {
     last.map(|message| message.text()).unwrap_or_default()
 }
 
-/// What the request uses, and whether it holds what no detector can look into.
-fn used(uses: Uses, scan: &Scan) -> Vec<&'static str> {
-    uses.iter().map(Feature::name).chain(scan.uninspectable.then_some(UNINSPECTABLE)).collect()
+/// What the request uses, what it asks for, and whether it holds what no detector can look into.
+fn used(decoded: &Decoded<'_>, scan: &Scan) -> Vec<&'static str> {
+    let task = decoded.request.task.name();
+    let features = decoded.uses.iter().map(Feature::name);
+    features.chain([task]).chain(scan.uninspectable.then_some(UNINSPECTABLE)).collect()
 }
 
 /// Prompt tokens from above: a token is hardly ever shorter than three bytes of text, and each part adds a few of its
 /// own. Media are not counted here.
 pub(super) fn estimate_tokens(parts: &[Part<'_>]) -> u64 {
     let counted = parts.iter().filter(|part| !matches!(part.source, Source::Media | Source::Parameter));
-    counted.map(|part| part.text.len() as u64 / 3 + 4).sum::<u64>() + 8
+    counted.map(|part| tokens(&part.text)).sum::<u64>() + 8
 }
 
-fn lacking(uses: Uses, abilities: Uses) -> Option<&'static str> {
-    uses.missing_from(abilities).iter().next().map(Feature::name)
+fn tokens(text: &str) -> u64 {
+    text.len() as u64 / 3 + 4
+}
+
+/// Tokens of the longest prompt, from above, where a request has several: each is read for itself.
+fn longest_prompt(decoded: &Decoded<'_>) -> Option<u64> {
+    let texts = decoded.parts.iter().filter(|part| part.source == Source::User);
+    let longest = texts.map(|part| tokens(&part.text)).max();
+    longest.filter(|_| decoded.request.task == Task::Embeddings)
 }
 
 /// The cap on the answer where the client states none.

@@ -6,7 +6,7 @@ use super::decision::{Decision, Outcome};
 use super::facts::{RequestFacts, USES, facts};
 use super::set::{Boundary, Class, DestinationId, Floor, PolicySet, TransformSet};
 use super::{DestinationState, Inputs, decide};
-use crate::chat::MicroUsd;
+use crate::chat::{MicroUsd, Task};
 use crate::classify::Truth;
 use crate::yaml::{Place, Problems};
 
@@ -109,12 +109,14 @@ pub fn outcome(set: &PolicySet, given: &Given) -> Decision {
         local: &given.local,
     };
     let facts = facts(set, &request, &given.attributes);
+    let task = given.uses.iter().find_map(|name| Task::named(name)).unwrap_or_default();
     let states: Vec<DestinationState> = (set.destinations.iter().enumerate())
         .map(|(i, destination)| {
             let id = DestinationId(i as u8);
             let priced = || destination.price.map(|price| price.worst_case(input, max_output));
             let worst_case = given.costs.get(&id).copied().or_else(priced);
-            let state = DestinationState { worst_case, ..DestinationState::default() };
+            let lacks = (destination.is_model() && !destination.answers(task)).then(|| task.name());
+            let state = DestinationState { worst_case, lacks, ..DestinationState::default() };
             match given.p_ok.get(&id) {
                 Some(p_ok) => DestinationState { p_ok: *p_ok, ..state },
                 None => state.assuming(set, id),
@@ -123,7 +125,7 @@ pub fn outcome(set: &PolicySet, given: &Given) -> Decision {
         .collect();
     let able = TransformSet(u8::MAX);
     let floor = given.conversation.filter(|_| set.conversations.are_kept()).map(Floor::of);
-    decide(set, &Inputs { facts: &facts, states: &states, floor, preference: given.preference, able })
+    decide(set, &Inputs { facts: &facts, states: &states, floor, preference: given.preference, insists: false, able })
 }
 
 /// What comes out otherwise than the test expects.

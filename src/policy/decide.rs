@@ -57,6 +57,8 @@ pub struct Inputs<'a> {
     pub floor: Option<Floor>,
     /// The destination that the client named.
     pub preference: Option<DestinationId>,
+    /// Whether nobody else may answer: the client named a model, and what another says would be no answer.
+    pub insists: bool,
     /// The transforms this installation can do.
     pub able: TransformSet,
 }
@@ -388,6 +390,9 @@ impl<'a> Decider<'a> {
         };
         let refuse = choice == Choice::BestAvailable && route.objective.as_ref().is_some_and(|o| o.refuse_below);
         let choice = if self.prefer(route, &mut order) { Choice::Preferred } else { choice };
+        if self.inputs.insists {
+            keep_only(&mut order, self.inputs.preference);
+        }
         self.decision.outcome = if order.as_slice().is_empty() || (refuse && choice != Choice::Preferred) {
             Outcome::Refuse(Refusal { kind: self.refusal(route), by: RefusedBy::Route(index as u16) })
         } else {
@@ -506,7 +511,11 @@ impl<'a> Decider<'a> {
 
     /// The kind says what would have to change: policy, money, the request, or the hour.
     fn refusal(&self, route: &Route) -> RefusalKind {
-        let barriers = || route.candidates.iter().map(|id| self.decision.barriers[usize::from(id.0)]);
+        let asked = match self.inputs.insists {
+            true => self.inputs.preference.as_slice(),
+            false => &route.candidates,
+        };
+        let barriers = || asked.iter().map(|id| self.decision.barriers[usize::from(id.0)]);
         if barriers().any(|b| matches!(b, Barrier::Unavailable(_) | Barrier::Slow)) {
             RefusalKind::Unavailable
         } else if barriers().any(|b| matches!(b, Barrier::Lacks(_))) {
@@ -516,6 +525,14 @@ impl<'a> Decider<'a> {
         } else {
             RefusalKind::Policy
         }
+    }
+}
+
+fn keep_only(plan: &mut Plan, id: Option<DestinationId>) {
+    let kept = plan.as_slice().iter().find(|candidate| Some(candidate.id) == id).copied();
+    *plan = Plan::new();
+    if let Some(candidate) = kept {
+        plan.push(candidate);
     }
 }
 

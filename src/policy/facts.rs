@@ -29,7 +29,7 @@ pub struct RequestFacts<'a> {
 pub const UNINSPECTABLE: &str = "uninspectable";
 
 /// The words that may follow `uses.`.
-pub const USES: [&str; 10] = [
+pub const USES: [&str; 13] = [
     "image",
     "audio",
     "file",
@@ -39,6 +39,9 @@ pub const USES: [&str; 10] = [
     "logprobs",
     "several_choices",
     "stream",
+    "completions",
+    "embeddings",
+    "moderations",
     UNINSPECTABLE,
 ];
 

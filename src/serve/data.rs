@@ -8,10 +8,12 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, Request, StatusCode};
+use http::{Request, StatusCode};
 
+use super::unserved::{spoken, unknown_path, wrong_method};
 use crate::dialect::error::ApiError;
 use crate::dialect::openai::encode::ModelEntry;
+use crate::dialect::responses::items::{Page, input_items};
 use crate::dialect::{Dialect, anthropic, openai};
 use crate::pipeline::{self, Gateway};
 
@@ -21,6 +23,10 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/v1/chat/completions", post(chat))
         .route("/v1/responses", post(responses))
         .route("/v1/responses/{id}", get(kept).delete(forget))
+        .route("/v1/completions", post(completions))
+        .route("/v1/embeddings", post(embeddings))
+        .route("/v1/moderations", post(moderations))
+        .route("/v1/responses/{id}/input_items", get(given))
         .route("/v1/messages", post(messages))
         .route("/v1/messages/count_tokens", post(count_tokens))
         .route("/v1/models", get(models))
@@ -44,6 +50,25 @@ async fn kept(State(gateway): State<Arc<Gateway>>, Path(id): Path<String>, head:
         Ok(Some(kept)) => ([(CONTENT_TYPE, "application/json")], kept.answer.clone()).into_response(),
         Ok(None) => not_kept().into_response(),
         Err(refusal) => refusal.into_response(),
+    }
+}
+
+/// What an answer that is kept was given.
+async fn given(State(gateway): State<Arc<Gateway>>, Path(id): Path<String>, head: Request<Body>) -> Response {
+    let page = Page::of(head.uri().query().unwrap_or_default());
+    let kept = authenticated(&gateway, head).map(|tenant| gateway.responses.as_ref()?.get(&tenant, &id));
+    let kept = match kept {
+        Ok(Some(kept)) => kept,
+        Ok(None) => return not_kept().into_response(),
+        Err(refusal) => return refusal.into_response(),
+    };
+    let before = kept.turns.split_last().map_or_else(Default::default, |(_, before)| before);
+    match page.and_then(|page| input_items(before.iter().map(AsRef::as_ref), &page)) {
+        Some(list) => ([(CONTENT_TYPE, "application/json")], list).into_response(),
+        None => {
+            let message = "`limit` is 1 to 100, `order` is `asc` or `desc`, and `after` the id of an item in the list";
+            ApiError::new(StatusCode::BAD_REQUEST, message).into_response()
+        }
     }
 }
 
@@ -74,13 +99,20 @@ async fn messages(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -
     Box::pin(pipeline::answer(gateway, Dialect::Messages, request)).await
 }
 
-async fn count_tokens(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response {
-    pipeline::count_tokens(gateway, request).await
+async fn completions(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response {
+    Box::pin(pipeline::answer(gateway, Dialect::Completions, request)).await
 }
 
-/// What a client speaks on a path that says nothing of it: Anthropic's libraries always name their version.
-fn spoken(headers: &HeaderMap) -> Dialect {
-    if headers.contains_key("anthropic-version") { Dialect::Messages } else { Dialect::Chat }
+async fn embeddings(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response {
+    Box::pin(pipeline::answer(gateway, Dialect::Embeddings, request)).await
+}
+
+async fn moderations(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response {
+    Box::pin(pipeline::answer(gateway, Dialect::Moderations, request)).await
+}
+
+async fn count_tokens(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response {
+    pipeline::count_tokens(gateway, request).await
 }
 
 /// `auto`, and the destinations that a client may prefer.
@@ -95,24 +127,11 @@ async fn models(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> 
     let names = generation.policy.set.destinations.iter().filter(available).map(|d| d.name.as_str());
     let names = std::iter::once("auto").chain(names);
     let body = match dialect {
-        Dialect::Chat | Dialect::Responses => {
+        Dialect::Messages => anthropic::encode::encode_models(names, &gateway.started.to_string()),
+        _ => {
             let created = gateway.started.as_second();
             openai::encode::encode_models(names.map(|id| ModelEntry { id, created, owned_by: "ajar" }))
         }
-        Dialect::Messages => anthropic::encode::encode_models(names, &gateway.started.to_string()),
     };
     ([(CONTENT_TYPE, "application/json")], body).into_response()
-}
-
-async fn unknown_path(request: Request<Body>) -> Response {
-    let paths = "`POST /v1/chat/completions`, `/v1/responses`, `/v1/messages` and `/v1/messages/count_tokens`, \
-        and `GET /v1/models`";
-    let path = request.uri().path().chars().take(100).collect::<String>();
-    ApiError::new(StatusCode::NOT_FOUND, format!("unknown path `{path}`; this is a gateway for {paths}"))
-        .respond(spoken(request.headers()))
-}
-
-async fn wrong_method(headers: HeaderMap) -> Response {
-    let message = "this path takes another method: POST for what a model is to answer, GET for models";
-    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, message).respond(spoken(&headers))
 }

@@ -6,3 +6,4 @@ pub mod data;
 pub mod listener;
 pub mod operator;
 mod socket;
+mod unserved;

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::body::read_body;
 use crate::audit::EgressLedger;
+use crate::dialect::Dialect;
 use crate::dialect::error::ApiError;
 use crate::dispatch::local::EngineState;
 use crate::pipeline::{self, Gateway, Reload};
@@ -141,9 +142,20 @@ async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
     ([(CONTENT_TYPE, content_type)], gateway.metrics.encode()).into_response()
 }
 
+/// What the query says that a body is written in.
+fn dialect(query: &str) -> Result<Option<Dialect>, ApiError> {
+    let Some(name) = query.split('&').find_map(|pair| pair.strip_prefix("dialect=")) else { return Ok(None) };
+    let unknown = || {
+        let message = format!("`dialect` is one of `{}`, or absent", Dialect::ALL.map(Dialect::name).join("`, `"));
+        ApiError::new(StatusCode::BAD_REQUEST, message).code("invalid_value")
+    };
+    Dialect::named(name).map(Some).ok_or_else(unknown)
+}
+
 /// What would be decided about this body, for the key named in `x-ajar-key` or the anonymous subject. Executes nothing.
 async fn explain(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Result<Response, ApiError> {
     let (head, body) = request.into_parts();
+    let dialect = dialect(head.uri.query().unwrap_or_default())?;
     let body = read_body(body, gateway.config.server.body, gateway.config.server.idle_timeout).await?;
     let generation = gateway.generation.load_full();
     let subject = match head.headers.get("x-ajar-key").map(|name| name.to_str().unwrap_or_default()) {
@@ -152,7 +164,8 @@ async fn explain(State(gateway): State<Arc<Gateway>>, request: Request<Body>) ->
             ApiError::new(StatusCode::NOT_FOUND, "no key has the name in `x-ajar-key`").code("key_not_found")
         })?,
     };
-    pipeline::explain(&gateway, &generation, &subject, &head.headers, &body, |explanation| json(explanation)).await
+    pipeline::explain(&gateway, &generation, &subject, &head.headers, (dialect, &body), |explanation| json(explanation))
+        .await
 }
 
 /// Reads policies and keys again. 200 when they are in force, 422 with every error when those before stay.

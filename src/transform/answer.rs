@@ -99,6 +99,8 @@ enum Field {
     Arguments,
     Input,
     CallArguments,
+    /// Of legacy completions, which have no delta.
+    Text,
 }
 
 impl Field {
@@ -111,6 +113,15 @@ impl Field {
 }
 
 impl Channel {
+    /// A choice that carries `text` and nothing else.
+    fn choice(self, text: &str) -> serde_json::Value {
+        let index = self.choice;
+        match self.field {
+            Field::Text => json!({ "text": text, "index": index, "logprobs": null, "finish_reason": null }),
+            _ => json!({ "index": index, "delta": self.delta(text), "finish_reason": null }),
+        }
+    }
+
     /// A delta that carries `text` and nothing else.
     fn delta(self, text: &str) -> serde_json::Value {
         match self.field {
@@ -121,6 +132,7 @@ impl Channel {
             Field::Arguments => json!({ "tool_calls": [{ "index": self.tool, "function": { "arguments": text } }] }),
             Field::Input => json!({ "tool_calls": [{ "index": self.tool, "custom": { "input": text } }] }),
             Field::CallArguments => json!({ "function_call": { "arguments": text } }),
+            Field::Text => json!({ "text": text }),
         }
     }
 }
@@ -168,8 +180,12 @@ impl Restoring {
         let mut ended = Vec::new();
         for choice in json.get("choices").and_then(Json::as_array).unwrap_or_default() {
             let index = choice.get("index").and_then(Json::as_i64).unwrap_or(0);
-            if let Some(delta) = choice.get("delta") {
-                self.delta(index, delta, &mut pieces, &mut edits);
+            match (choice.get("delta"), choice.get("text")) {
+                (Some(delta), _) => self.delta(index, delta, &mut pieces, &mut edits),
+                (None, Some(text)) => {
+                    self.text(Channel { choice: index, field: Field::Text, tool: 0 }, text, &mut pieces);
+                }
+                (None, None) => {}
             }
             let finish = choice.get("finish_reason").and_then(Json::as_str).unwrap_or_default();
             ended.extend((!finish.is_empty()).then_some(index));
@@ -250,7 +266,7 @@ impl Restoring {
         match field {
             Field::Arguments | Field::CallArguments => Form::Json,
             Field::Content if self.answers_json => Form::Json,
-            Field::Content | Field::Refusal | Field::Reasoning | Field::ReasoningContent | Field::Input => Form::Plain,
+            _ => Form::Plain,
         }
     }
 
@@ -270,7 +286,7 @@ impl Restoring {
 
 /// An event like the chunk `json`, that carries `rest` alone.
 fn like(text: &str, json: &Json<'_>, channel: Channel, rest: &str) -> String {
-    let choices = json!([{ "index": channel.choice, "delta": channel.delta(rest), "finish_reason": null }]);
+    let choices = json!([channel.choice(rest)]);
     let mut edits = Edits::default();
     edits.0.extend(json.get("choices").map(|json| (json.span.clone(), choices.to_string())));
     // Counted once, by the chunk itself.

@@ -248,3 +248,33 @@ fn a_guess_of_the_set_fills_in_only_where_nothing_is_known() {
     let known = DestinationState { p_ok: Some(0.2), ..nothing };
     assert_eq!(known.assuming(&set, FAR), known);
 }
+
+#[test]
+fn where_the_client_insists_the_named_answers_or_nobody_and_the_refusal_says_what_speaks_against_it() {
+    let set = listed("");
+    let insisting = |preference: Option<DestinationId>, change: &dyn Fn(&mut Request)| {
+        let mut request = Request { preference, insists: true, ..plain(&set) };
+        change(&mut request);
+        asked(&set, &request)
+    };
+    let as_it_is = |_: &mut Request| {};
+    assert_eq!(insisting(Some(FAR), &as_it_is), going("far", Choice::Preferred));
+    assert_eq!(insisting(None, &as_it_is), refused(RefusalKind::Policy));
+    let absent = |request: &mut Request| request.states[1].unavailable = Some("breaker_open");
+    assert_eq!(insisting(Some(FAR), &absent), refused(RefusalKind::Unavailable));
+    let others_absent = |request: &mut Request| request.states[0].unavailable = Some("breaker_open");
+    assert_eq!(insisting(Some(FAR), &others_absent), going("far", Choice::Preferred));
+    let secret = |request: &mut Request| {
+        request.floor = Some(ajar::policy::Floor::of(ajar::policy::Class(2)));
+        request.states[0].unavailable = Some("breaker_open");
+    };
+    assert_eq!(insisting(Some(FAR), &secret), refused(RefusalKind::Policy), "it is the class that speaks against it");
+}
+
+#[test]
+fn a_route_that_ignores_names_gives_an_insisting_client_its_own_or_nobody() {
+    let set = set("routes: [{ id: all, order: 1, candidates: [home, far], preference: ignore }]\n");
+    let insisting = |id| asked(&set, &Request { preference: Some(id), insists: true, ..plain(&set) });
+    assert_eq!(insisting(FAR), going("far", Choice::Listed));
+    assert_eq!(insisting(WIDE), refused(RefusalKind::Policy));
+}

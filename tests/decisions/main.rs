@@ -75,6 +75,7 @@ fn plain(set: &PolicySet) -> Request {
         states: vec![state; set.destinations.len()],
         floor: None,
         preference: None,
+        insists: false,
         able: TransformSet(u8::MAX),
     }
 }

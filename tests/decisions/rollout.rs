@@ -20,8 +20,9 @@ fn altered(from: &str, to: &str) -> PolicySet {
 fn within(set: &PolicySet, request: &Request, in_force: &PolicySet) -> (Decision, Bounds) {
     let counterparts = Counterparts::new(in_force, set);
     let bounds = Bounds::of(&with(in_force, &[("finding.card", YES)]).decide(in_force), &counterparts);
-    let Request { facts, states, floor, preference, able } = request;
-    let inputs = Inputs { facts, states, floor: *floor, preference: *preference, able: *able };
+    let Request { facts, states, floor, preference, insists, able } = request;
+    let (floor, preference) = (*floor, *preference);
+    let inputs = Inputs { facts, states, floor, preference, insists: *insists, able: *able };
     (decide_within(set, &inputs, &bounds), bounds)
 }
 

@@ -126,3 +126,14 @@ async fn what_was_spent_is_still_spent_after_a_restart() {
     assert_eq!(spent, 3.0);
     assert_eq!(gateway.restart().await.used("day", LIMIT), spent);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_the_choices_that_a_request_asks_for_are_reserved() {
+    let far = Sim::start(Script::text("far").latency(Duration::from_millis(500), Duration::ZERO));
+    let home = Sim::start(Script::text("home"));
+    let gateway = setup(&far).provider("home", &home).start().await;
+    let six: Vec<_> = (0..4).map(|n| with(dollar(n), json!({ "n": 6 }))).collect();
+    let replies = join_all(six.iter().map(|body| gateway.ask(body))).await;
+    assert_eq!(replies.iter().filter(|reply| reply.header("x-ajar-served-by") == "far").count(), 1);
+    assert_eq!(assert_nothing_reserved(&gateway, 4).await, 6.0);
+}

@@ -3,6 +3,7 @@
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
+use crate::embeddings::serving;
 use crate::harness::{Gateway, Setup, nobody, streamed, user, with};
 use crate::sim::{Fault, Script, Sim};
 
@@ -62,6 +63,34 @@ pub const PARTS: &[(&str, Part)] = &[
     ("JSON text in an unknown field", |t| with(user("hello"), json!({ "x_extra": json!({ "a": t }).to_string() }))),
 ];
 
+/// Every place of a request for anything else than chat.
+const OTHERS: &[(&str, &str, Part)] = &[
+    ("/v1/completions", "prompt", |t| json!({ "model": "auto", "prompt": t })),
+    ("/v1/completions", "only prompt of a list", |t| json!({ "model": "auto", "prompt": [t] })),
+    ("/v1/completions", "JSON in JSON in JSON in a prompt", |t| json!({ "model": "auto", "prompt": nested(t, 3) })),
+    ("/v1/completions", "suffix", |t| completed(json!({ "suffix": t }))),
+    ("/v1/completions", "stop", |t| completed(json!({ "stop": ["end", t] }))),
+    ("/v1/completions", "user", |t| completed(json!({ "user": t }))),
+    ("/v1/completions", "unknown field", |t| completed(json!({ "late": { "deep": [t] } }))),
+    ("/v1/completions", "unknown key", |t| completed(json!({ t: 1 }))),
+    ("/v1/embeddings", "text", |t| embedding(json!(t))),
+    ("/v1/embeddings", "one of several texts", |t| embedding(json!(["hello", t, "there"]))),
+    ("/v1/embeddings", "JSON in JSON in JSON in a text", |t| embedding(json!([nested(t, 3)]))),
+    ("/v1/embeddings", "user", |t| with(embedding(json!("hello")), json!({ "user": t }))),
+    ("/v1/embeddings", "unknown field", |t| with(embedding(json!("hello")), json!({ "late": { "deep": [t] } }))),
+    ("/v1/embeddings", "unknown key", |t| with(embedding(json!("hello")), json!({ t: 1 }))),
+    ("/v1/moderations", "text", |t| json!({ "input": t })),
+    ("/v1/moderations", "one of several texts", |t| json!({ "input": ["hello", t] })),
+    ("/v1/moderations", "text part", |t| judged(json!({ "type": "text", "text": t }))),
+    ("/v1/moderations", "unknown field of a part", |t| judged(json!({ "type": "text", "text": "hello", "mood": t }))),
+    ("/v1/moderations", "image's address", |t| judged(json!({ "type": "image_url", "image_url": { "url": t } }))),
+    ("/v1/moderations", "unknown field of an image", |t| {
+        judged(json!({ "type": "image_url", "image_url": { "url": "https://a.example", "alt": t } }))
+    }),
+    ("/v1/moderations", "unknown field", |t| json!({ "input": "hello", "late": [[t]] })),
+    ("/v1/moderations", "unknown key", |t| json!({ "input": "hello", t: 1 })),
+];
+
 /// Texts that make a request restricted; the card also where it stands as a number.
 const RESTRICTED: &[(&str, &str)] = &[
     ("card", "4111 1111 1111 1111"),
@@ -94,6 +123,18 @@ fn answered(text: &str) -> Value {
 
 fn tool(function: Value) -> Value {
     with(user("hello"), json!({ "tools": [{ "type": "function", "function": function }] }))
+}
+
+fn completed(fields: Value) -> Value {
+    with(json!({ "model": "auto", "prompt": "Once" }), fields)
+}
+
+fn embedding(input: Value) -> Value {
+    json!({ "model": "auto", "input": input })
+}
+
+fn judged(part: Value) -> Value {
+    json!({ "input": [{ "type": "text", "text": "hello" }, part] })
 }
 
 /// A card number where JSON has no quotes.
@@ -187,4 +228,44 @@ async fn everything_allowed_is_found_at_the_provider() {
     assert!(!far.saw("canary-model") && far.saw("gpt-4o-mini"));
     let rows = gateway.rows(2 * PARTS.len() + 1).await;
     assert!(rows.iter().all(|row| row.class.as_deref() == Some("public") && row.bytes_out > 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_restricted_leaves_by_any_other_task_though_home_fails() {
+    let far = Sim::start(Script::default());
+    let failing = Sim::start(Script::default().fault(Fault::Status { status: 500, retry_after: None }));
+    let gateway = serving(Setup::new()).provider("far", &far).provider("home", &failing).start().await;
+    let sent = stream::iter(OTHERS).flat_map(|(path, part, body)| {
+        stream::iter(RESTRICTED).map(move |(kind, text)| (path, part, kind, body(text)))
+    });
+    let replies: Vec<_> = sent
+        .map(async |(path, part, kind, body)| (path, part, kind, gateway.ask_at(path, &body, &[]).await))
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
+    assert_eq!(replies.len(), OTHERS.len() * RESTRICTED.len());
+    for (path, part, kind, reply) in &replies {
+        assert!(
+            [403, 422, 502, 503].contains(&reply.status),
+            "{path}, {kind} in {part}: {} {}",
+            reply.status,
+            reply.text()
+        );
+    }
+    let rows = gateway.rows(replies.len()).await;
+    assert!(rows.iter().all(|row| row.class.as_deref() == Some("restricted") && row.bytes_out == 0));
+    assert_eq!(far.connections(), 0);
+    assert!(failing.counts().requests >= 8, "home was asked");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_allowed_of_any_other_task_is_found_at_the_provider() {
+    let far = Sim::start(Script::default());
+    let gateway = serving(Setup::new()).provider("far", &far).provider("home", &far).start().await;
+    for (i, (path, part, body)) in OTHERS.iter().enumerate() {
+        let canary = format!("canary{i}other");
+        let reply = gateway.ask_at(path, &body(&canary), &[]).await;
+        assert_eq!(reply.status, 200, "{path}, {part}: {}", reply.text());
+        assert!(far.saw(&canary), "{path}, {part}");
+    }
 }

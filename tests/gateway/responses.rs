@@ -440,3 +440,31 @@ async fn pseudonyms_leave_and_originals_come_back_also_in_what_is_continued() {
         assert!(world.gateway.rows(4).await.iter().all(|row| row.class.as_deref() == Some("internal")));
     }
 }
+
+#[tokio::test]
+async fn what_a_kept_answer_was_given_is_listed_for_its_tenant_alone() {
+    let mut setup = keeping("public");
+    let (mine, other) = (setup.key("mine", ""), setup.key("other", ""));
+    let world = World::with(setup, "openai", Script::text("the Danube")).await;
+    let bearer = |key: &str| format!("Bearer {key}");
+    let ask = async |body: Value| {
+        let reply = world.gateway.ask_at(PATH, &body, &[("authorization", &bearer(&mine))]).await;
+        response(&reply)["id"].as_str().unwrap().to_owned()
+    };
+    let one = ask(asks("name a river")).await;
+    let two = ask(continuing(&one, "far", "and another")).await;
+    let list = async |key: &str, query: &str| {
+        let url = world.gateway.data(&format!("{PATH}/{two}/input_items{query}"));
+        let request = world.gateway.client.get(url).header("authorization", bearer(key));
+        Reply::read(request.send().await.unwrap()).await
+    };
+    let listed = list(&mine, "?order=asc").await.json();
+    let texts: Vec<&str> =
+        listed["data"].as_array().unwrap().iter().map(|item| item["content"][0]["text"].as_str().unwrap()).collect();
+    assert_eq!(texts, ["name a river", "the Danube", "and another"], "{listed}");
+    assert_eq!((&listed["object"], &listed["has_more"]), (&json!("list"), &json!(false)));
+    assert_eq!(list(&mine, "?limit=1").await.json()["data"][0]["content"][0]["text"], "and another");
+    assert_eq!(list(&mine, "?limit=0").await.status, 400);
+    assert_eq!(list(&other, "").await.status, 404);
+    assert_eq!(list("ajar-none", "").await.status, 401);
+}

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::binary::Served;
+use crate::embeddings::serving;
 use crate::harness::Setup;
 use crate::sim::{Answer, Script, Sim};
 
@@ -45,7 +46,8 @@ fn scripted() -> Script {
 fn the_official_sdks_talk_to_closed_models_through_the_gateway_whatever_those_speak() {
     for dialect in ["openai", "anthropic"] {
         let far = Sim::start(scripted());
-        let mut setup = Setup::new().provider_speaking("far", &far, dialect).provider("home", &far).section(MODELS);
+        let setup = Setup::new().provider_speaking("far", &far, dialect).provider("home", &far);
+        let mut setup = serving(setup).section(MODELS);
         let key = setup.key("sdk", "explain: full");
         check(setup, &[&key, "far", "scripted"]);
         assert!(far.counts().requests > 30, "{dialect}");

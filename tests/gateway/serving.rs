@@ -25,7 +25,7 @@ async fn unknown_paths_and_wrong_methods_are_refused_in_openais_shape_and_nothin
         "/",
         "/v1",
         "/v1/",
-        "/v1/embeddings",
+        "/v1/embedding",
         "/v1/chat/completions/",
         "/v1//chat/completions",
         "/V1/models",
@@ -49,6 +49,39 @@ async fn unknown_paths_and_wrong_methods_are_refused_in_openais_shape_and_nothin
     for path in ["/v1/chat/completions", "/v1/models"] {
         assert_eq!(request(post.clone(), gateway.operator(path)).await.status, 404, "{path} on the operators' port");
     }
+    assert_eq!(far.connections(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nothing_here_looks_at_is_refused_by_name_and_leaves_neither_record_nor_byte() {
+    let far = Sim::start(Script::echo());
+    let gateway = gateway(&far).await;
+    for path in [
+        "audio/speech",
+        "images/generations",
+        "files",
+        "files/f_1",
+        "batches",
+        "uploads/u_1",
+        "threads/t_1/runs",
+        "fine_tuning/jobs",
+        "assistants",
+        "vector_stores",
+        "realtime/sessions",
+        "videos",
+        "messages/batches/b_1",
+    ] {
+        for method in [http::Method::GET, http::Method::POST, http::Method::DELETE] {
+            let reply = request(method, gateway.data(&format!("/v1/{path}"))).await;
+            assert_eq!((reply.status, reply.error().0.as_str()), (404, "not_served"), "{path}");
+            assert!(reply.text().contains("`/v1/embeddings`"), "it says what is served: {}", reply.text());
+        }
+    }
+    let spoken =
+        client().post(gateway.data("/v1/messages/batches")).header("anthropic-version", "2023-06-01").body("{");
+    let reply = Reply::read(spoken.send().await.unwrap()).await.json();
+    assert_eq!((&reply["type"], &reply["error"]["details"]["error_code"]), (&json!("error"), &json!("not_served")));
+    gateway.rows(0).await;
     assert_eq!(far.connections(), 0);
 }
 
@@ -90,8 +123,39 @@ async fn explaining_executes_and_records_nothing() {
     assert!(!card.text().contains("4111"), "an explanation holds no text");
     assert_eq!(ask(Some("nobody"), user("hello").to_string()).await.status, 404);
     assert_eq!(ask(None, "{".to_owned()).await.status, 400);
+    for body in [json!({ "model": "auto", "input": "hello" }), json!({ "model": "auto", "prompt": "hello" })] {
+        assert_eq!(
+            ask(None, body.to_string()).await.json()["plan"],
+            json!(["far", "home"]),
+            "told by its shape: {body}"
+        );
+    }
     assert_eq!(far.connections(), 0);
     gateway.rows(0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_of_any_dialect_is_explained_by_its_name() {
+    let far = Sim::start(Script::echo());
+    let gateway = gateway(&far).await;
+    let ask = async |dialect: &str, body: serde_json::Value| {
+        let url = gateway.operator(&format!("/api/explain?dialect={dialect}"));
+        Reply::read(client().post(url).body(body.to_string()).send().await.unwrap()).await
+    };
+    let said = json!([{ "role": "user", "content": "card 4111 1111 1111 1111" }]);
+    for (dialect, body) in [
+        ("openai.chat", json!({ "model": "auto", "messages": said.clone() })),
+        ("anthropic.messages", json!({ "model": "auto", "max_tokens": 9, "messages": said.clone() })),
+        ("openai.responses", json!({ "model": "auto", "input": said.clone() })),
+        ("openai.completions", json!({ "model": "auto", "prompt": "card 4111 1111 1111 1111" })),
+    ] {
+        let reply = ask(dialect, body).await;
+        assert_eq!((reply.status, &reply.json()["plan"]), (200, &json!(["home"])), "{dialect}: {}", reply.text());
+    }
+    let embedding = ask("openai.embeddings", json!({ "model": "auto", "input": "hello" })).await;
+    assert!(embedding.text().contains("it does not serve `embeddings`"), "{}", embedding.text());
+    assert_eq!(ask("openai.images", json!({})).await.status, 400);
+    assert_eq!(far.connections(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -38,12 +38,17 @@ def shipped(name, embedded=False):
     text = without(text, "tests")
     if embedded:
         return text
-    return re.sub(r"\{ via: embedded[^}]*\}", _LOCAL, text)
+    return serving(re.sub(r"\{ via: embedded[^}]*\}", _LOCAL, text))
 
 
 def own(name):
     """A policy of the rig."""
-    return (Path(__file__).parent / "policies" / f"{name}.yaml").read_text()
+    return serving((Path(__file__).parent / "policies" / f"{name}.yaml").read_text())
+
+
+def serving(policy):
+    """The policy with every model serving whatever can be asked for."""
+    return re.sub(r"(model: [^,}]+), boundary", r"\1, serves: [chat, completions, embeddings, moderations], boundary", policy)
 
 
 def without(policy, *sections):

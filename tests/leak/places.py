@@ -112,9 +112,26 @@ def _responded(arguments="{}", output="done"):
                      {"type": "function_call_output", "call_id": "call_1", "output": output})
 
 
-_MESSAGES, _RESPONSES = "/v1/messages", "/v1/responses"
+def _completed(**fields):
+    """A request in the words of OpenAI's legacy completions."""
+    return {"model": MODEL, "prompt": "Once upon a time", **fields}
 
-# Looked into as well, in other dialects than that of the providers: what leaves is written anew.
+
+def _embedded(text="Hello.", **fields):
+    """A request for vectors."""
+    return {"model": MODEL, "input": ["Hello.", text], **fields}
+
+
+def _judged(*parts, **fields):
+    """A request for a moderation."""
+    return {"model": MODEL, "input": [{"type": "text", "text": "Hello."}, *parts], **fields}
+
+
+_MESSAGES, _RESPONSES = "/v1/messages", "/v1/responses"
+_COMPLETIONS, _EMBEDDINGS, _MODERATIONS = "/v1/completions", "/v1/embeddings", "/v1/moderations"
+
+# Looked into as well, on other paths: in other dialects than that of the providers, where what leaves is written anew, and
+# for other tasks than chat.
 TRANSLATED = {
     "messages: user": (_MESSAGES, lambda t: _message({"role": "user", "content": t})),
     "messages: block": (_MESSAGES, lambda t: _message({"role": "user", "content": [{"type": "text", "text": t}]})),
@@ -150,6 +167,20 @@ TRANSLATED = {
         "type": "json_schema", "name": "a", "schema": {"type": "object", "description": t}}})),
     "responses: metadata": (_RESPONSES, lambda t: _response(metadata={"ticket": t})),
     "responses: unknown field": (_RESPONSES, lambda t: _response(x_extra={"deep": [[t]]})),
+    "completions: prompt": (_COMPLETIONS, lambda t: {"model": MODEL, "prompt": t}),
+    "completions: suffix": (_COMPLETIONS, lambda t: _completed(suffix=t)),
+    "completions: stop": (_COMPLETIONS, lambda t: _completed(stop=[t])),
+    "completions: user": (_COMPLETIONS, lambda t: _completed(user=t)),
+    "completions: unknown field": (_COMPLETIONS, lambda t: _completed(x_extra={"deep": [[t]]})),
+    "embeddings: input": (_EMBEDDINGS, lambda t: {"model": MODEL, "input": t}),
+    "embeddings: one of several": (_EMBEDDINGS, _embedded),
+    "embeddings: JSON in JSON in a text": (_EMBEDDINGS, lambda t: _embedded(nested(t, 2))),
+    "embeddings: user": (_EMBEDDINGS, lambda t: _embedded(user=t)),
+    "embeddings: unknown field": (_EMBEDDINGS, lambda t: _embedded(x_extra={"deep": [[t]]})),
+    "moderations: input": (_MODERATIONS, lambda t: {"input": t}),
+    "moderations: part": (_MODERATIONS, lambda t: _judged({"type": "text", "text": t})),
+    "moderations: unknown field of a part": (_MODERATIONS, lambda t: _judged({"type": "text", "text": "Hi.", "mood": t})),
+    "moderations: unknown field": (_MODERATIONS, lambda t: _judged(x_extra={"deep": [[t]]})),
 }
 
 # Not looked into, and never sent on.

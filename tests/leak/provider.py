@@ -205,6 +205,8 @@ class Service:
         text = _asked(request) if script.get("echo") else "Certainly."
         if fault == "empty":
             text = ""
+        if "messages" not in request:
+            return _send(connection, 200, json.dumps(_other(request, text)).encode())
         cuts = random.Random(body)
         answer = _events(request, text, cuts) if request.get("stream") else _whole(request, text)
         if fault == "reset":
@@ -232,6 +234,12 @@ def _asked(request):
 
 def _frame(request, kind, choices):
     return {"id": "chatcmpl-1", "object": kind, "created": 1700000000, "model": request.get("model", ""), "choices": choices}
+
+
+def _other(request, text):
+    """An answer to what is no chat: whatever is asked for is in it."""
+    return {**_frame(request, "list", [{"index": 0, "text": text, "logprobs": None, "finish_reason": "stop"}]), "usage": _USAGE,
+            "data": [{"object": "embedding", "index": 0, "embedding": [0.6, -0.8]}], "results": [{"flagged": False}]}
 
 
 _USAGE = {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12}

@@ -10,6 +10,11 @@ def check(function):
     return function
 
 
+def check_where(condition):
+    """A check that is made only where the condition holds."""
+    return check if condition else lambda function: function
+
+
 def run(sdk):
     """Runs all checks of `sdk`; exit status 1 if any failed."""
     failed = 0

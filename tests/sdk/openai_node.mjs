@@ -1,12 +1,13 @@
-// The official Node SDK against a running gateway: `node openai_node.mjs BASE_URL API_KEY MODEL`.
+// The official Node SDK against a running gateway: `node openai_node.mjs BASE_URL API_KEY MODEL [scripted]`.
 //
 // One line per check; exit status 1 if any failed. MODEL may be anything the gateway answers, also a small local model,
-// so the checks are about the protocol and not about what is said. The gateway must reject unknown models.
+// so the checks are about the protocol and not about what is said; `scripted` is where somebody serves embeddings (`near`)
+// and moderations. The gateway must reject unknown models.
 
 import assert from "node:assert/strict";
-import OpenAI, { AuthenticationError, BadRequestError, NotFoundError } from "openai";
+import OpenAI, { AuthenticationError, BadRequestError, NotFoundError, UnprocessableEntityError } from "openai";
 
-const [baseURL, apiKey, model] = process.argv.slice(2);
+const [baseURL, apiKey, model, kind] = process.argv.slice(2);
 const client = new OpenAI({ baseURL, apiKey, maxRetries: 0, timeout: 60_000 });
 const ping = [{ role: "user", content: "Say one word." }];
 const conversation = [
@@ -103,10 +104,47 @@ const checks = {
   "an unknown model is not found": () => fails(NotFoundError, () => ask({ model: "no-such-model-anywhere" })),
   "a bad parameter is a bad request": () => fails(BadRequestError, () => ask({ temperature: 3 })),
   "no messages is a bad request": () => fails(BadRequestError, () => ask({ messages: undefined })),
+  async "a legacy completion"() {
+    const answer = await client.completions.create({ model, prompt: "Once upon a time", max_tokens: 8, seed: 7 });
+    assert.equal(answer.object, "text_completion");
+    assert.ok(answer.choices[0].text && answer.usage.completion_tokens > 0);
+  },
+  async "a stream of a legacy completion"() {
+    let text = "";
+    const stream = await client.completions.create({ model, prompt: "Once upon a time", max_tokens: 8, stream: true });
+    for await (const chunk of stream) text += chunk.choices.map((choice) => choice.text).join("");
+    assert.ok(text);
+  },
+  "several prompts at once are a bad request": () =>
+    fails(BadRequestError, () => client.completions.create({ model, prompt: ["a", "b"] })),
+  "embeddings of tokens are a bad request": () =>
+    fails(BadRequestError, () => client.embeddings.create({ model: "near", input: [1, 2, 3] })),
+  "embeddings by a model that makes none are unprocessable": () =>
+    fails(UnprocessableEntityError, () => client.embeddings.create({ model, input: "hello" })),
+  "what is not served is not found": () =>
+    fails(NotFoundError, () => client.images.generate({ model, prompt: "a river" })),
 };
 
+/** Where somebody serves them. */
+const served = {
+  async "embeddings"() {
+    const answer = await client.embeddings.create({ model: "near", input: ["hello", "there"] });
+    const numbers = await client.embeddings.create({ model: "near", input: "hello", encoding_format: "float" });
+    assert.deepEqual(answer.data.map((entry) => entry.index), [0, 1]);
+    assert.equal(answer.data[0].embedding.length, numbers.data[0].embedding.length);
+    answer.data[0].embedding.forEach((number, at) => assert.ok(Math.abs(number - numbers.data[0].embedding[at]) < 1e-6));
+    assert.ok(answer.usage.prompt_tokens > 0);
+  },
+  async "moderations"() {
+    const answer = await client.moderations.create({ input: ["nice", "I will hurt you"] });
+    assert.deepEqual(answer.results.map((result) => result.flagged), [false, true]);
+  },
+};
+
+const all = Object.entries(kind === "scripted" ? { ...checks, ...served } : checks);
+
 let failed = 0;
-for (const [name, check] of Object.entries(checks)) {
+for (const [name, check] of all) {
   try {
     const detail = await check();
     console.log(`ok      node: ${name}${detail ? ` (${detail})` : ""}`);
@@ -115,5 +153,5 @@ for (const [name, check] of Object.entries(checks)) {
     console.log(`FAILED  node: ${name}: ${error.name}: ${error.message}`);
   }
 }
-console.log(`${Object.keys(checks).length - failed} passed, ${failed} failed`);
+console.log(`${all.length - failed} passed, ${failed} failed`);
 process.exit(failed > 0 ? 1 : 0);

@@ -1,18 +1,20 @@
-"""The official Python SDK against a running gateway: `openai_python.py BASE_URL API_KEY MODEL`.
+"""The official Python SDK against a running gateway: `openai_python.py BASE_URL API_KEY MODEL [scripted]`.
 
 One line per check; exit status 1 if any failed. MODEL may be anything the gateway answers, also a small local model, so
-the checks are about the protocol and not about what is said. The gateway must reject unknown models (`unknown_model: reject`).
+the checks are about the protocol and not about what is said; `scripted` is where somebody serves embeddings and moderations. The gateway must reject unknown models (`unknown_model: reject`).
 """
 
 import asyncio
 import sys
 
 from openai import (AsyncOpenAI, AuthenticationError, BadRequestError, LengthFinishReasonError, NotFoundError,
-                    OpenAI)
+                    OpenAI, UnprocessableEntityError)
 
-from checks import check, run
+from checks import check, check_where, run
 
 BASE_URL, API_KEY, MODEL = sys.argv[1:4]
+# Whether somebody serves embeddings (`near`) and moderations.
+SERVES = "scripted" in sys.argv[4:]
 # What a small model answers at length, too, where it does not roll dice.
 LONG = "Write a long story about a river and its valley."
 PING = [{"role": "user", "content": "Say one word."}]
@@ -166,6 +168,66 @@ def a_bad_parameter_is_a_bad_request():
 @check
 def no_messages_is_a_bad_request():
     return expect(BadRequestError, lambda: ask(messages=None))
+
+
+@check
+def a_legacy_completion():
+    answer = client().completions.create(model=MODEL, prompt="Once upon a time", max_tokens=8, seed=7)
+    assert answer.object == "text_completion" and answer.id.startswith("cmpl-") and answer.choices[0].text, answer
+    assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens, answer
+    echoed = client().completions.create(model=MODEL, prompt="Once upon", max_tokens=4, echo=True)
+    assert echoed.choices[0].text.startswith("Once upon"), echoed
+
+
+@check
+def a_stream_of_a_legacy_completion():
+    chunks = list(client().completions.create(model=MODEL, prompt="Once upon a time", max_tokens=8, stream=True,
+                                              stream_options={"include_usage": True}))
+    assert "".join(choice.text for chunk in chunks for choice in chunk.choices), chunks
+    assert chunks[-1].usage.completion_tokens > 0 and not chunks[-1].choices, chunks[-1]
+
+
+@check
+def several_prompts_at_once_are_a_bad_request():
+    return expect(BadRequestError, lambda: client().completions.create(model=MODEL, prompt=["a", "b"]))
+
+
+def embed(**options):
+    """Vectors where somebody serves them; the SDK asks for base64 unless told otherwise."""
+    return client().embeddings.create(model="near", **options)
+
+
+@check_where(SERVES)
+def embeddings():
+    answer = embed(input=["hello", "there"])
+    assert [entry.index for entry in answer.data] == [0, 1] and answer.usage.prompt_tokens > 0, answer
+    assert all(isinstance(number, float) for number in answer.data[0].embedding), answer.data[0]
+    numbers = embed(input="hello", encoding_format="float").data[0].embedding
+    pairs = zip(answer.data[0].embedding, numbers, strict=True)
+    assert all(abs(one - other) < 1e-6 for one, other in pairs), (answer.data[0].embedding, numbers)
+    assert len(embed(input="hello", dimensions=3).data[0].embedding) == 3
+
+
+@check
+def embeddings_of_tokens_are_a_bad_request():
+    return expect(BadRequestError, lambda: embed(input=[1, 2, 3]))
+
+
+@check
+def embeddings_by_a_model_that_makes_none_are_unprocessable():
+    return expect(UnprocessableEntityError, lambda: client().embeddings.create(model=MODEL, input="hello"))
+
+
+@check_where(SERVES)
+def moderations():
+    answer = client().moderations.create(input=["nice", "I will hurt you"])
+    assert [result.flagged for result in answer.results] == [False, True], answer
+    assert answer.results[1].categories.violence and answer.id.startswith("modr-"), answer
+
+
+@check
+def what_is_not_served_is_not_found():
+    return expect(NotFoundError, lambda: client().images.generate(model=MODEL, prompt="a river"))
 
 
 run("python")

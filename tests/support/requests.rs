@@ -23,6 +23,8 @@ pub struct Request {
     pub floor: Option<Floor>,
     /// The destination that the client named.
     pub preference: Option<DestinationId>,
+    /// Whether nobody else may answer.
+    pub insists: bool,
     /// What can be done to its body.
     pub able: TransformSet,
 }
@@ -36,14 +38,16 @@ impl Request {
             floor: random.one_in(4).then(|| Floor::of(Class(random.below(set.classes.len()) as u8))),
             preference: (random.one_in(4) && !set.destinations.is_empty())
                 .then(|| DestinationId(random.below(set.destinations.len()) as u8)),
+            insists: random.one_in(8),
             able: if random.one_in(4) { TransformSet::default() } else { TransformSet(u8::MAX) },
         }
     }
 
     /// What `set` decides.
     pub fn decide(&self, set: &PolicySet) -> Decision {
-        let Self { facts, states, floor, preference, able } = self;
-        decide(set, &Inputs { facts, states, floor: *floor, preference: *preference, able: *able })
+        let Self { facts, states, floor, preference, insists, able } = self;
+        let (floor, preference) = (*floor, *preference);
+        decide(set, &Inputs { facts, states, floor, preference, insists: *insists, able: *able })
     }
 }
 

@@ -5,7 +5,7 @@
 mod message;
 mod parameter;
 
-use crate::chat::{Json, Streaming, Text};
+use crate::chat::{Json, Text};
 use crate::dialect::draft::{Draft, members};
 use crate::dialect::field::At;
 use crate::dialect::{BadRequest, Decoded, Dialect};
@@ -36,7 +36,7 @@ struct Decoder<'a> {
 impl<'a> Decoder<'a> {
     /// Checks what concerns several fields.
     fn finish(mut self) -> Result<Decoded<'a>, BadRequest> {
-        let (at, streaming) = (At::ROOT, self.streaming());
+        let (at, streaming) = (At::ROOT, self.draft.streaming(self.include_usage));
         let points = &self.draft.points;
         let caps = [&points.max_tokens, &points.max_completion_tokens];
         if caps.iter().all(|cap| cap.as_ref().is_some_and(|cap| cap.value.is_some())) {
@@ -52,14 +52,6 @@ impl<'a> Decoder<'a> {
         request.sampling.logprobs = self.logprobs.then(|| self.top_logprobs.unwrap_or(0));
         request.streaming = streaming?;
         self.draft.decoded(Dialect::Chat, "messages")
-    }
-
-    fn streaming(&self) -> Result<Streaming, BadRequest> {
-        match (self.draft.streams, self.include_usage) {
-            (true, usage) => Ok(Streaming::On { usage: usage.unwrap_or(false) }),
-            (false, None) => Ok(Streaming::Off),
-            (false, Some(_)) => Err(At::ROOT.key("stream_options").invalid("come with `stream: true`")),
-        }
     }
 
     /// A field that the dialect does not know.

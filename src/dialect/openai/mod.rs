@@ -5,4 +5,5 @@ pub mod decode;
 pub mod encode;
 pub mod read;
 pub mod render;
+pub(in crate::dialect) mod sampling;
 pub(in crate::dialect) mod shape;

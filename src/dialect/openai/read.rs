@@ -114,6 +114,9 @@ struct WireChoice<'a> {
     /// In a whole reply.
     #[serde(default)]
     message: Option<WireDelta>,
+    /// Of legacy completions.
+    #[serde(default)]
+    text: Chars,
     #[serde(default, borrow)]
     finish_reason: Option<Cow<'a, str>>,
 }
@@ -150,11 +153,11 @@ impl WireChoice<'_> {
     }
 
     fn chars(&self) -> u64 {
-        self.said().map_or(0, WireDelta::chars)
+        self.text.0 + self.said().map_or(0, WireDelta::chars)
     }
 
     fn has_content(&self) -> bool {
-        self.said().is_some_and(|said| said.chars() > 0 || said.audio.is_some())
+        self.text.0 > 0 || self.said().is_some_and(|said| said.chars() > 0 || said.audio.is_some())
     }
 
     fn finish(&self) -> Option<FinishReason> {
@@ -196,7 +199,7 @@ impl WireError<'_> {
 }
 
 #[derive(Deserialize)]
-pub(super) struct WireUsage {
+pub(in crate::dialect) struct WireUsage {
     #[serde(default)]
     prompt_tokens: Count,
     #[serde(default)]
@@ -224,7 +227,7 @@ struct WireOutputDetails {
 
 impl WireUsage {
     /// `None` where neither count is there.
-    pub(super) fn counted(self) -> Option<Usage> {
+    pub(in crate::dialect) fn counted(self) -> Option<Usage> {
         if self.prompt_tokens.0.is_none() && self.completion_tokens.0.is_none() {
             return None;
         }
@@ -362,6 +365,13 @@ mod tests {
         let usage = Usage { input: 7, output: 2, cached_input: 5, ..Usage::default() };
         assert_eq!((seen.finish, seen.usage), (Some(FinishReason::Length), Some(usage)));
         assert!(!seen.is_unasked_usage(false));
+    }
+
+    #[test]
+    fn the_text_of_legacy_completions_is_content() {
+        let seen = chunk(r#"{"choices":[{"text":"h\u00e9","index":0,"finish_reason":"length"}]}"#);
+        let expected = Chunk { chars: 2, content: true, finish: Some(FinishReason::Length), ..Chunk::default() };
+        assert_eq!(seen, expected);
     }
 
     #[test]

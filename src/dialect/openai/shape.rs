@@ -4,6 +4,7 @@ use crate::chat::Json;
 use crate::chat::request::{Effort, Function, Reasoning, Schema};
 use crate::dialect::BadRequest;
 use crate::dialect::draft::Draft;
+use crate::dialect::edit::OptionsPoint;
 use crate::dialect::field::At;
 
 /// A function that the model may call: `name`, `description`, `parameters` and `strict`. All of it is a part already, and
@@ -60,6 +61,35 @@ pub fn schema<'a>(
         }
     }
     Ok(schema)
+}
+
+/// Understands `stream_options`: whether it asks for usage, where it says anything.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn stream_options<'a>(draft: &mut Draft<'a>, at: &At<'_>, json: &'a Json<'a>) -> Result<Option<bool>, BadRequest> {
+    let mut point = OptionsPoint { span: json.span.clone(), empty: true, include_usage: None };
+    let mut asks = None;
+    if !json.is_null() {
+        asks = Some(false);
+        for member in at.object(json)? {
+            point.empty = false;
+            let (at, json) = (at.key(&member.key), &member.value);
+            match member.key.as_ref() {
+                "include_usage" => {
+                    let asked = !json.is_null() && at.boolean(json)?;
+                    asks = Some(asked);
+                    point.include_usage = Some((json.span.clone(), asked));
+                }
+                "include_obfuscation" => {
+                    let _ = json.is_null() || at.boolean(json)?;
+                }
+                key => draft.unknown(key, json),
+            }
+        }
+    }
+    draft.points.stream_options = Some(point);
+    Ok(asks)
 }
 
 /// How hard to think; `None` for a word that nobody knows.

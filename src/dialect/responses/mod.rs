@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod decode;
 pub mod encode;
+pub mod items;
 pub mod render;
 pub mod thread;
 

@@ -11,6 +11,7 @@ use super::EngineError;
 use super::model::{Prompt, Token};
 use super::template::{ChatTemplate, Given, dump};
 use super::tools::{Held, Protocol, Reading, THINK, Texts, offered, tool_values, turns};
+use crate::chat::Task;
 use crate::chat::request::{ChatRequest, Function, Message, Reasoning, Role};
 
 /// Renders and tokenises conversations for one model.
@@ -87,6 +88,9 @@ impl<'m> PromptWriter<'m> {
     /// [`EngineError::PromptTooLong`] for text so long that tokenising it would be a waste, and
     /// [`EngineError::Unsupported`] where the template cannot express the conversation.
     pub(super) fn write(&self, request: &ChatRequest) -> Result<Prompt, EngineError> {
+        if request.task == Task::Completions {
+            return self.raw(&request.messages);
+        }
         let functions = offered(request)?;
         let uses_tools = !functions.is_empty() || request.messages.iter().any(is_about_tools);
         let first = if uses_tools { self.protocol } else { Protocol::Own };
@@ -102,6 +106,16 @@ impl<'m> PromptWriter<'m> {
         Ok(Prompt { tokens, reading: Reading { calls, thinks: self.thinks, is_thinking } })
     }
 
+    /// A text that is no conversation, as it is: no template writes anything around it, and nothing in its answer is told
+    /// apart.
+    fn raw(&self, messages: &[Message]) -> Result<Prompt, EngineError> {
+        let text: String = messages.iter().map(Message::text).collect();
+        self.refuse_hopeless(text.len())?;
+        let tokens = self.model.vocab().tokenize(text.as_bytes(), true, false);
+        let tokens = tokens.into_iter().map(|token| token.0).collect();
+        Ok(Prompt { tokens, reading: Reading { calls: None, thinks: false, is_thinking: false } })
+    }
+
     /// The tokens, and whether they end within a thought.
     fn write_as(
         &self,
@@ -112,7 +126,7 @@ impl<'m> PromptWriter<'m> {
         let mut texts = Texts::new(&self.nonce);
         let tools = if protocol == Protocol::Own { Vec::new() } else { tool_values(functions, &mut texts) };
         let turns = turns(request, protocol, functions, &mut texts);
-        self.refuse_hopeless(texts.all())?;
+        self.refuse_hopeless(texts.all().iter().filter(|held| held.is_needed).map(|held| held.text.len()).sum())?;
         let tools = (!tools.is_empty()).then_some(&tools[..]);
         let enable_thinking = (request.reasoning == Some(Reasoning::Off)).then_some(false);
         let rendered = self.template.render(Given { messages: &turns, tools, enable_thinking }).ok_or(REFUSED)?;
@@ -140,8 +154,7 @@ impl<'m> PromptWriter<'m> {
         tokens.into_iter().map(|token| token.0).collect()
     }
 
-    fn refuse_hopeless(&self, texts: &[Held]) -> Result<(), EngineError> {
-        let bytes: usize = texts.iter().filter(|held| held.is_needed).map(|held| held.text.len()).sum();
+    fn refuse_hopeless(&self, bytes: usize) -> Result<(), EngineError> {
         let least = bytes / self.longest_token;
         if least < self.context {
             return Ok(());

@@ -24,6 +24,7 @@ use self::retry_after::retry_after;
 use super::answer::Answer;
 use super::failure::{Failure, Quoting};
 use crate::audit::Entered;
+use crate::chat::Task;
 use crate::config::{self, Timeouts};
 use crate::dialect::anthropic::header::{self, Said};
 use crate::dialect::edit::CapField;
@@ -55,6 +56,8 @@ pub struct Provider {
 pub struct Reading {
     /// What the client speaks.
     pub dialect: Dialect,
+    /// Whether the provider was asked in the client's own bytes.
+    pub speaks: bool,
     /// Whether the client asked for usage in its stream, where its dialect leaves that open.
     pub asked_usage: bool,
     /// Whether the answer's text is JSON.
@@ -132,7 +135,8 @@ impl Provider {
         self.health.admit(Instant::now()).map_err(Failure::Resting)
     }
 
-    /// The request that would carry `body` with the credential of `lease`, and with what the client `said` in headers of the provider's dialect.
+    /// The request that would carry `body` and ask for `task` with the credential of `lease`, and with what the client
+    /// `said` in headers of the provider's dialect.
     ///
     /// # Errors
     /// Where `target`'s model makes no URL.
@@ -140,6 +144,7 @@ impl Provider {
         &self,
         body: Bytes,
         target: &Target<'_>,
+        task: Task,
         streams: bool,
         said: &Said,
         lease: &Lease,
@@ -154,7 +159,7 @@ impl Provider {
             let bearer = self.credential_header == "authorization";
             headers.push((self.credential_header, if bearer { format!("Bearer {token}") } else { token.to_owned() }));
         }
-        Ok(Shipment { url: self.egress.url(&self.wire.path(target.model, streams))?, headers, body })
+        Ok(Shipment { url: self.egress.url(&self.wire.path(target.model, task, streams))?, headers, body })
     }
 
     /// Sends with the credential of `lease`, and waits until the answer has really begun: a whole reply, or a stream's first
@@ -200,13 +205,13 @@ impl Provider {
 
     /// Whether the provider's bytes are what the client reads. Pseudonyms are put back in bytes of chat completions only.
     fn passes(&self, reading: &Reading) -> bool {
-        self.wire.speaks(reading.dialect) && (reading.restorer.is_none() || self.wire == Wire::Chat)
+        reading.speaks && (reading.restorer.is_none() || self.wire == Wire::Chat)
     }
 
     async fn whole(&self, mut incoming: Incoming, reading: Reading, passes: bool) -> Result<Answer, Failure> {
         let body = incoming.body(MAX_REPLY, self.timeouts.idle).await?;
         match passes {
-            true => relay::whole(self.wire, body, reading.bytes()).ok_or(Failure::Unreadable),
+            true => relay::whole(self.wire, reading.dialect, body, reading.bytes()).ok_or(Failure::Unreadable),
             false => {
                 let deltas = self.wire.read_reply(&body).ok_or(Failure::Unreadable)?;
                 Ok(translate::whole(deltas, reading.deltas()))
@@ -265,9 +270,10 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
 
 impl Wire {
     /// Where requests go below the provider's base URL.
-    fn path(self, model: &str, streams: bool) -> Cow<'static, str> {
+    fn path(self, model: &str, task: Task, streams: bool) -> Cow<'static, str> {
         match self {
-            Self::Chat => Cow::Borrowed("chat/completions"),
+            Self::Chat if task == Task::Chat => Cow::Borrowed("chat/completions"),
+            Self::Chat => Cow::Borrowed(task.name()),
             Self::Messages => Cow::Borrowed("messages"),
             Self::Responses => Cow::Borrowed("responses"),
             Self::Gemini => {

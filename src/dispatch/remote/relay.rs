@@ -10,7 +10,7 @@ use crate::chat::Delta;
 use crate::config::Timeouts;
 use crate::dialect::openai::read::{self, observe, observe_reply};
 use crate::dialect::sse::SseFramer;
-use crate::dialect::{Progress, ReadError, StreamReader, Wire};
+use crate::dialect::{Dialect, Progress, ReadError, StreamReader, Wire, embeddings, moderations};
 use crate::dispatch::answer::{Answer, Broken, Frame};
 use crate::dispatch::failure::Failure;
 use crate::egress::{Incoming, SendError};
@@ -21,9 +21,13 @@ use crate::transform::answer::Restoring;
 const MAX_GATHERED: usize = 64 << 10;
 
 /// A whole reply; `None` where it is none of the dialect's.
-pub(super) fn whole(wire: Wire, body: Bytes, restoring: Option<Restoring>) -> Option<Answer> {
+pub(super) fn whole(wire: Wire, dialect: Dialect, body: Bytes, restoring: Option<Restoring>) -> Option<Answer> {
     let mut frame = Frame::default();
-    if wire == Wire::Chat {
+    if dialect == Dialect::Embeddings {
+        frame.usage = embeddings::answer::observe(&body)?;
+    } else if dialect == Dialect::Moderations {
+        moderations::answer::is_one(&body).then_some(())?;
+    } else if wire == Wire::Chat {
         let observed = observe_reply(&body)?;
         frame.chars = observed.output_chars;
         frame.usage = observed.usage;

@@ -1,5 +1,6 @@
 //! What speaks against a destination: every rule is asked again, not only the first that kept it out.
 
+use crate::chat::Task;
 use crate::policy::Inputs;
 use crate::policy::decision::{Barrier, Decision};
 use crate::policy::expr::DestinationCondition;
@@ -64,6 +65,7 @@ impl Judge<'_, '_> {
         let (state, mut reasons) = (&self.inputs.states[i], Vec::new());
         reasons.extend(state.lacks.map(|what| match what {
             "context" => "the prompt is longer than its context".to_owned(),
+            task if Task::named(task).is_some() => format!("it does not serve `{task}`"),
             feature => format!("it cannot do `{feature}`, which the request uses"),
         }));
         match (state.worst_case, self.decision.max_cost) {
@@ -88,6 +90,10 @@ impl Judge<'_, '_> {
     fn not_listed(&self, i: usize) -> Option<String> {
         let id = DestinationId(i as u8);
         let planned = self.decision.plan().iter().any(|candidate| candidate.id == id);
+        if self.inputs.insists && self.inputs.preference != Some(id) {
+            let told = || "the client named another, and nobody else's answer would do".to_owned();
+            return self.set.destination(id).is_model().then(told);
+        }
         let route = self.route().filter(|route| !planned && !route.candidates.contains(&id))?;
         self.set.destination(id).is_model().then(|| format!("the route `{}` does not list it", route.id))
     }

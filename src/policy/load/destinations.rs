@@ -3,6 +3,7 @@
 use super::header::class;
 use super::sections::Sections;
 use super::{Loader, Prices};
+use crate::chat::{Task, Tasks};
 use crate::govern::Price;
 use crate::policy::set::{Boundary, Class, Destination, DestinationSet, Store};
 use crate::yaml::{Fields, Node, Problems};
@@ -34,6 +35,10 @@ impl Loader<'_> {
         let model = match is_sink {
             true => None,
             false => fields.required("model", problems).and_then(|n| n.text(problems)),
+        };
+        let serves = match is_sink {
+            true => Tasks::default(),
+            false => serves(fields.optional("serves"), problems),
         };
         let accepts = fields.optional("accepts").and_then(|n| class(&self.set.classes, n, problems));
         let mut word = |key| fields.optional(key).and_then(|n| n.text(problems)).map(str::to_owned);
@@ -69,6 +74,7 @@ impl Loader<'_> {
             via: via.to_owned(),
             model: model.to_owned(),
             boundary,
+            serves,
             accepts: accepts.unwrap_or(top),
             region,
             tier,
@@ -82,6 +88,17 @@ impl Loader<'_> {
             cache_sampled: sampled,
         })
     }
+}
+
+/// What a model can be asked for: chat, if nothing else is said.
+fn serves(stated: Option<&Node>, problems: &mut Problems) -> Tasks {
+    let Some(node) = stated else { return Tasks::from_iter([Task::Chat]) };
+    let Some(items) = node.list(problems) else { return Tasks::default() };
+    if items.is_empty() {
+        problems
+            .add(&node.place, "it serves nothing; name what it can be asked for, or drop `serves`, which is `[chat]`");
+    }
+    items.iter().filter_map(|item| item.one_of(&Task::ALL, problems)).collect()
 }
 
 /// What is inside lies in a zone that the operator trusts, this host if nothing else is said; what is outside in none.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 
 use super::{Condition, Dollars, Span};
+use crate::chat::Task;
 use crate::classify::{Language, PatternSet, Recognizer};
 use crate::policy::set::{KnownBy, Transform};
 
@@ -165,6 +166,10 @@ pub struct Destination {
     pub via: String,
     /// The model's name there; for `embedded` a name under `local` in the configuration, or what that names. Not for sinks.
     pub model: Option<String>,
+    /// What it can be asked for; `[chat]` unless you say otherwise. Of a destination that does not serve `completions`,
+    /// they are asked as chat. Not for sinks.
+    #[schemars(length(min = 1), extend("items" = { "type": "string", "enum": Task::ALL.map(|(name, _)| name) }))]
+    pub serves: Option<Vec<String>>,
     /// Inside or outside.
     pub boundary: Boundary,
     /// The highest class it may receive; mandatory if external (E004), else the highest there is.

@@ -1,5 +1,6 @@
 //! Who may receive content.
 
+use crate::chat::{Task, Tasks};
 use crate::govern::Price;
 use crate::yaml::Place;
 
@@ -113,6 +114,8 @@ pub struct Destination {
     pub model: String,
     /// Inside or outside.
     pub boundary: Boundary,
+    /// What it can be asked for; nothing where it is a sink.
+    pub serves: Tasks,
     /// The highest class it may receive.
     pub accepts: Class,
     /// Where it is.
@@ -162,6 +165,11 @@ impl Destination {
     /// Whether it answers requests: every destination that is no sink.
     pub fn is_model(&self) -> bool {
         !self.via.starts_with("sink/")
+    }
+
+    /// Whether it can be asked for `task`. What completes texts in the way of a conversation does so badly, but it does.
+    pub fn answers(&self, task: Task) -> bool {
+        self.serves.contains(task) || task == Task::Completions && self.serves.contains(Task::Chat)
     }
 
     /// Whether a request there costs nothing, however long it is.

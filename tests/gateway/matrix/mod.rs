@@ -76,6 +76,9 @@ fn client(dialect: Dialect) -> &'static str {
         Dialect::Chat => "chat",
         Dialect::Responses => "responses",
         Dialect::Messages => "messages",
+        Dialect::Completions | Dialect::Embeddings | Dialect::Moderations => {
+            unreachable!("the matrix is of conversations")
+        }
     }
 }
 

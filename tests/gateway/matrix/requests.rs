@@ -60,6 +60,9 @@ pub fn path(dialect: Dialect) -> &'static str {
         Dialect::Chat => "/v1/chat/completions",
         Dialect::Responses => "/v1/responses",
         Dialect::Messages => "/v1/messages",
+        Dialect::Completions | Dialect::Embeddings | Dialect::Moderations => {
+            unreachable!("the matrix is of conversations")
+        }
     }
 }
 
@@ -69,6 +72,9 @@ pub fn request(dialect: Dialect, feature: Feature, model: &str) -> Value {
         Dialect::Chat => chat(feature),
         Dialect::Responses => responses(feature),
         Dialect::Messages => messages(feature),
+        Dialect::Completions | Dialect::Embeddings | Dialect::Moderations => {
+            unreachable!("the matrix is of conversations")
+        }
     };
     let body = with(json!({"model": model}), said);
     if feature.streams() { streamed(body) } else { body }

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::chat::request::{Function, Schema, Thought};
-use crate::chat::{ChatRequest, ResponseFormat, Sampling, Tool, ToolCall, ToolChoice};
+use crate::chat::request::{Function, Schema, Thought, Vectors};
+use crate::chat::{ChatRequest, ResponseFormat, Sampling, Task, Tool, ToolCall, ToolChoice};
 use crate::dialect::anthropic::seal::Seal;
 use crate::dialect::edit::{self, CapField, Edits};
 use crate::dialect::testing::{self, any_value, extended, extras, leaves};
@@ -110,6 +110,9 @@ fn a_conversation_with_everything_is_understood() {
     };
     let schema = Schema { schema: Some(r#"{"title":"schema-1"}"#.into()), strict: Some(true), ..Schema::default() };
     let expected = ChatRequest {
+        task: Task::Chat,
+        vectors: Vectors::default(),
+        echo: false,
         model: "claude".into(),
         messages,
         tools: vec![Tool::Function(function)],

@@ -4,15 +4,10 @@ use std::ops::Range;
 
 use super::Decoder;
 use crate::chat::{Json, ResponseFormat, Source, Tool, ToolChoice};
-use crate::dialect::edit::OptionsPoint;
 use crate::dialect::field::{At, optional};
-use crate::dialect::openai::shape;
+use crate::dialect::openai::{sampling, shape};
 use crate::dialect::{BadRequest, Feature};
 
-/// As many stop strings as OpenAI takes.
-const MAX_STOPS: usize = 4;
-/// As many choices as OpenAI takes.
-const MAX_CHOICES: u32 = 128;
 /// As many alternatives per token as OpenAI takes.
 const MAX_TOP_LOGPROBS: u32 = 20;
 
@@ -25,10 +20,13 @@ impl<'a> Decoder<'a> {
             "model" => self.draft.model(&at, json),
             "messages" => self.messages(&at, json),
             "max_tokens" | "max_completion_tokens" => self.cap(&at, key, key_span, json),
-            "stream_options" => self.stream_options(&at, json),
+            "stream_options" => {
+                self.include_usage = shape::stream_options(&mut self.draft, &at, json)?;
+                Ok(())
+            }
             "stream" => self.draft.stream(&at, json),
-            "temperature" | "top_p" | "n" | "seed" | "stop" | "presence_penalty" | "frequency_penalty"
-            | "logit_bias" | "logprobs" | "top_logprobs" => optional(json, || self.sampling(&at, key, json)),
+            "logprobs" | "top_logprobs" => optional(json, || self.likelihoods(&at, key, json)),
+            _ if sampling::KEYS.contains(&key) => optional(json, || sampling::read(&mut self.draft, &at, key, json)),
             "tools" | "tool_choice" | "parallel_tool_calls" | "functions" | "function_call" => {
                 optional(json, || self.tooling(&at, key, json))
             }
@@ -52,63 +50,9 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    fn stream_options(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<(), BadRequest> {
-        let mut point = OptionsPoint { span: json.span.clone(), empty: true, include_usage: None };
-        if !json.is_null() {
-            self.include_usage = Some(false);
-            for member in at.object(json)? {
-                point.empty = false;
-                self.stream_option(at, &member.key, &member.value, &mut point)?;
-            }
-        }
-        self.draft.points.stream_options = Some(point);
-        Ok(())
-    }
-
-    fn stream_option(
-        &mut self,
-        at: &At<'_>,
-        key: &'a str,
-        json: &'a Json<'a>,
-        point: &mut OptionsPoint,
-    ) -> Result<(), BadRequest> {
-        match key {
-            "include_usage" => {
-                let asked = !json.is_null() && at.key("include_usage").boolean(json)?;
-                self.include_usage = Some(asked);
-                point.include_usage = Some((json.span.clone(), asked));
-            }
-            "include_obfuscation" if !json.is_null() => {
-                at.key("include_obfuscation").boolean(json)?;
-            }
-            "include_obfuscation" => {}
-            _ => self.draft.unknown(key, json),
-        }
-        Ok(())
-    }
-
-    fn sampling(&mut self, at: &At<'_>, key: &str, json: &'a Json<'a>) -> Result<(), BadRequest> {
+    fn likelihoods(&mut self, at: &At<'_>, key: &str, json: &'a Json<'a>) -> Result<(), BadRequest> {
         self.draft.parts.tree(json, Source::Parameter);
-        let sampling = &mut self.draft.request.sampling;
         match key {
-            "temperature" => sampling.temperature = Some(at.number(json, 0.0..=2.0)?),
-            "top_p" => sampling.top_p = Some(at.number(json, 0.0..=1.0)?),
-            "presence_penalty" => sampling.presence_penalty = Some(at.number(json, -2.0..=2.0)?),
-            "frequency_penalty" => sampling.frequency_penalty = Some(at.number(json, -2.0..=2.0)?),
-            "seed" => sampling.seed = Some(at.integer(json, i64::MIN..=i64::MAX)?),
-            "stop" => sampling.stop = stops(at, json)?,
-            "n" => {
-                sampling.n = Some(at.count(json, 1..=MAX_CHOICES)?);
-                if sampling.n > Some(1) {
-                    self.draft.uses.insert(Feature::SeveralChoices);
-                }
-            }
-            "logit_bias" => {
-                sampling.logit_bias = logit_bias(at, json)?;
-                if !sampling.logit_bias.is_empty() {
-                    self.draft.uses.insert(Feature::LogitBias);
-                }
-            }
             "top_logprobs" => self.top_logprobs = Some(at.count(json, 0..=MAX_TOP_LOGPROBS)?),
             _ => {
                 self.logprobs = at.boolean(json)?;
@@ -254,27 +198,6 @@ impl Extra {
         };
         Some(Self { name, shape, word, source, need })
     }
-}
-
-fn stops(at: &At<'_>, json: &Json<'_>) -> Result<Vec<String>, BadRequest> {
-    if let Some(stop) = json.as_str() {
-        return if stop.is_empty() { Err(at.invalid("not be empty")) } else { Ok(vec![stop.to_owned()]) };
-    }
-    let stops = json.as_array().ok_or_else(|| at.wrong_type("a string or an array of strings", json))?;
-    if stops.len() > MAX_STOPS {
-        return Err(at.invalid(format_args!("have at most {MAX_STOPS} entries")));
-    }
-    stops.iter().enumerate().map(|(i, stop)| at.index(i).filled(stop).map(str::to_owned)).collect()
-}
-
-fn logit_bias(at: &At<'_>, json: &Json<'_>) -> Result<Vec<(u32, f64)>, BadRequest> {
-    let members = json.as_object().ok_or_else(|| at.wrong_type("an object", json))?;
-    let entry = |key: &str, value: &Json<'_>| {
-        let id = key.parse().map_err(|_| at.invalid("have token ids as keys"))?;
-        let bias = value.as_f64().filter(|bias| (-100.0..=100.0).contains(bias));
-        Ok((id, bias.ok_or_else(|| at.invalid("have numbers between -100 and 100 as values"))?))
-    };
-    members.iter().map(|member| entry(&member.key, &member.value)).collect()
 }
 
 fn asks_for_audio(at: &At<'_>, json: &Json<'_>) -> Result<bool, BadRequest> {

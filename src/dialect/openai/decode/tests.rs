@@ -3,7 +3,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::chat::request::{Effort, Function, Reasoning, Schema};
-use crate::chat::{ChatRequest, Content, Message, ResponseFormat, Role, Sampling, Source, Tool, ToolCall, ToolChoice};
+use crate::chat::{
+    ChatRequest, Content, Message, ResponseFormat, Role, Sampling, Source, Streaming, Tool, ToolCall, ToolChoice,
+};
 use crate::dialect::testing::{self, any_value, extended, extras};
 
 fn with<T>(body: &str, look: impl FnOnce(Result<Decoded<'_>, BadRequest>) -> T) -> T {
@@ -69,6 +71,7 @@ fn a_conversation_with_everything_is_understood() {
         top_p: Some(1.0),
         top_k: None,
         n: Some(2),
+        best_of: None,
         seed: Some(-7),
         stop: vec!["a".into(), "b".into()],
         presence_penalty: Some(-2.0),

@@ -1,0 +1,4 @@
+//! OpenAI's `POST /v1/moderations`.
+
+pub mod answer;
+pub mod decode;
