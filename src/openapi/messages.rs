@@ -141,6 +141,10 @@ pub enum UserBlock {
     Image(Image),
     /// A document.
     Document(Document),
+    /// A thought of the model's, quoted.
+    Thinking(Thought),
+    /// A thought of the model's, quoted and sealed.
+    RedactedThinking(Sealed),
     /// What a tool returned.
     ToolResult {
         /// Of which call.
@@ -162,18 +166,13 @@ pub enum AssistantBlock {
     /// Words.
     Text(Words),
     /// What it thought.
-    Thinking {
-        /// The thought.
-        thinking: String,
-        /// What its provider knows it by.
-        signature: String,
-    },
+    Thinking(Thought),
     /// What it thought, sealed.
-    RedactedThinking {
-        /// The seal.
-        #[schemars(length(min = 1))]
-        data: String,
-    },
+    RedactedThinking(Sealed),
+    /// An image.
+    Image(Image),
+    /// A document.
+    Document(Document),
     /// A tool that it called.
     ToolUse {
         /// By which the result is known.
@@ -205,10 +204,31 @@ pub enum Returned {
 pub enum ReturnedBlock {
     /// Words.
     Text(Words),
+    /// A thought of a model's, quoted.
+    Thinking(Thought),
+    /// A thought of a model's, quoted and sealed.
+    RedactedThinking(Sealed),
     /// An image.
     Image(Image),
     /// A document.
     Document(Document),
+}
+
+/// What a model thought.
+#[derive(JsonSchema)]
+pub struct Thought {
+    /// The thought.
+    pub thinking: String,
+    /// What its provider knows it by.
+    pub signature: String,
+}
+
+/// What a model thought, sealed.
+#[derive(JsonSchema)]
+pub struct Sealed {
+    /// The seal.
+    #[schemars(length(min = 1))]
+    pub data: String,
 }
 
 /// Words.

@@ -8,6 +8,7 @@ pub mod messages;
 mod operation;
 pub mod responses;
 pub mod shared;
+pub mod texts;
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
@@ -91,6 +92,23 @@ fn operations(types: &mut SchemaGenerator) -> Vec<Operation> {
         Operation::delete("/v1/responses/{id}", "deleteResponse", "Forget an answer that is kept.")
             .gives::<responses::Deleted>(types)
             .may_miss(),
+        Operation::get("/v1/responses/{id}/input_items", "listInputItems", "What an answer that is kept was given.")
+            .pages()
+            .gives::<responses::InputItems>(types)
+            .may_miss(),
+        Operation::post("/v1/completions", "createCompletion", "Go on with a text, as OpenAI's older completions.")
+            .takes::<texts::CompletionRequest>(types)
+            .gives::<texts::Completion>(types)
+            .streams::<texts::Completion>(types)
+            .of_models(),
+        Operation::post("/v1/embeddings", "createEmbedding", "Turn texts into vectors, as OpenAI's embeddings.")
+            .takes::<texts::EmbeddingRequest>(types)
+            .gives::<texts::Embeddings>(types)
+            .of_models(),
+        Operation::post("/v1/moderations", "createModeration", "Judge texts and images, as OpenAI's moderations.")
+            .takes::<texts::ModerationRequest>(types)
+            .gives::<texts::Moderations>(types)
+            .of_models(),
         Operation::post("/v1/messages", "createMessage", "Go on with a conversation, as Anthropic's messages.")
             .takes::<messages::MessagesRequest>(types)
             .gives::<messages::Message>(types)
@@ -117,14 +135,27 @@ fn operations(types: &mut SchemaGenerator) -> Vec<Operation> {
             .gives_text("application/openmetrics-text"),
         Operation::post("/api/explain", "explain", "What would be decided about a request, and why. Executes nothing.")
             .by_operators()
-            .takes::<chat::ChatCompletionRequest>(types)
+            .takes::<AnyRequest>(types)
             .gives::<Explanation<'static>>(types)
-            .named(),
+            .for_somebody(),
         Operation::post("/api/reload", "reload", "Read policies, keys and credentials again: all or nothing.")
             .by_operators()
             .gives::<Reload>(types)
             .also::<Reload>(422, types),
     ]
+}
+
+/// A request in any dialect.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[allow(dead_code, reason = "only its form matters")]
+enum AnyRequest {
+    Chat(chat::ChatCompletionRequest),
+    Responses(responses::ResponseRequest),
+    Messages(messages::MessagesRequest),
+    Completion(texts::CompletionRequest),
+    Embedding(texts::EmbeddingRequest),
+    Moderation(texts::ModerationRequest),
 }
 
 /// The schema of `T`, by reference where it has a name.

@@ -400,6 +400,22 @@ pub struct ResponseUsage {
     pub output_tokens_details: Option<Object>,
 }
 
+/// A page of what an answer that is kept was given.
+#[derive(JsonSchema)]
+pub struct InputItems {
+    /// The type of the object.
+    #[schemars(extend("const" = "list"))]
+    pub object: String,
+    /// The items, latest first unless `order=asc`.
+    pub data: Vec<OutputItem>,
+    /// The first of them.
+    pub first_id: Option<String>,
+    /// The last of them.
+    pub last_id: Option<String>,
+    /// Whether there are more.
+    pub has_more: bool,
+}
+
 /// An answer that is no longer kept.
 #[derive(JsonSchema)]
 pub struct Deleted {
