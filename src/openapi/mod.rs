@@ -148,7 +148,7 @@ fn operations(types: &mut SchemaGenerator) -> Vec<Operation> {
 /// A request in any dialect.
 #[derive(JsonSchema)]
 #[schemars(untagged)]
-#[allow(dead_code, reason = "only its form matters")]
+#[allow(dead_code, clippy::large_enum_variant, reason = "only its form matters")]
 enum AnyRequest {
     Chat(chat::ChatCompletionRequest),
     Responses(responses::ResponseRequest),

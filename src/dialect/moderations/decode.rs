@@ -35,7 +35,8 @@ fn input<'a>(draft: &mut Draft<'a>, at: &At<'_>, json: &'a Json<'a>) -> Result<(
     }
     if json.as_str().is_some() {
         let content = text(draft, at, json)?;
-        return Ok(says(draft, vec![content]));
+        says(draft, vec![content]);
+        return Ok(());
     }
     let items = json.as_array().ok_or_else(|| at.wrong_type("a string or an array", json))?;
     if items.is_empty() {
@@ -46,7 +47,8 @@ fn input<'a>(draft: &mut Draft<'a>, at: &At<'_>, json: &'a Json<'a>) -> Result<(
         let at = at.index(index);
         contents.push(if item.as_str().is_some() { text(draft, &at, item)? } else { part(draft, &at, item)? });
     }
-    Ok(says(draft, contents))
+    says(draft, contents);
+    Ok(())
 }
 
 fn says(draft: &mut Draft<'_>, content: Vec<Content>) {

@@ -226,7 +226,7 @@ fn a_choice_without_tools_says_nothing_and_what_has_no_neutral_word_is_named() {
         "reasoning": {"summary": "auto", "generate_summary": "auto"}, "include": ["file_search_call.results"]});
     let mut unsaid = with(&body(more).to_string(), |decoded| decoded.unwrap().unsaid);
     unsaid.sort_unstable();
-    assert_eq!(unsaid, ["include", "max_tool_calls", "metadata", "reasoning", "service_tier", "truncation"]);
+    assert_eq!(unsaid, ["include", "max_tool_calls", "metadata", "reasoning_summary", "service_tier", "truncation"]);
     let plain = json!({"truncation": "disabled", "prompt_cache_key": "k", "store": false, "metadata": null});
     assert_eq!(with(&body(plain).to_string(), |decoded| decoded.unwrap().unsaid), Vec::<&str>::new());
 }
