@@ -28,6 +28,8 @@ pub struct Script {
     pub faults: Vec<Planned>,
     /// The only API key accepted; `None` accepts anything, also nothing.
     pub bearer: Option<String>,
+    /// What befalls requests with certain API keys only.
+    pub by_key: Vec<(String, Fault)>,
     /// The models that exist; empty means every name does.
     pub models: Vec<String>,
     /// Whether received bytes and requests are kept in memory.
@@ -191,6 +193,7 @@ impl Script {
             otherwise: answer,
             latency: Latency::default(),
             faults: Vec::new(),
+            by_key: Vec::new(),
             bearer: None,
             models: Vec::new(),
             keep: true,
@@ -221,6 +224,12 @@ impl Script {
     /// Adds a fault that befalls some requests.
     pub fn fault_on(mut self, on: On, fault: Fault) -> Self {
         self.faults.push(Planned { fault, on });
+        self
+    }
+
+    /// Adds a fault that befalls requests with this API key.
+    pub fn fault_of_key(mut self, key: impl Into<String>, fault: Fault) -> Self {
+        self.by_key.push((key.into(), fault));
         self
     }
 

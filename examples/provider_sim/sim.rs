@@ -303,7 +303,9 @@ async fn exchange(
 fn reply(script: &Script, serial: u64, index: u64, head: &http::request::Parts, body: &Bytes) -> Reply {
     let speech = Speech::on(head.uri.path());
     let whole = route(script, serial, index, head, body).unwrap_or_else(|error| Reply::error(&error, speech));
-    script.faults_of(index).fold(whole.speaking(speech), Reply::with)
+    let sent = sent_key(&head.headers);
+    let of_key = script.by_key.iter().filter(|(key, _)| sent == Some(key.as_str())).map(|(_, fault)| fault);
+    script.faults_of(index).chain(of_key).fold(whole.speaking(speech), Reply::with)
 }
 
 fn route(
@@ -328,9 +330,12 @@ fn route(
 
 fn authenticate(script: &Script, headers: &HeaderMap) -> Result<(), ApiError> {
     let Some(key) = &script.bearer else { return Ok(()) };
+    if sent_key(headers) == Some(key) { Ok(()) } else { Err(ApiError::bad_key()) }
+}
+
+fn sent_key(headers: &HeaderMap) -> Option<&str> {
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-    let sent = bearer.or_else(|| headers.get("x-api-key")?.to_str().ok());
-    if sent == Some(key) { Ok(()) } else { Err(ApiError::bad_key()) }
+    bearer.or_else(|| headers.get("x-api-key")?.to_str().ok())
 }
 
 fn chat(script: &Script, serial: u64, index: u64, body: &Bytes) -> Result<Reply, ApiError> {

@@ -123,7 +123,6 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let dispatcher = Dispatcher::new(engines, providers(&config)?, ledger);
     let (reloads, work) = Reloads::new();
     let gateway = Arc::new(assemble(config, generation, dispatcher, recorder, reloads)?);
-    warn_of_the_unavailable(&gateway);
     let shutdown = CancellationToken::new();
     tokio::spawn(shutdown.clone().run_until_cancelled_owned(reload::serve(gateway.clone(), work)));
     let listeners = vec![
@@ -265,21 +264,9 @@ fn this_program() -> PathBuf {
     std::env::current_exe().unwrap_or_else(|_| "ajar".into())
 }
 
-fn providers(config: &Config) -> Result<HashMap<String, Option<Provider>>, StartError> {
+fn providers(config: &Config) -> Result<HashMap<String, Provider>, StartError> {
     let set_up = |provider: &crate::config::Provider| Ok((provider.name.clone(), Provider::new(provider)?));
     config.providers.iter().map(set_up).collect()
-}
-
-fn warn_of_the_unavailable(gateway: &Gateway) {
-    for provider in &gateway.config.providers {
-        if let crate::config::Credential::Missing(why) = &provider.credential {
-            tracing::warn!(
-                provider = provider.name,
-                why,
-                "A provider has no credential, its destinations are unavailable."
-            );
-        }
-    }
 }
 
 // === listeners

@@ -1,4 +1,5 @@
-//! Replaces policies, keys and budgets while the gateway serves: all of it, or nothing.
+//! Replaces policies, keys and budgets while the gateway serves: all of it, or nothing. Credentials of providers are read
+//! again whatever becomes of that: an old one may be worth nothing any more.
 
 use std::io;
 use std::sync::Arc;
@@ -47,9 +48,10 @@ struct Next {
 async fn reload(gateway: &Arc<Gateway>) -> Reload {
     let (at, reader) = (format!("{:.3}", Timestamp::now()), gateway.clone());
     // Files are read, and policies tested and proved: that may take seconds.
-    let (ignored, next) = tokio::task::spawn_blocking(move || read(&reader)).await.unwrap_or_else(|panic| {
+    let reading = tokio::task::spawn_blocking(move || (reader.dispatcher.read_credentials(), read(&reader)));
+    let (mut renewed, (ignored, next)) = reading.await.unwrap_or_else(|panic| {
         let (path, error) = (gateway.config.file.clone(), io::Error::other(format!("reading failed: {panic}")));
-        (Vec::new(), Err(StartError::File { path, error }))
+        (Vec::new(), (Vec::new(), Err(StartError::File { path, error })))
     });
     let replaced = match next {
         Ok(next) => replace(gateway, next).await,
@@ -59,8 +61,9 @@ async fn reload(gateway: &Arc<Gateway>) -> Reload {
         Ok(changed) => (true, changed, Vec::new()),
         Err(error) => (false, Vec::new(), told(&error, &ignored)),
     };
+    renewed.extend(changed);
     let policy = gateway.generation.load().policy.set.digest.clone();
-    Reload { at, ok, policy, changed, ignored, errors }
+    Reload { at, ok, policy, changed: renewed, ignored, errors }
 }
 
 /// Every error, and what may look like there but is not in this process.

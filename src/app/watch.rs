@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::load::Elsewhere;
-use crate::config::Config;
+use crate::config::{Config, Credential, Provider};
 use crate::pipeline::Gateway;
 use crate::policy::WORD_LIST;
 
@@ -38,7 +38,7 @@ impl Watch {
         Self { watching: observe(config, tell.clone()), tell, told }
     }
 
-    /// Reloads whenever the configuration or a policy changes, until the gateway stops or this is dropped.
+    /// Reloads whenever the configuration, a policy or a provider's credential changes, until the gateway stops or this is dropped.
     pub async fn run(mut self, gateway: Arc<Gateway>) {
         while self.told.recv().await.is_some() {
             settle(&mut self.told).await;
@@ -80,6 +80,7 @@ impl Targets {
         let policies = config.again().map_or_else(|_| config.policies.clone(), |later| later.policies);
         let mut targets = Self::default();
         targets.add(&config.file);
+        targets.add_credentials(&config.providers);
         let compared = targets.add_set(&policies);
         for folder in compared {
             targets.add_set(&folder);
@@ -94,6 +95,14 @@ impl Targets {
         self.folders.insert(folder.to_owned());
         prices.iter().for_each(|file| self.add(file));
         folders
+    }
+
+    fn add_credentials(&mut self, providers: &[Provider]) {
+        for credential in providers.iter().flat_map(|provider| &provider.credentials) {
+            if let Credential::File(path) = credential {
+                self.add(path);
+            }
+        }
     }
 
     fn add(&mut self, path: &Path) {

@@ -39,6 +39,14 @@ impl fmt::Debug for ChatRequest {
     }
 }
 
+impl ChatRequest {
+    /// Whether the conversation holds thoughts that only who sealed them can open.
+    pub fn is_sealed(&self) -> bool {
+        let mut said = self.messages.iter().flat_map(|message| &message.content);
+        said.any(|content| matches!(content, Content::Thought(thought) if thought.seal.is_some()))
+    }
+}
+
 /// One message of the conversation.
 #[derive(Clone, Default, PartialEq)]
 pub struct Message {

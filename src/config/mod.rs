@@ -3,7 +3,9 @@
 //! The configuration says what is about this installation: where to listen, how to reach providers, who holds keys.
 //! What may go where, and at what price, is the policy set's matter.
 
+mod credential;
 mod layers;
+mod provider;
 mod read;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,8 +13,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use credential::Credential;
 pub use layers::Overrides;
-use secrecy::SecretString;
 
 use crate::audit;
 use crate::dialect::Wire;
@@ -136,25 +138,14 @@ pub struct Provider {
     pub wire: Wire,
     /// Such as `https://api.openai.com/v1`, without a slash at the end.
     pub base_url: String,
-    /// How to authenticate.
-    pub credential: Credential,
+    /// What to authenticate with; none where the provider wants nothing.
+    pub credentials: Vec<Credential>,
     /// In which header the credential goes.
     pub credential_header: &'static str,
     /// In which field its models take the cap on the answer.
     pub cap_field: CapField,
     /// Its clocks.
     pub timeouts: Timeouts,
-}
-
-/// How to authenticate to a provider.
-#[derive(Clone, Debug)]
-pub enum Credential {
-    /// Not at all.
-    None,
-    /// With this token.
-    Token(SecretString),
-    /// With a token that was not found, for this reason: the provider is unavailable.
-    Missing(String),
 }
 
 /// A provider's clocks.

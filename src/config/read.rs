@@ -6,15 +6,9 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use secrecy::SecretString;
-
-use super::{
-    Anonymous, Cache, Config, Credential, Ledger, LocalModel, ModelNames, Provider, Pseudonyms, Record, Server,
-    Timeouts,
-};
+use super::provider::provider;
+use super::{Anonymous, Cache, Config, Ledger, LocalModel, ModelNames, Pseudonyms, Record, Server};
 use crate::audit::Mode;
-use crate::dialect::Wire;
-use crate::dialect::edit::CapField;
 use crate::govern::{Explain, KeyEntry, RateLimit};
 use crate::yaml::{Fields, Node, Problems};
 
@@ -112,7 +106,7 @@ fn limits_into(server: &mut Server, node: &Node, problems: &mut Problems) {
     fields.finish(problems);
 }
 
-fn replace<T>(slot: &mut T, value: Option<T>) {
+pub(super) fn replace<T>(slot: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *slot = value;
     }
@@ -179,109 +173,6 @@ fn small(node: &Node, problems: &mut Problems) -> Option<u32> {
 
 fn small_or_auto(node: &Node, problems: &mut Problems) -> Option<u32> {
     if node.scalar() == Some("auto") { None } else { small(node, problems) }
-}
-
-const WIRES: [(&str, Wire); 4] = [
-    ("openai", Wire::Chat),
-    ("openai-responses", Wire::Responses),
-    ("anthropic", Wire::Messages),
-    ("gemini", Wire::Gemini),
-];
-
-fn provider(name: &str, fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Provider> {
-    let wire = fields.required("dialect", problems).and_then(|n| n.one_of(&WIRES, problems));
-    let base_url = fields.required("base_url", problems).and_then(|n| base_url(n, problems));
-    let credential = match fields.optional("credential") {
-        Some(node) => credential(node, problems),
-        None => Some(Credential::None),
-    };
-    // The zone is the policy's matter; it may be named here for the reader.
-    let _zone = fields.optional("zone").and_then(|n| n.text(problems));
-    let fields_of_cap = [("max_completion_tokens", CapField::MaxCompletionTokens), ("max_tokens", CapField::MaxTokens)];
-    let cap_field = fields.optional("cap_field").and_then(|n| n.one_of(&fields_of_cap, problems));
-    let headers = ["authorization", "api-key", "x-api-key", "x-goog-api-key"].map(|name| (name, name));
-    let credential_header = fields.optional("credential_header").and_then(|n| n.one_of(&headers, problems));
-    let credential_header = credential_header.or(wire.map(Wire::credential_header));
-    let timeouts = timeouts(fields.optional("timeouts"), problems);
-    let base_url = base_url?;
-    let cap_field = cap_field.unwrap_or_else(|| usual_cap_field(&base_url));
-    Some(Provider {
-        name: name.to_owned(),
-        wire: wire?,
-        base_url,
-        credential: credential?,
-        credential_header: credential_header?,
-        cap_field,
-        timeouts,
-    })
-}
-
-/// OpenAI's own models take the current name only; most other servers know the older one.
-fn usual_cap_field(base_url: &str) -> CapField {
-    if base_url.contains("openai.com") || base_url.contains("openai.azure.com") {
-        CapField::MaxCompletionTokens
-    } else {
-        CapField::MaxTokens
-    }
-}
-
-fn base_url(node: &Node, problems: &mut Problems) -> Option<String> {
-    let text = node.text(problems)?.trim_end_matches('/');
-    let parsed: Option<http::Uri> = text.parse().ok();
-    let fits = parsed.as_ref().is_some_and(|uri| {
-        let plain = !text.contains(['?', '#', '@']);
-        matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some() && plain
-    });
-    if !fits {
-        problems.add(
-            &node.place,
-            format!(
-                "expected a URL such as `https://api.openai.com/v1`, without user, query or fragment, found `{text}`"
-            ),
-        );
-        return None;
-    }
-    Some(text.to_owned())
-}
-
-fn credential(node: &Node, problems: &mut Problems) -> Option<Credential> {
-    let mut fields = Fields::of(node, "`credential`", problems)?;
-    let variable = fields.optional("env").and_then(|n| n.text(problems));
-    let file = fields.optional("file").and_then(|n| n.text(problems));
-    fields.finish(problems);
-    match (variable, file) {
-        (Some(variable), None) => Some(match std::env::var(variable) {
-            Ok(token) if !token.is_empty() => Credential::Token(SecretString::from(token)),
-            _ => Credential::Missing(format!("the environment variable `{variable}` is not set")),
-        }),
-        (None, Some(file)) => Some(match std::fs::read_to_string(file) {
-            Ok(token) if !token.trim().is_empty() => Credential::Token(SecretString::from(token.trim().to_owned())),
-            Ok(_) => Credential::Missing(format!("the file `{file}` is empty")),
-            Err(error) => Credential::Missing(format!("the file `{file}` cannot be read: {error}")),
-        }),
-        _ => {
-            problems
-                .add(&node.place, "a credential is either `{ env: NAME }` or `{ file: PATH }`; never write it here");
-            None
-        }
-    }
-}
-
-fn timeouts(node: Option<&Node>, problems: &mut Problems) -> Timeouts {
-    let mut timeouts = Timeouts {
-        connect: Duration::from_secs(5),
-        first_byte: Duration::from_secs(60),
-        idle: Duration::from_secs(30),
-        progress: Duration::from_secs(120),
-    };
-    if let Some(mut fields) = node.and_then(|n| Fields::of(n, "`timeouts`", problems)) {
-        replace(&mut timeouts.connect, fields.optional("connect").and_then(|n| n.duration(problems)));
-        replace(&mut timeouts.first_byte, fields.optional("first_byte").and_then(|n| n.duration(problems)));
-        replace(&mut timeouts.idle, fields.optional("idle").and_then(|n| n.duration(problems)));
-        replace(&mut timeouts.progress, fields.optional("progress").and_then(|n| n.duration(problems)));
-        fields.finish(problems);
-    }
-    timeouts
 }
 
 fn keys(node: &Node, problems: &mut Problems) -> Vec<KeyEntry> {

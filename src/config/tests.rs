@@ -48,12 +48,26 @@ headers: { key.app: x-app }
     insta::assert_snapshot!(lines.join("\n"));
 }
 
-#[test]
-fn a_credential_that_is_not_there_makes_the_provider_unavailable_and_is_no_mistake() {
-    let text = format!(
-        "{MINIMAL}providers: {{ x: {{ dialect: openai, base_url: 'https://h/v1/', credential: {{ env: AJAR_TEST_UNSET }} }} }}"
-    );
-    let config = load(&text, &Vec::new()).unwrap();
+fn with_credential(credential: &str) -> Result<Vec<Credential>, Problems> {
+    let provider = format!("{{ dialect: openai, base_url: 'https://h/v1/', credential: {credential} }}");
+    let config = load(&format!("{MINIMAL}providers: {{ x: {provider} }}"), &Vec::new())?;
     assert_eq!(config.providers[0].base_url, "https://h/v1");
-    assert!(matches!(&config.providers[0].credential, Credential::Missing(why) if why.contains("AJAR_TEST_UNSET")));
+    Ok(config.providers[0].credentials.clone())
+}
+
+#[test]
+fn a_credential_that_is_not_there_is_no_mistake_and_says_why() {
+    let read = with_credential("{ env: AJAR_TEST_UNSET }").unwrap()[0].read();
+    assert_eq!(read.unwrap_err(), "the environment variable `AJAR_TEST_UNSET` is not set");
+}
+
+#[test]
+fn a_credential_is_one_place_or_a_list_of_several() {
+    let (env, file) = (Credential::Env("A".to_owned()), Credential::File("b".into()));
+    assert_eq!(with_credential("{ env: A }").unwrap(), std::slice::from_ref(&env));
+    assert_eq!(with_credential("[{ env: A }, { file: b }]").unwrap(), [env, file]);
+    let told = |credential| with_credential(credential).unwrap_err().to_string();
+    assert!(told("[{ env: A }, { env: A }]").contains("the environment variable `A` is listed twice"));
+    assert!(told("[]").contains("an empty list is no credential"));
+    assert!(told("[{ env: A, file: b }]").contains("never write it here"));
 }

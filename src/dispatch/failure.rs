@@ -21,6 +21,9 @@ pub enum Failure {
     /// The provider was not reached, or did not answer.
     #[error("{0}")]
     Send(#[from] SendError),
+    /// For this long the provider only said that it is alive.
+    #[error("the answer did not begin for {} s", .0.as_secs_f64())]
+    Stalled(Duration),
     /// The provider is left alone now. Nothing left.
     #[error("the provider is not called now: {}", .0.code())]
     Resting(Resting),
@@ -86,7 +89,7 @@ impl From<Broken> for Failure {
             Broken::Transport(error) => Self::Send(error),
             Broken::Engine(error) => Self::Engine(error),
             Broken::Deadline => Self::Deadline,
-            Broken::Stalled(waited) => Self::Send(SendError::Idle(waited)),
+            Broken::Stalled(waited) => Self::Stalled(waited),
             Broken::Provider => Self::Upstream { status: StatusCode::OK, retry_after: None },
             // It may have been on its way, and so may cost.
             Broken::Truncated | Broken::Unreadable | Broken::TooLarge => Self::Unreadable,
@@ -98,9 +101,8 @@ impl Failure {
     /// Whether somebody else might do better with the same request.
     pub fn is_worth_another(&self) -> bool {
         match self {
-            Self::Send(_) | Self::Ledger(_) | Self::Upstream { .. } | Self::Misconfigured { .. } | Self::Unreadable => {
-                true
-            }
+            Self::Send(_) | Self::Stalled(_) | Self::Unreadable => true,
+            Self::Ledger(_) | Self::Upstream { .. } | Self::Misconfigured { .. } => true,
             // Another destination may accept the class as it is, or have the words.
             Self::Transform(_) | Self::Unfit(_) | Self::Resting(_) => true,
             Self::Engine(error) => !matches!(error, EngineError::Deadline),
@@ -110,7 +112,11 @@ impl Failure {
 
     /// Whether the same destination might do better in a moment, and nothing can have been paid for yet.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Send(SendError::Connect(_)) | Self::Upstream { .. } | Self::Resting(Resting::Warming))
+        match self {
+            Self::Send(error) => matches!(error, SendError::Connect(_) | SendError::ConnectTimeout(_)),
+            Self::Upstream { .. } | Self::Resting(Resting::Warming) => true,
+            _ => false,
+        }
     }
 
     /// Whether it says that the provider is not well.
@@ -118,7 +124,16 @@ impl Failure {
         match self {
             Self::Send(error) => !matches!(error, SendError::Permit(_)),
             Self::Upstream { status, .. } => *status != StatusCode::TOO_MANY_REQUESTS,
-            Self::Unreadable => true,
+            Self::Unreadable | Self::Stalled(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether it is about the credential that was used: another one may be let in.
+    pub fn is_the_credentials(&self) -> bool {
+        match self {
+            Self::Misconfigured { status } => [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(status),
+            Self::Upstream { status, .. } => *status == StatusCode::TOO_MANY_REQUESTS,
             _ => false,
         }
     }
@@ -135,7 +150,7 @@ impl Failure {
     pub fn may_cost(&self) -> bool {
         match self {
             Self::Send(error) => error.may_have_left(),
-            Self::Unreadable | Self::Deadline => true,
+            Self::Unreadable | Self::Stalled(_) | Self::Deadline => true,
             Self::Upstream { .. } | Self::Misconfigured { .. } | Self::Rejected { .. } => false,
             Self::Resting(_) | Self::Ledger(_) | Self::Engine(_) => false,
             Self::Transform(_) | Self::Unfit(_) | Self::Unfaithful => false,
@@ -151,6 +166,7 @@ impl Failure {
             Self::Upstream { .. }
             | Self::Misconfigured { .. }
             | Self::Rejected { .. }
+            | Self::Stalled(_)
             | Self::Unreadable
             | Self::Deadline => true,
         }
@@ -160,7 +176,10 @@ impl Failure {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Send(SendError::Connect(_)) => "upstream_unreachable",
-            Self::Send(SendError::FirstByte(_) | SendError::Idle(_)) => "upstream_timeout",
+            Self::Send(SendError::ConnectTimeout(_)) => "upstream_connect_timeout",
+            Self::Send(SendError::FirstByte(_)) => "upstream_timeout",
+            Self::Send(SendError::Idle(_)) => "upstream_idle",
+            Self::Stalled(_) => "upstream_stalled",
             Self::Send(SendError::Broken(_)) => "upstream_broken",
             Self::Send(SendError::Permit(_)) | Self::Unfaithful => "egress_refused",
             Self::Resting(resting) => resting.code(),

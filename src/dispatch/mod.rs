@@ -19,7 +19,8 @@ pub use answer::{Answer, Broken, DeltaStream, Frame, FrameStream};
 pub use failure::Failure;
 
 use self::local::{Engine, EngineFacts, EngineState, Job, Sharing};
-use self::remote::{Provider, Reading, Resting};
+pub use self::remote::Affinity;
+use self::remote::{Lease, Provider, Reading, Resting};
 use crate::audit::EgressLedger;
 use crate::chat::{ChatRequest, Json, MicroUsd, RequestId, ResponseFormat, Streaming};
 use crate::dialect::anthropic::header::{self, Said};
@@ -45,7 +46,7 @@ const ENGINE: [Feature; 7] = [
 pub struct Dispatcher {
     /// An engine that is configured but not loaded here is `None`.
     engines: HashMap<String, Option<Engine>>,
-    providers: HashMap<String, Option<Provider>>,
+    providers: HashMap<String, Provider>,
     ledger: EgressLedger,
 }
 
@@ -77,6 +78,8 @@ pub struct Attempt<'a> {
     pub deadline: Instant,
     /// With whom the engine may share computed prompts.
     pub sharing: Sharing,
+    /// Which of a provider's credentials suits it.
+    pub affinity: Affinity,
 }
 
 /// An attempt that can be made: its body is built, transformed and found clean.
@@ -96,6 +99,7 @@ pub enum Prepared {
 pub struct Departure {
     permit: Permit,
     shipment: Shipment,
+    lease: Lease,
     restorer: Option<Arc<Restorer>>,
     replaced: u32,
     losses: Vec<&'static str>,
@@ -120,11 +124,10 @@ impl Prepared {
 }
 
 impl Dispatcher {
-    /// From the engines by name and by model, the providers by name, `None` for one without credential, and the ledger of
-    /// what is sent to them.
+    /// From the engines by name and by model, the providers by name, and the ledger of what is sent to them.
     pub fn new(
         engines: HashMap<String, Option<Engine>>,
-        providers: HashMap<String, Option<Provider>>,
+        providers: HashMap<String, Provider>,
         ledger: EgressLedger,
     ) -> Self {
         Self { engines, providers, ledger }
@@ -167,14 +170,40 @@ impl Dispatcher {
         }
         match self.providers.get(&destination.via) {
             None => Some("not_configured"),
-            Some(None) => Some("no_credential"),
-            Some(Some(provider)) => provider.resting().map(Resting::code),
+            Some(provider) => provider.resting().map(Resting::code),
         }
     }
 
     /// Whether a call to `destination` may be a retry; it is counted.
     pub fn may_retry(&self, destination: &Destination) -> bool {
         self.provider(destination).is_some_and(Provider::may_retry)
+    }
+
+    /// How many credentials a request to `destination` may be tried with.
+    pub fn credentials(&self, destination: &Destination) -> usize {
+        self.provider(destination).map_or(1, Provider::credentials)
+    }
+
+    /// Whether `destination` may let in the same request with another credential.
+    pub fn has_fresh_credential(&self, destination: &Destination) -> bool {
+        self.provider(destination).is_some_and(Provider::has_fresh_credential)
+    }
+
+    /// Whether it matters to anybody which conversation a request belongs to.
+    pub fn has_affinity(&self) -> bool {
+        self.providers.values().any(|provider| provider.credentials() > 1)
+    }
+
+    /// Reads the credentials of all providers again, and says which are different now.
+    pub fn read_credentials(&self) -> Vec<String> {
+        let read = |(name, provider): (&String, &Provider)| {
+            provider
+                .read_credentials()
+                .into_iter()
+                .map(move |place| format!("provider `{name}`: {place} has another credential"))
+                .collect::<Vec<_>>()
+        };
+        self.providers.iter().flat_map(read).collect()
     }
 
     /// What `destination` can do for a client that speaks `dialect`.
@@ -198,7 +227,7 @@ impl Dispatcher {
     /// it.
     ///
     /// # Errors
-    /// [`Failure::Transform`] and [`Failure::Unfaithful`]; nothing has left then.
+    /// [`Failure::Transform`], [`Failure::Unfaithful`], and [`Failure::Resting`] without a credential; nothing has left then.
     pub fn prepare(
         &self,
         grant: Grant,
@@ -234,7 +263,8 @@ impl Dispatcher {
         if attempt.said.betas.is_some() && said.plain_betas().is_none() {
             losses.push(header::BETA);
         }
-        let shipment = provider.shipment(body.into(), &target, attempt.request.streaming.is_on(), &said)?;
+        let lease = provider.lease(attempt.affinity)?;
+        let shipment = provider.shipment(body.into(), &target, attempt.request.streaming.is_on(), &said, &lease)?;
         let permit = grant.permit(&Outbound {
             url: shipment.url.as_str(),
             headers: &shipment.header_refs(),
@@ -242,7 +272,7 @@ impl Dispatcher {
             max_cost: attempt.max_cost,
             expires: attempt.deadline,
         });
-        Ok(Prepared::Remote(Box::new(Departure { permit, shipment, restorer, replaced, losses })))
+        Ok(Prepared::Remote(Box::new(Departure { permit, shipment, lease, restorer, replaced, losses })))
     }
 
     /// One attempt.
@@ -259,7 +289,7 @@ impl Dispatcher {
     }
 
     async fn call(&self, departure: Departure, attempt: &Attempt<'_>) -> Result<Answer, Failure> {
-        let Departure { permit, shipment, restorer, .. } = departure;
+        let Departure { permit, shipment, lease, restorer, .. } = departure;
         let provider = self.provider(attempt.destination).ok_or(Failure::Unfaithful)?;
         let reading = Reading {
             dialect: attempt.dialect,
@@ -269,7 +299,7 @@ impl Dispatcher {
         };
         let ticket = provider.admit()?;
         let entered = self.ledger.enter(permit, attempt.id, attempt.number).await?;
-        let answer = provider.call(entered, shipment, reading, attempt.deadline).await;
+        let answer = provider.call(entered, shipment, lease, reading, attempt.deadline).await;
         match &answer {
             Ok(_) => ticket.succeeded(Instant::now()),
             Err(failure) => ticket.failed(failure, Instant::now()),
@@ -278,7 +308,7 @@ impl Dispatcher {
     }
 
     fn provider(&self, destination: &Destination) -> Option<&Provider> {
-        self.providers.get(&destination.via).and_then(Option::as_ref)
+        self.providers.get(&destination.via)
     }
 }
 

@@ -54,6 +54,9 @@ pub enum SendError {
     /// No connection. Nothing left.
     #[error("could not connect: {0}")]
     Connect(String),
+    /// No connection in time, TLS included. Nothing left.
+    #[error("no connection within {} s", .0.as_secs_f64())]
+    ConnectTimeout(Duration),
     /// The provider did not begin to answer in time.
     #[error("no answer within {} s", .0.as_secs_f64())]
     FirstByte(Duration),
@@ -68,7 +71,7 @@ pub enum SendError {
 impl SendError {
     /// Whether the request may have reached the provider, and so may cost.
     pub fn may_have_left(&self) -> bool {
-        !matches!(self, Self::Permit(_) | Self::Connect(_))
+        !matches!(self, Self::Permit(_) | Self::Connect(_) | Self::ConnectTimeout(_))
     }
 }
 
@@ -78,6 +81,7 @@ pub struct Egress {
     client: Client,
     /// Ends with a slash.
     base: Url,
+    connect_timeout: Duration,
 }
 
 impl Egress {
@@ -102,7 +106,7 @@ impl Egress {
             .user_agent(concat!("ajar/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| SendError::Connect(describe(error)))?;
-        Ok(Self { client, base })
+        Ok(Self { client, base, connect_timeout })
     }
 
     /// The URL of `path` below the base.
@@ -143,6 +147,9 @@ impl Egress {
         let request = self.client.post(shipment.url).headers(headers).body(shipment.body);
         let response = match tokio::time::timeout(first_byte, request.send()).await {
             Ok(Ok(response)) => response,
+            Ok(Err(error)) if error.is_connect() && error.is_timeout() => {
+                return Err(SendError::ConnectTimeout(self.connect_timeout));
+            }
             Ok(Err(error)) if error.is_connect() => return Err(SendError::Connect(describe(error))),
             Ok(Err(error)) => return Err(SendError::Broken(describe(error))),
             Err(_) => return Err(SendError::FirstByte(first_byte)),

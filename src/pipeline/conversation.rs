@@ -3,6 +3,7 @@
 use http::HeaderMap;
 
 use crate::chat::{ChatRequest, Role};
+use crate::dispatch::Affinity;
 use crate::policy::set::KnownBy;
 
 /// Headers in which clients name their conversation, the first that is there counts: ours, then those that agents send.
@@ -33,9 +34,15 @@ impl Conversation {
     }
 
     /// What tells it from others best.
-    #[allow(dead_code, reason = "for what is kept by conversation, such as pseudonyms")]
     pub(crate) fn id(&self) -> &[u8; 32] {
         self.named.as_ref().unwrap_or(&self.opening)
+    }
+
+    /// What stays the same for all its requests, whoever answers them.
+    pub(crate) fn affinity(&self, sealed: bool) -> Affinity {
+        let mut first = [0; 8];
+        first.copy_from_slice(&self.id()[..8]);
+        Affinity { conversation: u64::from_le_bytes(first), sealed }
     }
 
     /// What it is known by, of what `by` lists.

@@ -66,9 +66,10 @@ pub(crate) async fn dispatch(gateway: &Arc<Gateway>, call: Call, mut entry: Entr
         unledgered: false,
         over: false,
         again: Vec::new(),
+        tried: 0,
     };
     for candidate in call.decision.plan() {
-        if trying.over || entry.row.attempts == MAX_DESTINATIONS {
+        if trying.over || trying.tried == MAX_DESTINATIONS {
             break;
         }
         if let Some((body, reservation)) = trying.attempt(gateway, &call, &mut entry, candidate).await {
@@ -79,7 +80,7 @@ pub(crate) async fn dispatch(gateway: &Arc<Gateway>, call: Call, mut entry: Entr
         let destination = call.policy.set.destination(candidate.id);
         let pause = wait.max(BACKOFF.mul_f64(fraction()));
         let in_time = pause <= MAX_WAIT && Instant::now() + pause < call.deadline;
-        if trying.over || entry.row.attempts >= MAX_ATTEMPTS || !in_time || !gateway.dispatcher.may_retry(destination) {
+        if trying.over || trying.tried >= MAX_ATTEMPTS || !in_time || !gateway.dispatcher.may_retry(destination) {
             continue;
         }
         tokio::time::sleep(pause).await;
@@ -105,9 +106,12 @@ struct Trying {
     over: bool,
     /// Who might do better in a moment, and for what pause they ask.
     again: Vec<(Candidate, Duration)>,
+    /// How often a destination was tried, with as many of its credentials as it refused.
+    tried: u32,
 }
 
 impl Trying {
+    /// Tries a destination with one credential after the other, as long as it refuses only those: that has cost nothing.
     async fn attempt(
         &mut self,
         gateway: &Gateway,
@@ -115,25 +119,34 @@ impl Trying {
         entry: &mut Entry,
         candidate: &Candidate,
     ) -> Option<(Body, Reservation)> {
-        if self.unledgered && call.policy.set.destination(candidate.id).boundary == Boundary::External {
+        let (dispatcher, destination) = (&gateway.dispatcher, call.policy.set.destination(candidate.id));
+        if self.unledgered && destination.boundary == Boundary::External {
             return None;
         }
-        let grant = call.decision.grant(&call.policy.set, candidate.id)?;
-        let reservation = match reserve(call, entry, candidate.worst_case) {
-            Ok(reservation) => reservation,
-            Err(exhausted) => {
-                self.error = budget_error(&exhausted);
-                return None;
-            }
-        };
-        match attempt(gateway, call, entry, candidate, grant, reservation).await {
-            Ok(answer) => Some(answer),
-            Err(failure) => {
-                report(call, entry, candidate, &failure);
-                self.note(candidate, &failure);
-                None
+        let before = entry.row.attempts;
+        for left in (0..dispatcher.credentials(destination)).rev() {
+            let grant = call.decision.grant(&call.policy.set, candidate.id)?;
+            let reservation = match reserve(call, entry, candidate.worst_case) {
+                Ok(reservation) => reservation,
+                Err(exhausted) => {
+                    self.error = budget_error(&exhausted);
+                    break;
+                }
+            };
+            match attempt(gateway, call, entry, candidate, grant, reservation).await {
+                Ok(answer) => return Some(answer),
+                Err(failure) => {
+                    report(call, entry, candidate, &failure);
+                    let another = failure.is_the_credentials() && dispatcher.has_fresh_credential(destination);
+                    if !another || left == 0 {
+                        self.note(candidate, &failure);
+                        break;
+                    }
+                }
             }
         }
+        self.tried += u32::from(entry.row.attempts > before);
+        None
     }
 
     fn note(&mut self, candidate: &Candidate, failure: &Failure) {
@@ -225,6 +238,7 @@ fn to_attempt<'a>(gateway: &Gateway, call: &'a Call, entry: &Entry, candidate: &
             tenant: call.tenant.clone(),
             class: call.policy.names.classes[usize::from(call.decision.class.0)].clone(),
         },
+        affinity: call.affinity,
     }
 }
 
@@ -295,9 +309,9 @@ fn budget_error(exhausted: &Exhausted) -> ApiError {
 fn client_error(failure: &Failure) -> ApiError {
     let code = failure.code();
     let (status, message) = match failure {
-        Failure::Send(SendError::FirstByte(_) | SendError::Idle(_)) | Failure::Deadline => {
-            (StatusCode::GATEWAY_TIMEOUT, "the model did not answer in time".to_owned())
-        }
+        Failure::Send(SendError::ConnectTimeout(_) | SendError::FirstByte(_) | SendError::Idle(_))
+        | Failure::Stalled(_)
+        | Failure::Deadline => (StatusCode::GATEWAY_TIMEOUT, "the model did not answer in time".to_owned()),
         Failure::Upstream { status: StatusCode::TOO_MANY_REQUESTS, retry_after } => {
             let limited = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "the provider limits the rate").code(code);
             return retry_after.map_or(limited.clone(), |wait| limited.retry_after(wait));

@@ -44,6 +44,11 @@ impl Taints {
         Self { secret, memory: Cache::new(REMEMBERED), store, recorder }
     }
 
+    /// The conversation of `request`, for `tenant`.
+    pub(super) fn conversation(&self, tenant: &str, headers: &HeaderMap, request: &ChatRequest) -> Conversation {
+        Conversation::of(&self.secret, tenant, headers, request)
+    }
+
     /// What `set` lets be known of a request's conversation. Where nobody can say what that was before, it is unknown.
     pub(super) async fn recall(
         &self,
@@ -56,7 +61,7 @@ impl Taints {
         if !is_known(by, headers, request) {
             return Recalled::default();
         }
-        let conversation = Conversation::of(&self.secret, tenant, headers, request);
+        let conversation = self.conversation(tenant, headers, request);
         let mut past = Past::default();
         for id in conversation.known(by) {
             match self.find(id).await {

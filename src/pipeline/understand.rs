@@ -22,6 +22,7 @@ use crate::dialect::anthropic::header::Said;
 use crate::dialect::edit::EditPoints;
 use crate::dialect::error::ApiError;
 use crate::dialect::{BadRequest, Decoded, Dialect};
+use crate::dispatch::Affinity;
 use crate::govern::Subject;
 use crate::policy::decision::{Decision, Outcome, Refusal, RefusalKind};
 use crate::policy::explain::Explanation;
@@ -53,6 +54,8 @@ pub(crate) struct Call {
     pub(crate) deadline: Instant,
     /// How it is known again, if its answer may be anybody else's.
     pub(crate) repeat: Option<Repeat>,
+    /// Which of a provider's credentials suits it.
+    pub(crate) affinity: Affinity,
     /// What it takes to transform its body, where somebody in the plan may have it only so.
     pub(crate) pseudonyms: Option<Box<Pseudonyms>>,
 }
@@ -120,6 +123,7 @@ pub(crate) async fn understand(
     );
     let repeat = Repeat::of(&view, &decoded, &weighed.decision, (body, &json), said.betas.as_ref().map(Text::expose))?;
     let side = view.side;
+    let affinity = affinity(gateway, subject, headers, &decoded.request);
     let Decoded { request, edits, unsaid, .. } = decoded;
     Ok(Call {
         tenant: subject.tenant.clone(),
@@ -131,12 +135,21 @@ pub(crate) async fn understand(
         tokens_input: weighed.tokens_input,
         deadline: entry.started() + gateway.config.server.deadline,
         repeat,
+        affinity,
         pseudonyms,
         body: body.clone(),
         generation,
         side,
         policy,
     })
+}
+
+/// By what the credentials of a provider are chosen, where anybody has several.
+fn affinity(gateway: &Gateway, subject: &Subject, headers: &HeaderMap, request: &ChatRequest) -> Affinity {
+    match gateway.dispatcher.has_affinity() {
+        true => gateway.taints.conversation(&subject.tenant, headers, request).affinity(request.is_sealed()),
+        false => Affinity::default(),
+    }
 }
 
 /// What a client says in headers of Anthropic's dialect, where it speaks that.

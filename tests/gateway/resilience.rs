@@ -1,8 +1,10 @@
 //! Providers that fail, hang, limit and come back: what that costs them, and what clients see of it.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::harness::{Gateway, Reply, Setup, eventually, streamed, user};
 use crate::sim::{Answer, Break, Fault, On, Script, Sim};
@@ -129,7 +131,8 @@ async fn each_way_to_hang_ends_at_its_own_clock() {
         (Fault::HangBeforeHeaders, "upstream_timeout", 300, 900),
         (Fault::HangMidStream { after: 2 }, "upstream_idle", 500, 1100),
         (pings(2), "upstream_stalled", 1000, 1900),
-        (pings(0), "upstream_timeout", 1000, 1900),
+        (pings(0), "upstream_stalled", 1000, 1900),
+        (Fault::HangMidStream { after: 0 }, "upstream_idle", 500, 1100),
     ] {
         let far = Sim::start(Script::answering(Answer::Tokens(20)).fault(fault.clone()));
         let gateway = alone(&far, clocks).await;
@@ -140,5 +143,38 @@ async fn each_way_to_hang_ends_at_its_own_clock() {
         let row = &gateway.rows(1).await[0];
         assert_eq!(row.reason.as_deref(), Some(code), "{fault:?}: {}", reply.text());
         assert!(!reply.text().contains("[DONE]"), "{fault:?}");
+    }
+}
+
+/// A port whose queue of connections is full and never emptied, so that the next one waits; as long as this is held.
+async fn unanswering() -> (String, impl Sized) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut waiting = Vec::new();
+    while let Ok(connected) = tokio::time::timeout(Duration::from_millis(200), TcpStream::connect(address)).await {
+        waiting.push(connected.unwrap());
+    }
+    (format!("http://{address}/v1"), (listener, waiting))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_does_not_come_about_ends_at_its_clock_and_so_does_one_without_tls() {
+    let mute = Sim::start(Script::text("far").fault(Fault::HangAccept));
+    let (full, _held) = unanswering().await;
+    let home = Sim::start(Script::text("home"));
+    for url in [full, mute.base_url().replace("http:", "https:")] {
+        let clocks = "timeouts: { connect: 300ms, first_byte: 10s }";
+        let setup = Setup::new().policy("[far, home]", "[far]").provider_at("far", &url, clocks);
+        let gateway = setup.provider("home", &home).start().await;
+        let began = Instant::now();
+        let reply = gateway.ask(&user("hello")).await;
+        let took = began.elapsed().as_millis();
+        assert_eq!((reply.status, reply.error().0.as_str()), (504, "upstream_connect_timeout"), "{}", reply.text());
+        // It is tried once more, since nothing can have been paid for.
+        assert!((600..2000).contains(&took), "{url}: {took} ms");
+        let row = &gateway.rows(1).await[0];
+        assert_eq!((row.attempts, row.bytes_out, row.cost), (2, 0, None));
     }
 }

@@ -8,6 +8,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use super::resting::Resting;
 use crate::dispatch::failure::Failure;
 
 /// Failures in a row that open the breaker.
@@ -61,27 +62,6 @@ enum Phase {
     Warming {
         limit: u32,
     },
-}
-
-/// Why a provider is not called now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Resting {
-    /// It failed too often.
-    Broken,
-    /// It comes back, and has enough to do.
-    Warming,
-    /// It asked for a pause.
-    Paused,
-}
-
-impl Resting {
-    /// The word in records and explanations.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::Broken | Self::Warming => "breaker_open",
-            Self::Paused => "rate_limited",
-        }
-    }
 }
 
 /// A call that was admitted. Dropped without a word, it says nothing about the provider.
@@ -144,7 +124,8 @@ impl Ticket {
 
     /// The provider did not.
     pub fn failed(self, failure: &Failure, now: Instant) {
-        if let Some(wait) = failure.retry_after() {
+        // A limit on the rate is the credential's: see `keys`.
+        if let Some(wait) = failure.retry_after().filter(|_| !failure.is_the_credentials()) {
             self.health.with(|state| state.paused_until = Some(now + wait.min(LONGEST)));
         }
         let opened = failure.is_the_providers().then(|| self.health.with(|state| state.failed(now, jitter())));
@@ -325,16 +306,13 @@ mod tests {
     #[test]
     fn a_pause_that_is_asked_for_is_granted_within_bounds() {
         let (health, now) = (Health::new("far"), Instant::now());
-        let limited = |seconds| Failure::Upstream {
-            status: StatusCode::TOO_MANY_REQUESTS,
-            retry_after: Some(Duration::from_secs(seconds)),
-        };
+        let answered = |status, seconds| Failure::Upstream { status, retry_after: Some(Duration::from_secs(seconds)) };
         for _ in 0..50 {
             let later = now + LONGEST;
-            health.admit(later).unwrap().failed(&limited(0), later);
+            health.admit(later).unwrap().failed(&answered(StatusCode::TOO_MANY_REQUESTS, 7000), later);
         }
-        assert_eq!(health.resting(now + LONGEST), None, "a limit on the rate is no failure");
-        health.admit(now + LONGEST).unwrap().failed(&limited(7000), now);
+        assert_eq!(health.resting(now + LONGEST), None, "a limit on the rate is the credential's");
+        health.admit(now + LONGEST).unwrap().failed(&answered(StatusCode::SERVICE_UNAVAILABLE, 7000), now);
         assert_eq!(health.resting(now + LONGEST / 2), Some(Resting::Paused));
         assert_eq!(health.resting(now + LONGEST), None);
     }

@@ -1,26 +1,30 @@
 //! Providers behind an API.
 
 mod health;
+mod keys;
 mod relay;
+mod resting;
 mod retry_after;
 mod translate;
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::HeaderMap;
-use secrecy::{ExposeSecret, SecretString};
+use http::{HeaderMap, StatusCode};
 
-pub use self::health::Resting;
 use self::health::{Health, Ticket};
+pub use self::keys::Affinity;
+pub use self::keys::Lease;
+use self::keys::{Keys, Refusal};
 use self::relay::{Relay, Watch};
+pub use self::resting::Resting;
 use self::retry_after::retry_after;
 use super::answer::Answer;
 use super::failure::{Failure, Quoting};
 use crate::audit::Entered;
-use crate::config::{self, Credential, Timeouts};
+use crate::config::{self, Timeouts};
 use crate::dialect::anthropic::header::{self, Said};
 use crate::dialect::edit::CapField;
 use crate::dialect::{Dialect, Target, Wire};
@@ -33,16 +37,18 @@ use crate::transform::deltas::RestoringDeltas;
 const MAX_REPLY: usize = 64 << 20;
 /// Largest error body that is passed on.
 const MAX_ERROR: usize = 64 << 10;
+/// For how long nobody asks again who limits the rate and does not say for how long.
+const LIMITED: Duration = Duration::from_millis(500);
 
 /// A provider, and what is needed to call it.
 pub struct Provider {
     wire: Wire,
-    token: Option<SecretString>,
     credential_header: &'static str,
     cap_field: CapField,
     timeouts: Timeouts,
     egress: Egress,
     health: Arc<Health>,
+    keys: Arc<Keys>,
 }
 
 /// How an answer is read.
@@ -58,25 +64,20 @@ pub struct Reading {
 }
 
 impl Provider {
-    /// Sets the provider up; `None` when it has no credential and so cannot be called.
+    /// Sets the provider up and reads its credentials.
     ///
     /// # Errors
     /// When there can be no client at all.
-    pub fn new(provider: &config::Provider) -> Result<Option<Self>, SendError> {
-        let token = match &provider.credential {
-            Credential::None => None,
-            Credential::Token(token) => Some(token.clone()),
-            Credential::Missing(_) => return Ok(None),
-        };
-        Ok(Some(Self {
+    pub fn new(provider: &config::Provider) -> Result<Self, SendError> {
+        Ok(Self {
             wire: provider.wire,
-            token,
             credential_header: provider.credential_header,
             cap_field: provider.cap_field,
             timeouts: provider.timeouts,
             egress: Egress::new(&provider.base_url, provider.timeouts.connect)?,
             health: Health::new(&provider.name),
-        }))
+            keys: Keys::new(&provider.name, &provider.credentials),
+        })
     }
 
     /// What it speaks.
@@ -91,7 +92,31 @@ impl Provider {
 
     /// Why it is better not called now.
     pub fn resting(&self) -> Option<Resting> {
-        self.health.resting(Instant::now())
+        let now = Instant::now();
+        self.health.resting(now).or_else(|| self.keys.resting(now))
+    }
+
+    /// How many credentials it has; at least one, that may send nothing.
+    pub fn credentials(&self) -> usize {
+        self.keys.count()
+    }
+
+    /// Whether it has a credential that it has not refused lately.
+    pub fn has_fresh_credential(&self) -> bool {
+        self.keys.has_fresh(Instant::now())
+    }
+
+    /// Reads its credentials again, and says which are different now.
+    pub fn read_credentials(&self) -> Vec<String> {
+        self.keys.read_again()
+    }
+
+    /// A credential for a call.
+    ///
+    /// # Errors
+    /// [`Failure::Resting`].
+    pub fn lease(&self, affinity: Affinity) -> Result<Lease, Failure> {
+        self.keys.lease(affinity, Instant::now()).map_err(Failure::Resting)
     }
 
     /// Whether a call to it may be a retry; it is counted.
@@ -107,7 +132,7 @@ impl Provider {
         self.health.admit(Instant::now()).map_err(Failure::Resting)
     }
 
-    /// The request that would carry `body`, with what the client `said` in headers of the provider's dialect.
+    /// The request that would carry `body` with the credential of `lease`, and with what the client `said` in headers of the provider's dialect.
     ///
     /// # Errors
     /// Where `target`'s model makes no URL.
@@ -117,6 +142,7 @@ impl Provider {
         target: &Target<'_>,
         streams: bool,
         said: &Said,
+        lease: &Lease,
     ) -> Result<Shipment, SendError> {
         let accept = if streams { "text/event-stream" } else { "application/json" };
         let mut headers = vec![("content-type", "application/json".to_owned()), ("accept", accept.to_owned())];
@@ -124,19 +150,36 @@ impl Provider {
             headers.push((header::VERSION, said.version().to_owned()));
             headers.extend(said.plain_betas().map(|betas| (header::BETA, betas.to_owned())));
         }
-        if let Some(token) = &self.token {
-            let token = token.expose_secret();
+        if let Some(token) = lease.token() {
             let bearer = self.credential_header == "authorization";
             headers.push((self.credential_header, if bearer { format!("Bearer {token}") } else { token.to_owned() }));
         }
         Ok(Shipment { url: self.egress.url(&self.wire.path(target.model, streams))?, headers, body })
     }
 
-    /// Sends, and waits until the answer has really begun: a whole reply, or a stream's first event.
+    /// Sends with the credential of `lease`, and waits until the answer has really begun: a whole reply, or a stream's first
+    /// event.
     ///
     /// # Errors
     /// See [`Failure`]; after a success the stream reports for itself.
     pub async fn call(
+        &self,
+        entered: Entered,
+        shipment: Shipment,
+        lease: Lease,
+        reading: Reading,
+        deadline: Instant,
+    ) -> Result<Answer, Failure> {
+        let answer = self.exchange(entered, shipment, reading, deadline).await;
+        match (&answer, answer.as_ref().err().and_then(refusal)) {
+            (_, Some(refusal)) => lease.refused(refusal, Instant::now()),
+            (Ok(_) | Err(Failure::Rejected { .. }), None) => lease.accepted(),
+            (Err(_), None) => {}
+        }
+        answer
+    }
+
+    async fn exchange(
         &self,
         entered: Entered,
         shipment: Shipment,
@@ -182,13 +225,26 @@ impl Provider {
     async fn refused(&self, mut incoming: Incoming, reading: Reading) -> Failure {
         let status = incoming.status;
         match status.as_u16() {
-            429 | 500.. => Failure::Upstream { status, retry_after: retry_after(&incoming.headers) },
+            429 => Failure::Upstream { status, retry_after: retry_after(&incoming.headers).or(Some(LIMITED)) },
+            500.. => Failure::Upstream { status, retry_after: retry_after(&incoming.headers) },
             300..=399 | 401 | 403 | 404 | 405 => Failure::Misconfigured { status },
             _ => match incoming.body(MAX_ERROR, self.timeouts.idle).await {
                 Ok(body) => Failure::Rejected { status, body: Quoting(relay::restored(body, reading.bytes()).0) },
                 Err(error) => Failure::Send(error),
             },
         }
+    }
+}
+
+/// What `failure` says about the credential that was used.
+fn refusal(failure: &Failure) -> Option<Refusal> {
+    match failure {
+        Failure::Upstream { retry_after, .. } if failure.is_the_credentials() => {
+            Some(Refusal::Limited(retry_after.unwrap_or(LIMITED)))
+        }
+        Failure::Misconfigured { status: StatusCode::UNAUTHORIZED } => Some(Refusal::Unknown),
+        Failure::Misconfigured { status: StatusCode::FORBIDDEN } => Some(Refusal::Forbidden),
+        _ => None,
     }
 }
 
