@@ -10,6 +10,38 @@ use super::{
     wire::{ApiError, Envelope, pretty, tokens},
 };
 
+/// An event whose JSON breaks off.
+pub const MALFORMED: &[u8] = b"data: {\"candidates\":[{\"content\":{\"parts\":[{\"te\r\n\r\n";
+
+/// An error as a document, as Google's APIs have it.
+pub fn error(error: &ApiError) -> Bytes {
+    pretty(&envelope(error))
+}
+
+/// An error as an event in a stream.
+pub fn error_event(error: &ApiError) -> Bytes {
+    format!("data: {}\r\n\r\n", envelope(error)).into()
+}
+
+/// A well-formed content event of about `bytes` bytes.
+pub fn oversized_event(bytes: usize) -> Bytes {
+    let content = json!({"parts": [{"text": "x".repeat(bytes)}], "role": "model"});
+    format!("data: {}\r\n\r\n", json!({"candidates": [{"content": content, "index": 0}]})).into()
+}
+
+fn envelope(error: &ApiError) -> Value {
+    let status = match error.status {
+        401 => "UNAUTHENTICATED",
+        403 => "PERMISSION_DENIED",
+        404 => "NOT_FOUND",
+        429 => "RESOURCE_EXHAUSTED",
+        400..=499 => "INVALID_ARGUMENT",
+        503 => "UNAVAILABLE",
+        _ => "INTERNAL",
+    };
+    json!({"error": {"code": error.status, "message": error.message, "status": status, "details": []}})
+}
+
 /// The model and whether to stream, where the path is Gemini's.
 pub fn called(path: &str) -> Option<(&str, bool)> {
     let (model, method) = path.strip_prefix("/v1/models/")?.split_once(':')?;

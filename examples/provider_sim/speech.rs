@@ -3,7 +3,8 @@
 use bytes::Bytes;
 
 use super::{
-    anthropic,
+    anthropic, gemini,
+    quirks::Quirk,
     wire::{self, ApiError},
 };
 
@@ -12,12 +13,19 @@ use super::{
 pub enum Speech {
     OpenAi,
     Anthropic,
+    Gemini,
+    Quirky(Quirk),
 }
 
 impl Speech {
     /// Of the answers on `path`.
-    pub fn on(path: &str) -> Self {
-        if path.starts_with("/v1/messages") { Self::Anthropic } else { Self::OpenAi }
+    pub fn on(path: &str, quirk: Option<Quirk>) -> Self {
+        match quirk {
+            Some(quirk) => Self::Quirky(quirk),
+            None if path.starts_with("/v1/messages") => Self::Anthropic,
+            None if gemini::called(path).is_some() => Self::Gemini,
+            None => Self::OpenAi,
+        }
     }
 
     /// An error as a document.
@@ -25,6 +33,8 @@ impl Speech {
         match self {
             Self::OpenAi => error.document(),
             Self::Anthropic => anthropic::error(error),
+            Self::Gemini => gemini::error(error),
+            Self::Quirky(quirk) => quirk.error(error).to_string().into(),
         }
     }
 
@@ -34,30 +44,35 @@ impl Speech {
         match self {
             Self::OpenAi => error.event(),
             Self::Anthropic => anthropic::error_event(&error),
+            Self::Gemini => gemini::error_event(&error),
+            Self::Quirky(quirk) => quirk.error_event(&error),
         }
     }
 
-    /// Whether `event` is the marker that ends a stream.
+    /// Whether `event` is the marker that ends a stream; Google has none.
     pub fn is_end(self, event: &[u8]) -> bool {
         match self {
-            Self::OpenAi => event == wire::DONE,
+            Self::OpenAi | Self::Quirky(_) => event == wire::DONE,
             Self::Anthropic => event == anthropic::STOP,
+            Self::Gemini => false,
         }
     }
 
     /// An event whose JSON breaks off.
     pub fn malformed(self) -> &'static [u8] {
         match self {
-            Self::OpenAi => wire::MALFORMED,
+            Self::OpenAi | Self::Quirky(_) => wire::MALFORMED,
             Self::Anthropic => anthropic::MALFORMED,
+            Self::Gemini => gemini::MALFORMED,
         }
     }
 
     /// A well-formed content event of about `bytes` bytes.
     pub fn oversized_event(self, bytes: usize) -> Bytes {
         match self {
-            Self::OpenAi => wire::oversized_event(bytes),
+            Self::OpenAi | Self::Quirky(_) => wire::oversized_event(bytes),
             Self::Anthropic => anthropic::oversized_event(bytes),
+            Self::Gemini => gemini::oversized_event(bytes),
         }
     }
 }

@@ -24,7 +24,7 @@ use self::remote::{Lease, Provider, Reading, Resting};
 use crate::audit::EgressLedger;
 use crate::chat::{ChatRequest, Json, MicroUsd, RequestId, ResponseFormat, Streaming};
 use crate::dialect::anthropic::header::{self, Said};
-use crate::dialect::edit::{self, EditPoints, Edits};
+use crate::dialect::edit::{self, EditPoints, Edits, StreamOptions};
 use crate::dialect::{Dialect, Feature, Target, Uses, faithful};
 use crate::egress::Shipment;
 use crate::policy::permit::Outbound;
@@ -329,7 +329,11 @@ fn edited(attempt: &Attempt<'_>, disguise: Option<&Disguise<'_>>, target: &Targe
         model: Some(target.model.to_owned()),
         max_tokens: Some(target.max_output),
         cap_field: attempt.dialect.cap_field().unwrap_or(target.cap_field),
-        include_usage: attempt.request.streaming.is_on() && attempt.dialect.asks_for_usage(),
+        stream_options: match attempt.dialect.asks_for_usage() {
+            true if !target.stream_options => StreamOptions::Removed,
+            true if attempt.request.streaming.is_on() => StreamOptions::AskForUsage,
+            _ => StreamOptions::Left,
+        },
     };
     if let Some(disguise) = disguise {
         return Ok(disguise.apply(attempt.body, &edits)?);

@@ -16,6 +16,7 @@ use super::understand::Call;
 use crate::chat::MicroUsd;
 use crate::classify::Scanner;
 use crate::dialect::error::ApiError;
+use crate::dialect::refusal::Words;
 use crate::dispatch::local::{EngineError, Sharing};
 use crate::dispatch::{Attempt, Failure, FrameStream, Prepared};
 use crate::egress::SendError;
@@ -345,11 +346,9 @@ fn client_error(failure: &Failure) -> ApiError {
     ApiError::new(status, message).code(code)
 }
 
-/// The provider's message and field, where its error body has OpenAI's shape.
+/// The provider's message and field, in whatever shape it says them.
 fn rejected(body: &[u8]) -> ApiError {
-    let json = crate::chat::Json::parse(body).ok();
-    let error = json.as_ref().and_then(|json| json.get("error"));
-    let text = |key| error.and_then(|e| e.get(key)).and_then(|value| value.as_str()).map(str::to_owned);
-    let message = text("message").unwrap_or_else(|| "the provider refused the request".to_owned());
-    ApiError { param: text("param"), ..ApiError::new(StatusCode::BAD_REQUEST, message) }
+    let Words { message, param } = Words::read(body);
+    let message = message.unwrap_or_else(|| "the provider refused the request".to_owned());
+    ApiError { param, ..ApiError::new(StatusCode::BAD_REQUEST, message) }
 }

@@ -13,6 +13,7 @@ mod cli;
 mod conversations;
 mod crash;
 mod credentials;
+mod disconnects;
 mod dispatching;
 mod dry_run;
 mod gemini;
@@ -38,3 +39,4 @@ mod sets;
 #[path = "../../examples/provider_sim/sim.rs"]
 mod sim;
 mod text;
+mod vendors;

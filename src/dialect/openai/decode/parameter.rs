@@ -25,7 +25,7 @@ impl<'a> Decoder<'a> {
             "model" => self.draft.model(&at, json),
             "messages" => self.messages(&at, json),
             "max_tokens" | "max_completion_tokens" => self.cap(&at, key, key_span, json),
-            "stream_options" => self.stream_options(&at, json),
+            "stream_options" => self.stream_options(&at, key_span, json),
             "stream" => self.draft.stream(&at, json),
             "temperature" | "top_p" | "n" | "seed" | "stop" | "presence_penalty" | "frequency_penalty"
             | "logit_bias" | "logprobs" | "top_logprobs" => optional(json, || self.sampling(&at, key, json)),
@@ -52,8 +52,8 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    fn stream_options(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<(), BadRequest> {
-        let mut point = OptionsPoint { span: json.span.clone(), empty: true, include_usage: None };
+    fn stream_options(&mut self, at: &At<'_>, key: Range<usize>, json: &'a Json<'a>) -> Result<(), BadRequest> {
+        let mut point = OptionsPoint { key, span: json.span.clone(), empty: true, include_usage: None };
         if !json.is_null() {
             self.include_usage = Some(false);
             for member in at.object(json)? {
