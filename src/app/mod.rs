@@ -154,6 +154,7 @@ fn assemble(
     let taints = Taints::new(conversation_secret(&config)?, record);
     let mut metrics = Metrics::default();
     metrics.watch_ledger(dispatcher.ledger().numbers());
+    metrics.watch_providers(dispatcher.numbers());
     metrics.policies_loaded(jiff::Timestamp::now());
     Ok(Gateway {
         anonymous: Arc::new(anonymous(&config)),

@@ -20,7 +20,7 @@ pub use failure::Failure;
 
 use self::local::{Engine, EngineFacts, EngineState, Job, Sharing};
 pub use self::remote::Affinity;
-use self::remote::{Lease, Provider, Reading, Resting};
+use self::remote::{Lease, Numbers, Provider, Reading, Resting};
 use crate::audit::EgressLedger;
 use crate::chat::{ChatRequest, Json, MicroUsd, RequestId, ResponseFormat, Streaming};
 use crate::dialect::anthropic::header::{self, Said};
@@ -48,6 +48,7 @@ pub struct Dispatcher {
     engines: HashMap<String, Option<Engine>>,
     providers: HashMap<String, Provider>,
     ledger: EgressLedger,
+    numbers: Numbers,
 }
 
 /// What an attempt carries.
@@ -130,12 +131,25 @@ impl Dispatcher {
         providers: HashMap<String, Provider>,
         ledger: EgressLedger,
     ) -> Self {
-        Self { engines, providers, ledger }
+        Self { engines, providers, ledger, numbers: Numbers::default() }
     }
 
     /// The ledger of what is sent.
     pub fn ledger(&self) -> &EgressLedger {
         &self.ledger
+    }
+
+    /// What the metrics say of providers.
+    pub fn numbers(&self) -> &Numbers {
+        &self.numbers
+    }
+
+    /// Notes in the [`Numbers`] in which state providers are now.
+    pub fn observe(&self) {
+        for (name, provider) in &self.providers {
+            let (breaker, credentials) = provider.observed();
+            self.numbers.observe(name, breaker, credentials);
+        }
     }
 
     /// The engine that serves `destination`, if that is embedded.
@@ -176,7 +190,11 @@ impl Dispatcher {
 
     /// Whether a call to `destination` may be a retry; it is counted.
     pub fn may_retry(&self, destination: &Destination) -> bool {
-        self.provider(destination).is_some_and(Provider::may_retry)
+        let may = self.provider(destination).is_some_and(Provider::may_retry);
+        if may {
+            self.numbers.retried(&destination.via);
+        }
+        may
     }
 
     /// How many credentials a request to `destination` may be tried with.
@@ -300,6 +318,7 @@ impl Dispatcher {
         let ticket = provider.admit()?;
         let entered = self.ledger.enter(permit, attempt.id, attempt.number).await?;
         let answer = provider.call(entered, shipment, lease, reading, attempt.deadline).await;
+        self.numbers.called(&attempt.destination.via, &answer);
         match &answer {
             Ok(_) => ticket.succeeded(Instant::now()),
             Err(failure) => ticket.failed(failure, Instant::now()),

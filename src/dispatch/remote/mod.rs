@@ -2,6 +2,7 @@
 
 mod health;
 mod keys;
+mod numbers;
 mod relay;
 mod resting;
 mod retry_after;
@@ -18,6 +19,7 @@ use self::health::{Health, Ticket};
 pub use self::keys::Affinity;
 pub use self::keys::Lease;
 use self::keys::{Keys, Refusal};
+pub use self::numbers::Numbers;
 use self::relay::{Relay, Watch};
 pub use self::resting::Resting;
 use self::retry_after::retry_after;
@@ -98,6 +100,12 @@ impl Provider {
     pub fn resting(&self) -> Option<Resting> {
         let now = Instant::now();
         self.health.resting(now).or_else(|| self.keys.resting(now))
+    }
+
+    /// Its breaker, 1 for the state it is in, and how many credentials are in which state.
+    pub fn observed(&self) -> ([(&'static str, i64); 3], [(&'static str, i64); 5]) {
+        let now = Instant::now();
+        (self.health.observed(now), self.keys.observed(now))
     }
 
     /// How many credentials it has; at least one, that may send nothing.
