@@ -27,7 +27,7 @@ use crate::dispatch::remote::Provider;
 use crate::egress::SendError;
 use crate::govern::{Ledger, PriceList};
 use crate::models;
-use crate::pipeline::{Apart, Fills, Gateway, Generation, Named, Reloads, Taints};
+use crate::pipeline::{Apart, Companions, Fills, Gateway, Generation, Named, Reloads, Taints};
 use crate::record::{Conversations, Recorder, Records, StoreError, StoreOptions};
 use crate::serve::listener::{Limits, bind, serve};
 use crate::serve::{data, operator};
@@ -169,6 +169,7 @@ fn assemble(
         named: Named::default(),
         apart: Apart::default(),
         taints,
+        companions: Companions::default(),
         vaults: Vaults::new(config.pseudonyms.ttl),
         dispatcher,
         recorder,

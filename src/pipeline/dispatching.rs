@@ -74,7 +74,7 @@ pub(crate) async fn dispatch(gateway: &Arc<Gateway>, call: Call, mut entry: Entr
             break;
         }
         if let Some((body, reservation)) = trying.attempt(gateway, &call, &mut entry, candidate).await {
-            return Ok(begun(&call, candidate, entry, body, reservation));
+            return Ok(begun(gateway, &call, candidate, entry, body, reservation));
         }
     }
     for (candidate, wait) in std::mem::take(&mut trying.again) {
@@ -86,7 +86,7 @@ pub(crate) async fn dispatch(gateway: &Arc<Gateway>, call: Call, mut entry: Entr
         }
         tokio::time::sleep(pause).await;
         if let Some((body, reservation)) = trying.attempt(gateway, &call, &mut entry, &candidate).await {
-            return Ok(begun(&call, &candidate, entry, body, reservation));
+            return Ok(begun(gateway, &call, &candidate, entry, body, reservation));
         }
     }
     if let Some(code) = trying.unfit {
@@ -239,7 +239,7 @@ fn to_attempt<'a>(gateway: &Gateway, call: &'a Call, entry: &Entry, candidate: &
             tenant: call.tenant.clone(),
             class: call.policy.names.classes[usize::from(call.decision.class.0)].clone(),
         },
-        affinity: call.affinity,
+        affinity: call.companion.affinity(),
     }
 }
 
@@ -279,9 +279,17 @@ fn prepare(
     prepared
 }
 
-fn begun(call: &Call, candidate: &Candidate, mut entry: Entry, body: Body, reservation: Reservation) -> Begun {
+fn begun(
+    gateway: &Gateway,
+    call: &Call,
+    candidate: &Candidate,
+    mut entry: Entry,
+    body: Body,
+    reservation: Reservation,
+) -> Begun {
     let destination = call.policy.set.destination(candidate.id);
     let served_by = call.policy.names.destination(candidate.id);
+    gateway.companions.note(&call.companion, &served_by);
     entry.row.served_by = Some(served_by.clone());
     entry.row.local = Some(destination.boundary == Boundary::Host);
     // `decide` lets nobody without a price into a plan.

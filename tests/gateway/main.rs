@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 #![allow(unreachable_pub, reason = "one binary of several modules")]
 
+mod affinity;
 mod audit;
 mod bad_input;
 mod binary;
