@@ -13,6 +13,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::audit::Numbers;
 use crate::classify::Truth;
+use crate::dispatch;
 use crate::pipeline::Reload;
 use crate::policy::PolicySet;
 use crate::record::Row;
@@ -35,6 +36,7 @@ pub struct Metrics {
     refused: Gauge,
     tried: Family<ResultLabels, Counter>,
     trying: Histogram,
+    accompanied: Family<ResultLabels, Counter>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -84,6 +86,7 @@ impl Default for Metrics {
             refused: Gauge::default(),
             tried: Family::default(),
             trying: Histogram::new(exponential_buckets(1e-6, 2.0, 18)),
+            accompanied: Family::default(),
         };
         metrics.register();
         metrics
@@ -107,8 +110,16 @@ impl Metrics {
         let loaded = "When the policies in force were loaded, in seconds since 1970";
         r.register_with_unit("policy_loaded_timestamp", loaded, seconds(), self.loaded.clone());
         r.register("rollout_compared", "Requests that a set on trial looked at", self.tried.clone());
+        let stays = "Requests of conversations by whether they go to who answered before";
+        r.register("affinity", stays, self.accompanied.clone());
         let trying = "What looking at them costs each request";
         r.register_with_unit("rollout_evaluation", trying, seconds(), self.trying.clone());
+    }
+
+    /// Counts a request whose conversation somebody has answered before: whether it goes there again.
+    pub fn accompanied(&self, stays: bool) {
+        let result = if stays { "stays" } else { "leaves" };
+        self.accompanied.get_or_create(&ResultLabels { result }).inc();
     }
 
     /// Shows the egress ledger's numbers too.
@@ -123,6 +134,16 @@ impl Metrics {
         r.register("ledger_failing", "1 while the egress ledger cannot be written", ledger.failing.clone());
         let checkpointed = "When the latest checkpoint was signed, in seconds since 1970";
         r.register_with_unit("ledger_checkpoint_timestamp", checkpointed, Unit::Seconds, ledger.checkpointed.clone());
+    }
+
+    /// Shows how providers fare, too.
+    pub fn watch_providers(&mut self, providers: &dispatch::remote::Numbers) {
+        let r = &mut self.registry;
+        r.register("provider_calls", "Calls to providers by what came of them", providers.calls.clone());
+        let retries = "Calls that were made since one before had failed";
+        r.register("provider_retries", retries, providers.retries.clone());
+        r.register("provider_breaker", "1 for the state that the breaker is in", providers.breakers.clone());
+        r.register("provider_credentials", "Credentials by state", providers.credentials.clone());
     }
 
     /// Counts a request that has ended.

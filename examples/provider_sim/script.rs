@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::wire;
+use super::{quirks::Quirk, wire};
 
 /// Everything about the simulated provider's behaviour; replaceable while it runs.
 #[derive(Clone, Debug)]
@@ -30,6 +30,8 @@ pub struct Script {
     pub bearer: Option<String>,
     /// What befalls requests with certain API keys only.
     pub by_key: Vec<(String, Fault)>,
+    /// Whose ways its chat completions have, where they are not OpenAI's.
+    pub quirk: Option<Quirk>,
     /// The models that exist; empty means every name does.
     pub models: Vec<String>,
     /// Whether received bytes and requests are kept in memory.
@@ -194,6 +196,7 @@ impl Script {
             latency: Latency::default(),
             faults: Vec::new(),
             by_key: Vec::new(),
+            quirk: None,
             bearer: None,
             models: Vec::new(),
             keep: true,
@@ -242,6 +245,12 @@ impl Script {
     /// Accepts only this API key.
     pub fn bearer(mut self, key: impl Into<String>) -> Self {
         self.bearer = Some(key.into());
+        self
+    }
+
+    /// Has the ways of another vendor.
+    pub fn quirk(mut self, quirk: Quirk) -> Self {
+        self.quirk = Some(quirk);
         self
     }
 

@@ -17,6 +17,8 @@ mod embeddings;
 mod gemini;
 #[path = "moderations.rs"]
 mod moderations;
+#[path = "quirks.rs"]
+mod quirks;
 #[path = "responses.rs"]
 mod responses;
 #[path = "script.rs"]
@@ -61,6 +63,7 @@ use self::{
 };
 #[allow(unused_imports, reason = "each test that includes this file uses a part of it")]
 pub use self::{
+    quirks::Quirk,
     script::{Answer, Break, Fault, Latency, On, Planned, Recorded, Script},
     tape::Counts,
 };
@@ -307,7 +310,7 @@ async fn exchange(
 }
 
 fn reply(script: &Script, serial: u64, index: u64, head: &http::request::Parts, body: &Bytes) -> Reply {
-    let speech = Speech::on(head.uri.path());
+    let speech = Speech::on(head.uri.path(), script.quirk);
     let whole = route(script, serial, index, head, body).unwrap_or_else(|error| Reply::error(&error, speech));
     let sent = sent_key(&head.headers);
     let of_key = script.by_key.iter().filter(|(key, _)| sent == Some(key.as_str())).map(|(_, fault)| fault);
@@ -323,7 +326,11 @@ fn route(
 ) -> Result<Reply, ApiError> {
     authenticate(script, &head.headers)?;
     match (head.method.as_str(), head.uri.path()) {
-        ("POST", "/v1/chat/completions") => chat(script, serial, index, body),
+        ("POST", "/v1/chat/completions") if script.quirk != Some(Quirk::Azure) => chat(script, serial, index, body),
+        ("POST", path) if script.quirk == Some(Quirk::Azure) => {
+            azure(path, head)?;
+            chat(script, serial, index, body)
+        }
         ("POST", "/v1/completions") => completions::answer(script, serial, index, body),
         ("POST", "/v1/embeddings") => embeddings::answer(script, index, body),
         ("POST", "/v1/moderations") => moderations::answer(script, serial, body),
@@ -342,9 +349,21 @@ fn authenticate(script: &Script, headers: &HeaderMap) -> Result<(), ApiError> {
     if sent_key(headers) == Some(key) { Ok(()) } else { Err(ApiError::bad_key()) }
 }
 
+/// Refuses what Azure does not know: its paths, and the query that one of them needs.
+fn azure(path: &str, head: &http::request::Parts) -> Result<(), ApiError> {
+    let version = head.uri.query().and_then(|query| query.strip_prefix("api-version="));
+    let deployment = path.strip_prefix("/openai/deployments/").and_then(|rest| rest.strip_suffix("/chat/completions"));
+    let known = match deployment {
+        Some(deployment) => !deployment.is_empty() && !deployment.contains('/') && version.is_some(),
+        None => path == "/openai/v1/chat/completions" && version.is_none_or(|version| version == "preview"),
+    };
+    if known { Ok(()) } else { Err(ApiError::unknown_url("POST", path)) }
+}
+
 fn sent_key(headers: &HeaderMap) -> Option<&str> {
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-    bearer.or_else(|| headers.get("x-api-key")?.to_str().ok())
+    let own = ["x-api-key", "api-key", "x-goog-api-key"].into_iter().find_map(|name| headers.get(name)?.to_str().ok());
+    bearer.or(own)
 }
 
 fn chat(script: &Script, serial: u64, index: u64, body: &Bytes) -> Result<Reply, ApiError> {
@@ -355,17 +374,28 @@ fn chat(script: &Script, serial: u64, index: u64, body: &Bytes) -> Result<Reply,
             Reply::document(200, canned.whole.clone())
         });
     }
-    let call = Call::parse(body)?;
+    let mut call = Call::parse(body)?;
+    if let Some(quirk) = script.quirk {
+        quirk.check(&serde_json::from_slice(body).map_err(|_| ApiError::not_json())?)?;
+        call.include_usage |= quirk.always_counts();
+    }
     if !script.models.is_empty() && !script.models.contains(&call.model) {
         return Err(ApiError::unknown_model(&call.model));
     }
     let answer = script.answer_to(&call.prompt);
     let usage = !script.faults_of(index).any(|fault| matches!(fault, Fault::NoUsage));
     let envelope = Envelope { serial, created: unix_seconds(), usage };
+    let thought = match &answer {
+        Answer::Thought { thought, .. } => Some(thought.as_str()),
+        _ => None,
+    };
     Ok(if call.stream {
-        Reply::events(call.events(&answer, &envelope), script.latency.gap)
+        let events = call.events(&answer, &envelope);
+        let events = script.quirk.map_or_else(|| events.clone(), |quirk| quirk.events(&events, thought));
+        Reply::events(events, script.latency.gap)
     } else {
-        Reply::document(200, call.document(&answer, &envelope))
+        let whole = call.document(&answer, &envelope);
+        Reply::document(200, script.quirk.map_or_else(|| whole.clone(), |quirk| quirk.document(&whole, thought)))
     })
 }
 

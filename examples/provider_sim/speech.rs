@@ -3,7 +3,9 @@
 use bytes::Bytes;
 
 use super::{
-    anthropic, gemini, responses,
+    anthropic, gemini,
+    quirks::Quirk,
+    responses,
     wire::{self, ApiError},
 };
 
@@ -14,16 +16,18 @@ pub enum Speech {
     Responses,
     Anthropic,
     Gemini,
+    Quirky(Quirk),
 }
 
 impl Speech {
     /// Of the answers on `path`.
-    pub fn on(path: &str) -> Self {
-        match path {
-            _ if path.starts_with("/v1/messages") => Self::Anthropic,
-            _ if path.starts_with("/v1/responses") => Self::Responses,
-            _ if gemini::called(path).is_some() => Self::Gemini,
-            _ => Self::OpenAi,
+    pub fn on(path: &str, quirk: Option<Quirk>) -> Self {
+        match quirk {
+            Some(quirk) => Self::Quirky(quirk),
+            None if path.starts_with("/v1/messages") => Self::Anthropic,
+            None if path.starts_with("/v1/responses") => Self::Responses,
+            None if gemini::called(path).is_some() => Self::Gemini,
+            None => Self::OpenAi,
         }
     }
 
@@ -33,6 +37,7 @@ impl Speech {
             Self::OpenAi | Self::Responses => error.document(),
             Self::Anthropic => anthropic::error(error),
             Self::Gemini => gemini::error(error),
+            Self::Quirky(quirk) => quirk.error(error).to_string().into(),
         }
     }
 
@@ -44,16 +49,16 @@ impl Speech {
             Self::Responses => responses::error_event(&error),
             Self::Anthropic => anthropic::error_event(&error),
             Self::Gemini => gemini::error_event(&error),
+            Self::Quirky(quirk) => quirk.error_event(&error),
         }
     }
 
-    /// Whether `event` is the marker that ends a stream.
+    /// Whether `event` is the marker that ends a stream; Google has none.
     pub fn is_end(self, event: &[u8]) -> bool {
         match self {
-            Self::OpenAi => event == wire::DONE,
+            Self::OpenAi | Self::Quirky(_) => event == wire::DONE,
             Self::Responses => event.starts_with(responses::END),
             Self::Anthropic => event == anthropic::STOP,
-            // The format has no marker of its own.
             Self::Gemini => false,
         }
     }
@@ -61,7 +66,7 @@ impl Speech {
     /// An event whose JSON breaks off.
     pub fn malformed(self) -> &'static [u8] {
         match self {
-            Self::OpenAi => wire::MALFORMED,
+            Self::OpenAi | Self::Quirky(_) => wire::MALFORMED,
             Self::Responses => responses::MALFORMED,
             Self::Anthropic => anthropic::MALFORMED,
             Self::Gemini => gemini::MALFORMED,
@@ -71,7 +76,7 @@ impl Speech {
     /// A well-formed content event of about `bytes` bytes.
     pub fn oversized_event(self, bytes: usize) -> Bytes {
         match self {
-            Self::OpenAi => wire::oversized_event(bytes),
+            Self::OpenAi | Self::Quirky(_) => wire::oversized_event(bytes),
             Self::Responses => responses::oversized_event(bytes),
             Self::Anthropic => anthropic::oversized_event(bytes),
             Self::Gemini => gemini::oversized_event(bytes),

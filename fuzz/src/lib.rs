@@ -170,7 +170,7 @@ fn translates(decoded: &Decoded<'_>, wire: Wire) {
     if !decoded.uses.missing_from(wire.expresses()).is_empty() {
         return;
     }
-    let target = Target { model: "far-7b", max_output: 2048, cap_field: CapField::default() };
+    let target = Target { model: "far-7b", max_output: 2048, cap_field: CapField::default(), stream_options: true };
     if let Ok(rendered) = wire.render(&decoded.request, &target) {
         let verified = faithful::verify(&rendered.body, &decoded.parts, wire.words(), &target);
         let body = String::from_utf8(rendered.body).unwrap();

@@ -27,7 +27,7 @@ use crate::dispatch::remote::Provider;
 use crate::egress::SendError;
 use crate::govern::{Ledger, PriceList};
 use crate::models;
-use crate::pipeline::{Apart, Fills, Gateway, Generation, Named, Reloads, Taints};
+use crate::pipeline::{Apart, Companions, Fills, Gateway, Generation, Named, Reloads, Taints};
 use crate::record::{Conversations, Recorder, Records, StoreError, StoreOptions};
 use crate::serve::listener::{Limits, bind, serve};
 use crate::serve::{data, operator};
@@ -154,6 +154,7 @@ fn assemble(
     let taints = Taints::new(conversation_secret(&config)?, record);
     let mut metrics = Metrics::default();
     metrics.watch_ledger(dispatcher.ledger().numbers());
+    metrics.watch_providers(dispatcher.numbers());
     metrics.policies_loaded(jiff::Timestamp::now());
     Ok(Gateway {
         anonymous: Arc::new(anonymous(&config)),
@@ -168,6 +169,7 @@ fn assemble(
         named: Named::default(),
         apart: Apart::default(),
         taints,
+        companions: Companions::default(),
         vaults: Vaults::new(config.pseudonyms.ttl),
         dispatcher,
         recorder,

@@ -144,8 +144,21 @@ pub struct Provider {
     pub credential_header: &'static str,
     /// In which field its models take the cap on the answer.
     pub cap_field: CapField,
+    /// Whether it takes `stream_options`.
+    pub stream_options: bool,
+    /// Azure's version of the API, where that is in the URL.
+    pub api_version: Option<ApiVersion>,
     /// Its clocks.
     pub timeouts: Timeouts,
+}
+
+/// A version of Azure's API, which stands in the query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiVersion {
+    /// Such as `2024-10-21`.
+    pub name: String,
+    /// Whether the path names the model's deployment, as it does but for the `/openai/v1` form.
+    pub deployments: bool,
 }
 
 /// A provider's clocks.

@@ -71,3 +71,41 @@ fn a_credential_is_one_place_or_a_list_of_several() {
     assert!(told("[]").contains("an empty list is no credential"));
     assert!(told("[{ env: A, file: b }]").contains("never write it here"));
 }
+
+#[test]
+fn azure_is_told_by_its_version_or_by_its_path_and_others_have_none() {
+    let provider = |fields: &str| {
+        let config = load(&format!("{MINIMAL}providers: {{ x: {{ {fields} }} }}"), &Vec::new())?;
+        Ok::<_, Problems>(config.providers[0].clone())
+    };
+    let new = provider("dialect: azure-openai, base_url: 'https://n.openai.azure.com/openai/v1'").unwrap();
+    assert_eq!(
+        (new.credential_header, new.cap_field, &new.api_version),
+        ("api-key", CapField::MaxCompletionTokens, &None)
+    );
+    let old = "dialect: azure-openai, base_url: 'https://n.openai.azure.com/openai'";
+    let version = provider(&format!("{old}, api_version: 2024-10-21")).unwrap().api_version;
+    assert_eq!(version, Some(ApiVersion { name: "2024-10-21".to_owned(), deployments: true }));
+    for (wrong, told) in [
+        (old, "needs an `api_version`"),
+        ("dialect: openai, base_url: 'https://h/v1', api_version: 2024-10-21", "with `dialect: azure-openai` only"),
+        ("dialect: azure-openai, base_url: 'https://h/openai', api_version: 'a&b'", "expected a version"),
+    ] {
+        let error = provider(wrong).unwrap_err().to_string();
+        assert!(error.contains(told), "{error}");
+    }
+}
+
+#[test]
+fn what_a_provider_takes_is_known_by_its_url() {
+    for (url, cap, options) in [
+        ("https://api.openai.com/v1", CapField::MaxCompletionTokens, true),
+        ("https://api.mistral.ai/v1", CapField::MaxTokens, false),
+        ("http://10.0.0.7:8000/v1", CapField::MaxTokens, true),
+    ] {
+        let config =
+            load(&format!("{MINIMAL}providers: {{ x: {{ dialect: openai, base_url: '{url}' }} }}"), &Vec::new());
+        let provider = &config.unwrap().providers[0];
+        assert_eq!((provider.cap_field, provider.stream_options), (cap, options), "{url}");
+    }
+}

@@ -41,6 +41,8 @@ pub struct CapPoint {
 /// `stream_options` in the body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OptionsPoint {
+    /// The key, quotes included.
+    pub key: Range<usize>,
     /// The value.
     pub span: Range<usize>,
     /// Whether it is null or an object without members.
@@ -58,8 +60,20 @@ pub struct Edits {
     pub max_tokens: Option<u32>,
     /// In which field the destination's model takes the cap.
     pub cap_field: CapField,
-    /// Asks for usage at a stream's end; for streams only.
-    pub include_usage: bool,
+    /// What becomes of `stream_options`.
+    pub stream_options: StreamOptions,
+}
+
+/// What becomes of `stream_options`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StreamOptions {
+    /// They stay as they are.
+    #[default]
+    Left,
+    /// They ask for usage at a stream's end; for streams only.
+    AskForUsage,
+    /// They go: the destination refuses them.
+    Removed,
 }
 
 /// The field of the output cap.
@@ -133,8 +147,10 @@ pub fn apply(body: &[u8], points: &EditPoints, edits: &Edits) -> Vec<u8> {
     if let Some(cap) = edits.max_tokens {
         changes.cap(points, cap, edits.cap_field);
     }
-    if edits.include_usage {
-        changes.include_usage(points);
+    match edits.stream_options {
+        StreamOptions::Left => {}
+        StreamOptions::AskForUsage => changes.include_usage(points),
+        StreamOptions::Removed => changes.remove(body, points.stream_options.as_ref()),
     }
     changes.splice(body)
 }
@@ -190,6 +206,21 @@ impl Changes {
         }
     }
 
+    /// Takes the member out, with the comma behind it, or before it where it is the last.
+    fn remove(&mut self, body: &[u8], member: Option<&OptionsPoint>) {
+        let Some(OptionsPoint { key, span, .. }) = member else { return };
+        let says = |byte: &u8| !byte.is_ascii_whitespace();
+        // Commas or braces: the body is an object.
+        let behind = body[span.end..].iter().position(says).map_or(span.end, |at| span.end + at);
+        let before = body[..key.start].iter().rposition(says).unwrap_or(0);
+        let range = match (body.get(behind), body[before]) {
+            (Some(b','), _) => before + 1..behind + 1,
+            (_, b',') => before..behind,
+            _ => before + 1..behind,
+        };
+        self.replace(range, String::new());
+    }
+
     fn splice(mut self, body: &[u8]) -> Vec<u8> {
         // Insertions come before a replacement that begins at the same place.
         self.0.sort_by_key(|(span, _)| (span.start, span.end));
@@ -217,7 +248,7 @@ pub fn verify(original: &Json<'_>, edited: &[u8], edits: &Edits) -> Result<(), E
     verify_usage(original, &edited, edits)?;
     let is_edited = |member: &&Member<'_>| match member.key.as_ref() {
         "model" => edits.model.is_some(),
-        "stream_options" => edits.include_usage,
+        "stream_options" => edits.stream_options != StreamOptions::Left,
         field => edits.max_tokens.is_some() && edits.cap_field.takes(field),
     };
     if same_members(original, &edited, is_edited) { Ok(()) } else { Err(EditError::Other) }
@@ -243,8 +274,11 @@ fn verify_cap(original: &Json<'_>, edited: &Json<'_>, edits: &Edits) -> Result<(
 
 fn verify_usage(original: &Json<'_>, edited: &Json<'_>, edits: &Edits) -> Result<(), EditError> {
     const FIELD: &str = "stream_options";
-    if !edits.include_usage {
-        return Ok(());
+    match edits.stream_options {
+        StreamOptions::Left => return Ok(()),
+        StreamOptions::Removed if edited.get(FIELD).is_none() => return Ok(()),
+        StreamOptions::Removed => return Err(EditError::Field(FIELD)),
+        StreamOptions::AskForUsage => {}
     }
     let options = edited.get(FIELD).ok_or(EditError::Field(FIELD))?;
     let asked = options.get("include_usage").and_then(Json::as_bool) == Some(true);
@@ -328,7 +362,7 @@ mod tests {
 
     #[test]
     fn usage_is_asked_for_once_and_other_options_stay() {
-        let edits = Edits { include_usage: true, ..Edits::default() };
+        let edits = Edits { stream_options: StreamOptions::AskForUsage, ..Edits::default() };
         let streamed = |options: &str| body(&format!(r#","stream":true,"stream_options":{options}"#));
         for (given, edited) in [
             ("null", r#"{"include_usage":true}"#),
@@ -365,6 +399,23 @@ mod tests {
             assert_ne!(tampered, good, "{from}");
             assert_eq!(verify(&original, tampered.as_bytes(), &edits), Err(error), "{from} → {to}");
         }
+    }
+
+    #[test]
+    fn options_that_are_refused_are_taken_out_wherever_they_stand() {
+        let edits = Edits { stream_options: StreamOptions::Removed, ..Edits::default() };
+        let (stream, options) = (r#","stream":true"#, r#""stream_options" : {"include_usage":true}"#);
+        for (given, edited) in [
+            (body(&format!("{stream} , {options}\n")), body(&format!("{stream} "))),
+            (body(&format!(", {options} {stream}")), body(stream)),
+            (body(stream).replacen("{ ", &format!("{{ {options} , "), 1), body(stream)),
+            (body(stream), body(stream)),
+        ] {
+            assert_eq!(edit(&given, &edits), edited, "{given}");
+        }
+        let left = body(&format!("{stream},{options}"));
+        let original = Json::parse(left.as_bytes()).unwrap();
+        assert_eq!(verify(&original, left.as_bytes(), &edits), Err(EditError::Field("stream_options")));
     }
 
     fn gap() -> impl Strategy<Value = &'static str> {
@@ -411,8 +462,10 @@ mod tests {
 
     fn any_edits() -> impl Strategy<Value = Edits> {
         let field = prop::sample::select(vec![CapField::MaxTokens, CapField::MaxCompletionTokens]);
-        (prop::option::of("[ -~]{1,8}"), prop::option::of(1u32..1000), field, any::<bool>()).prop_map(
-            |(model, max_tokens, cap_field, include_usage)| Edits { model, max_tokens, cap_field, include_usage },
+        let options =
+            prop::sample::select(vec![StreamOptions::Left, StreamOptions::AskForUsage, StreamOptions::Removed]);
+        (prop::option::of("[ -~]{1,8}"), prop::option::of(1u32..1000), field, options).prop_map(
+            |(model, max_tokens, cap_field, stream_options)| Edits { model, max_tokens, cap_field, stream_options },
         )
     }
 

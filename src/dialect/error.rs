@@ -14,6 +14,10 @@ use super::{BadRequest, Dialect};
 use crate::chat::RequestId;
 use crate::chat::json::JsonError;
 
+/// Codes of failures that stay the same however often one asks, though their status looks as if they might pass: the
+/// official client libraries of OpenAI and Anthropic ask again unless they are told.
+const RETRIED_IN_VAIN: [&str; 3] = ["budget_exhausted", "upstream_misconfigured", "egress_refused"];
+
 /// Longest key of a request that is named back, in characters.
 const MAX_ECHO: usize = 64;
 
@@ -216,6 +220,9 @@ impl ApiError {
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             response.headers_mut().insert(RETRY_AFTER, seconds.max(1).into());
         }
+        if RETRIED_IN_VAIN.contains(&self.code) {
+            response.headers_mut().insert("x-should-retry", HeaderValue::from_static("false"));
+        }
         response
     }
 }
@@ -253,6 +260,14 @@ mod tests {
             let error = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "slow down");
             let response = error.retry_after(Duration::from_millis(wait)).into_response();
             assert_eq!(response.headers()[RETRY_AFTER], header);
+        }
+    }
+
+    #[test]
+    fn clients_are_told_not_to_ask_again_in_vain() {
+        for (code, told) in [("budget_exhausted", Some("false")), ("rate_limit_exceeded", None)] {
+            let response = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "no").code(code).into_response();
+            assert_eq!(response.headers().get("x-should-retry").map(|value| value.to_str().unwrap()), told, "{code}");
         }
     }
 

@@ -125,7 +125,7 @@ mod tests {
     fn check(body: &str, said: &[&str]) -> Result<(), Unfaithful> {
         let parts: Vec<Part<'_>> =
             said.iter().map(|text| Part { source: Source::User, text: (*text).into() }).collect();
-        let target = Target { model: "far", max_output: 512, cap_field: CapField::default() };
+        let target = Target { model: "far", max_output: 512, cap_field: CapField::default(), stream_options: true };
         verify(body.as_bytes(), &parts, &["model", "text", "max", "temperature"], &target)
     }
 

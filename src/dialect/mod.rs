@@ -16,6 +16,7 @@ pub mod gemini;
 pub mod id;
 pub mod moderations;
 pub mod openai;
+pub mod refusal;
 pub mod responses;
 pub mod sse;
 #[cfg(test)]
@@ -258,6 +259,8 @@ pub struct Target<'a> {
     pub max_output: u32,
     /// In which field its models take the cap, where the wire format leaves that open.
     pub cap_field: CapField,
+    /// Whether it takes `stream_options`, by which a stream of chat completions is asked for its usage.
+    pub stream_options: bool,
 }
 
 /// A request in a provider's words.

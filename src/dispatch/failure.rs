@@ -132,7 +132,7 @@ impl Failure {
     /// Whether it is about the credential that was used: another one may be let in.
     pub fn is_the_credentials(&self) -> bool {
         match self {
-            Self::Misconfigured { status } => [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(status),
+            Self::Misconfigured { status } => matches!(status.as_u16(), 401..=403),
             Self::Upstream { status, .. } => *status == StatusCode::TOO_MANY_REQUESTS,
             _ => false,
         }

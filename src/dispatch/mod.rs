@@ -20,11 +20,11 @@ pub use failure::Failure;
 
 use self::local::{Engine, EngineFacts, EngineState, Job, Sharing};
 pub use self::remote::Affinity;
-use self::remote::{Lease, Provider, Reading, Resting};
+use self::remote::{Lease, Numbers, Provider, Reading, Resting};
 use crate::audit::EgressLedger;
 use crate::chat::{ChatRequest, Json, MicroUsd, RequestId, ResponseFormat, Streaming, Task};
 use crate::dialect::anthropic::header::{self, Said};
-use crate::dialect::edit::{self, EditPoints, Edits};
+use crate::dialect::edit::{self, EditPoints, Edits, StreamOptions};
 use crate::dialect::{Dialect, Feature, Target, Uses, faithful};
 use crate::egress::Shipment;
 use crate::policy::permit::Outbound;
@@ -51,6 +51,7 @@ pub struct Dispatcher {
     engines: HashMap<String, Option<Engine>>,
     providers: HashMap<String, Provider>,
     ledger: EgressLedger,
+    numbers: Numbers,
 }
 
 /// What an attempt carries.
@@ -133,12 +134,25 @@ impl Dispatcher {
         providers: HashMap<String, Provider>,
         ledger: EgressLedger,
     ) -> Self {
-        Self { engines, providers, ledger }
+        Self { engines, providers, ledger, numbers: Numbers::default() }
     }
 
     /// The ledger of what is sent.
     pub fn ledger(&self) -> &EgressLedger {
         &self.ledger
+    }
+
+    /// What the metrics say of providers.
+    pub fn numbers(&self) -> &Numbers {
+        &self.numbers
+    }
+
+    /// Notes in the [`Numbers`] in which state providers are now.
+    pub fn observe(&self) {
+        for (name, provider) in &self.providers {
+            let (breaker, credentials) = provider.observed();
+            self.numbers.observe(name, breaker, credentials);
+        }
     }
 
     /// The engine that serves `destination`, if that is embedded.
@@ -179,7 +193,11 @@ impl Dispatcher {
 
     /// Whether a call to `destination` may be a retry; it is counted.
     pub fn may_retry(&self, destination: &Destination) -> bool {
-        self.provider(destination).is_some_and(Provider::may_retry)
+        let may = self.provider(destination).is_some_and(Provider::may_retry);
+        if may {
+            self.numbers.retried(&destination.via);
+        }
+        may
     }
 
     /// How many credentials a request to `destination` may be tried with.
@@ -330,6 +348,7 @@ impl Dispatcher {
         let ticket = provider.admit()?;
         let entered = self.ledger.enter(permit, attempt.id, attempt.number).await?;
         let answer = provider.call(entered, shipment, lease, reading, attempt.deadline).await;
+        self.numbers.called(&attempt.destination.via, &answer);
         match &answer {
             Ok(_) => ticket.succeeded(Instant::now()),
             Err(failure) => ticket.failed(failure, Instant::now()),
@@ -364,7 +383,11 @@ fn edited(attempt: &Attempt<'_>, disguise: Option<&Disguise<'_>>, target: &Targe
         model: Some(target.model.to_owned()),
         max_tokens: attempt.dialect.task().generates().then_some(target.max_output),
         cap_field: attempt.dialect.cap_field().unwrap_or(target.cap_field),
-        include_usage: attempt.request.streaming.is_on() && attempt.dialect.asks_for_usage(),
+        stream_options: match attempt.dialect.asks_for_usage() {
+            true if !target.stream_options => StreamOptions::Removed,
+            true if attempt.request.streaming.is_on() => StreamOptions::AskForUsage,
+            _ => StreamOptions::Left,
+        },
     };
     if let Some(disguise) = disguise {
         return Ok(disguise.apply(attempt.body, &edits)?);

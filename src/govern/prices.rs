@@ -111,6 +111,12 @@ impl Price {
         rates.total(input, rates.dearest_input(), 0, max_output)
     }
 
+    /// As [`Self::worst_case`], where the provider finds the whole prompt in its cache.
+    pub fn from_cache(&self, input: u64, max_output: u64) -> MicroUsd {
+        let rates = self.rates(input);
+        rates.total(0, rates.input, input, max_output)
+    }
+
     fn rates(&self, input: u64) -> Rates {
         match self.long {
             Some(long) if input > long.above => long.rates,

@@ -16,6 +16,7 @@ use super::understand::Call;
 use crate::chat::MicroUsd;
 use crate::classify::Scanner;
 use crate::dialect::error::ApiError;
+use crate::dialect::refusal::Words;
 use crate::dispatch::local::{EngineError, Sharing};
 use crate::dispatch::{Attempt, Failure, FrameStream, Prepared};
 use crate::egress::SendError;
@@ -73,7 +74,7 @@ pub(crate) async fn dispatch(gateway: &Arc<Gateway>, call: Call, mut entry: Entr
             break;
         }
         if let Some((body, reservation)) = trying.attempt(gateway, &call, &mut entry, candidate).await {
-            return Ok(begun(&call, candidate, entry, body, reservation));
+            return Ok(begun(gateway, &call, candidate, entry, body, reservation));
         }
     }
     for (candidate, wait) in std::mem::take(&mut trying.again) {
@@ -85,7 +86,7 @@ pub(crate) async fn dispatch(gateway: &Arc<Gateway>, call: Call, mut entry: Entr
         }
         tokio::time::sleep(pause).await;
         if let Some((body, reservation)) = trying.attempt(gateway, &call, &mut entry, &candidate).await {
-            return Ok(begun(&call, &candidate, entry, body, reservation));
+            return Ok(begun(gateway, &call, &candidate, entry, body, reservation));
         }
     }
     if let Some(code) = trying.unfit {
@@ -238,7 +239,7 @@ fn to_attempt<'a>(gateway: &Gateway, call: &'a Call, entry: &Entry, candidate: &
             tenant: call.tenant.clone(),
             class: call.policy.names.classes[usize::from(call.decision.class.0)].clone(),
         },
-        affinity: call.affinity,
+        affinity: call.companion.affinity(),
     }
 }
 
@@ -278,9 +279,17 @@ fn prepare(
     prepared
 }
 
-fn begun(call: &Call, candidate: &Candidate, mut entry: Entry, body: Body, reservation: Reservation) -> Begun {
+fn begun(
+    gateway: &Gateway,
+    call: &Call,
+    candidate: &Candidate,
+    mut entry: Entry,
+    body: Body,
+    reservation: Reservation,
+) -> Begun {
     let destination = call.policy.set.destination(candidate.id);
     let served_by = call.policy.names.destination(candidate.id);
+    gateway.companions.note(&call.companion, &served_by);
     entry.row.served_by = Some(served_by.clone());
     entry.row.local = Some(destination.boundary == Boundary::Host);
     let losses = std::mem::take(&mut entry.losses).into();
@@ -348,11 +357,9 @@ fn client_error(failure: &Failure) -> ApiError {
     ApiError::new(status, message).code(code)
 }
 
-/// The provider's message and field, where its error body has OpenAI's shape.
+/// The provider's message and field, in whatever shape it says them.
 fn rejected(body: &[u8]) -> ApiError {
-    let json = crate::chat::Json::parse(body).ok();
-    let error = json.as_ref().and_then(|json| json.get("error"));
-    let text = |key| error.and_then(|e| e.get(key)).and_then(|value| value.as_str()).map(str::to_owned);
-    let message = text("message").unwrap_or_else(|| "the provider refused the request".to_owned());
-    ApiError { param: text("param"), ..ApiError::new(StatusCode::BAD_REQUEST, message) }
+    let Words { message, param } = Words::read(body);
+    let message = message.unwrap_or_else(|| "the provider refused the request".to_owned());
+    ApiError { param, ..ApiError::new(StatusCode::BAD_REQUEST, message) }
 }

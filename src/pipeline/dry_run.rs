@@ -9,7 +9,7 @@ use http::{HeaderMap, StatusCode};
 
 use super::entry::Entry;
 use super::respond::{failed, labelled, whole};
-use super::understand::{consider, decode, note, receive, said};
+use super::understand::{consider, decode, note, recall, receive, said};
 use super::view::View;
 use super::{Gateway, Generation};
 use crate::chat::Json;
@@ -75,7 +75,7 @@ async fn explain(
     let decoded = decode(entry.dialect, &said, &received, &json)?;
     entry.asks(&decoded.request, read.elapsed());
     let headers = &head.headers;
-    let recalled = gateway.taints.recall(&generation.policy.set, &subject.tenant, headers, &decoded.request).await;
+    let recalled = recall(gateway, generation, &subject.tenant, headers, &decoded).await;
     let beforehand = gateway.apart.look(gateway, generation, &subject.tenant, &decoded).await;
     let (side, past, beforehand) = (Side::InForce, &recalled.past, beforehand.as_ref());
     let view = View { gateway, generation, side, subject, headers, past, beforehand };

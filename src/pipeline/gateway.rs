@@ -9,7 +9,7 @@ use http::header::{AUTHORIZATION, ORIGIN};
 use http::request::Parts;
 
 use super::respond::Head;
-use super::{Apart, Fills, Generation, Named, Reloads, Taints};
+use super::{Apart, Companions, Fills, Generation, Named, Reloads, Taints};
 use crate::cache::{Flights, Responses, Store};
 use crate::classify::difficulty::Estimator;
 use crate::config::Config;
@@ -49,6 +49,8 @@ pub struct Gateway {
     pub apart: Apart,
     /// What conversations rose to.
     pub taints: Taints,
+    /// Who answered conversations last.
+    pub companions: Companions,
     /// Pseudonyms of conversations; `None` where there is no randomness to draw them from.
     pub vaults: Option<Vaults>,
     /// Everybody who answers.

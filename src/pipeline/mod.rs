@@ -5,6 +5,7 @@
 //! ```
 
 mod apart;
+mod companions;
 mod continuing;
 mod conversation;
 mod count;
@@ -34,6 +35,7 @@ use axum::response::Response;
 use http::Request;
 
 pub use self::apart::Apart;
+pub use self::companions::Companions;
 pub use self::count::count_tokens;
 use self::dispatching::dispatch;
 use self::entry::Entry;

@@ -14,6 +14,7 @@ use moka::sync::Cache;
 use tokio::time::timeout;
 
 use super::Policy;
+use super::companions::Companion;
 use super::conversation::{Conversation, answer, is_known};
 use super::view::Weighed;
 use crate::chat::{ChatRequest, RequestId};
@@ -151,6 +152,8 @@ pub(super) struct Recalled {
 pub(super) struct Past {
     kept: Vec<Kept>,
     unknown: bool,
+    /// Who answered it last.
+    pub(super) companion: Companion,
 }
 
 impl Past {
@@ -258,7 +261,7 @@ mod tests {
         let (policy, until) = (policy(), Timestamp::MAX);
         let before = |classes: &[&str], unknown| {
             let kept = |class: &&str| Kept { class: (*class).into(), since: RequestId(Ulid::nil()), until };
-            let past = Past { kept: classes.iter().map(kept).collect(), unknown };
+            let past = Past { kept: classes.iter().map(kept).collect(), unknown, ..Past::default() };
             past.before(&policy.set).map(|before| (before.floor.class.0, before.floor.basis, before.since.is_some()))
         };
         assert_eq!(before(&[], false), None);

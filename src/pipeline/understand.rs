@@ -9,12 +9,13 @@ use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use ulid::Ulid;
 
+use super::companions::Companion;
 use super::continuing::{self, Keeping, Received};
 use super::entry::{Entry, millis};
 use super::preference::preference;
 use super::pseudonyms::Pseudonyms;
 use super::repeat::Repeat;
-use super::taint::Risen;
+use super::taint::{Recalled, Risen};
 use super::trial::{Tried, try_out};
 use super::view::{View, Weighed, usual_max_output};
 use super::{Gateway, Generation, Policy};
@@ -23,7 +24,6 @@ use crate::dialect::anthropic::header::Said;
 use crate::dialect::edit::EditPoints;
 use crate::dialect::error::ApiError;
 use crate::dialect::{BadRequest, Decoded, Dialect};
-use crate::dispatch::Affinity;
 use crate::govern::Subject;
 use crate::policy::decision::{Decision, Outcome, Refusal, RefusalKind};
 use crate::policy::explain::Explanation;
@@ -55,8 +55,8 @@ pub(crate) struct Call {
     pub(crate) deadline: Instant,
     /// How it is known again, if its answer may be anybody else's.
     pub(crate) repeat: Option<Repeat>,
-    /// Which of a provider's credentials suits it.
-    pub(crate) affinity: Affinity,
+    /// Who answered its conversation last.
+    pub(crate) companion: Companion,
     /// What it takes to transform its body, where somebody in the plan may have it only so.
     pub(crate) pseudonyms: Option<Box<Pseudonyms>>,
 }
@@ -96,7 +96,7 @@ pub(crate) async fn understand(
     entry.asks(&decoded.request, read.elapsed());
 
     let headers = &head.headers;
-    let recalled = gateway.taints.recall(&generation.policy.set, &subject.tenant, headers, &decoded.request).await;
+    let recalled = recall(gateway, &generation, &subject.tenant, headers, &decoded).await;
     let beforehand = gateway.apart.look(gateway, &generation, &subject.tenant, &decoded).await;
     let (side, past, beforehand) = (Side::InForce, &recalled.past, beforehand.as_ref());
     let view = View { gateway, generation: &generation, side, subject, headers, past, beforehand };
@@ -124,7 +124,10 @@ pub(crate) async fn understand(
     );
     let repeat = Repeat::of(&view, &decoded, &weighed.decision, (body, &json), said.betas.as_ref().map(Text::expose))?;
     let side = view.side;
-    let affinity = affinity(gateway, subject, headers, &decoded.request);
+    let companion = recalled.past.companion;
+    if let (Some(last), Some(first)) = (&companion.destination, weighed.decision.plan().first()) {
+        gateway.metrics.accompanied(policy.names.destination(first.id) == *last);
+    }
     let Decoded { request, edits, unsaid, .. } = decoded;
     Ok(Call {
         tenant: subject.tenant.clone(),
@@ -136,7 +139,7 @@ pub(crate) async fn understand(
         tokens_input: weighed.tokens_input,
         deadline: entry.started() + gateway.config.server.deadline,
         repeat,
-        affinity,
+        companion,
         pseudonyms,
         body: body.clone(),
         generation,
@@ -145,12 +148,20 @@ pub(crate) async fn understand(
     })
 }
 
-/// By what the credentials of a provider are chosen, where anybody has several.
-fn affinity(gateway: &Gateway, subject: &Subject, headers: &HeaderMap, request: &ChatRequest) -> Affinity {
-    match gateway.dispatcher.has_affinity() {
-        true => gateway.taints.conversation(&subject.tenant, headers, request).affinity(request.is_sealed()),
-        false => Affinity::default(),
-    }
+/// What is known of a request's conversation.
+pub(super) async fn recall(
+    gateway: &Gateway,
+    generation: &Generation,
+    tenant: &str,
+    headers: &HeaderMap,
+    decoded: &Decoded<'_>,
+) -> Recalled {
+    let (set, request) = (&generation.policy.set, &decoded.request);
+    let mut recalled = gateway.taints.recall(set, tenant, headers, request).await;
+    let (spread, conversation) =
+        (gateway.dispatcher.has_affinity(), || gateway.taints.conversation(tenant, headers, request));
+    recalled.past.companion = gateway.companions.recall(set, spread, decoded.dialect, request, conversation);
+    recalled
 }
 
 /// What a client says in headers of Anthropic's dialect, where it speaks that.
@@ -270,7 +281,7 @@ pub async fn explain<T>(
 ) -> Result<T, ApiError> {
     let json = Json::parse(body)?;
     let decoded = dialect.unwrap_or_else(|| Dialect::guess(&json)).decode(body, &json)?;
-    let recalled = gateway.taints.recall(&generation.policy.set, &subject.tenant, headers, &decoded.request).await;
+    let recalled = recall(gateway, generation, &subject.tenant, headers, &decoded).await;
     let beforehand = gateway.apart.look(gateway, generation, &subject.tenant, &decoded).await;
     let (side, past, beforehand) = (Side::InForce, &recalled.past, beforehand.as_ref());
     let view = View { gateway, generation, side, subject, headers, past, beforehand };

@@ -34,6 +34,19 @@ pub struct DestinationState {
     pub assumed: bool,
     /// Its recent 95th percentile time to first token.
     pub ttft: Option<Duration>,
+    /// Where it answered the request's conversation last.
+    pub answered: Option<Answered>,
+}
+
+/// That a destination answered the request's conversation last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// Whether the request belongs to it: it holds thoughts that only it can open, or names its answer.
+    pub bound: bool,
+    /// Whether a person speaks again, and not a tool.
+    pub user_turn: bool,
+    /// What the request can cost there at most if its prompt is still in the provider's cache; `None` is unknown.
+    pub cached: Option<MicroUsd>,
 }
 
 impl DestinationState {
@@ -389,7 +402,11 @@ impl<'a> Decider<'a> {
             Some(objective) => self.rank(route, objective, &mut order),
         };
         let refuse = choice == Choice::BestAvailable && route.objective.as_ref().is_some_and(|o| o.refuse_below);
-        let choice = if self.prefer(route, &mut order) { Choice::Preferred } else { choice };
+        let choice = match self.prefer(route, &mut order) {
+            true => Choice::Preferred,
+            false if !refuse && self.stay(&mut order) => Choice::Stays,
+            false => choice,
+        };
         if self.inputs.insists {
             keep_only(&mut order, self.inputs.preference);
         }
@@ -507,6 +524,36 @@ impl<'a> Decider<'a> {
         let at = plan.as_slice().iter().position(|c| c.id == id).unwrap_or_default();
         plan.as_mut_slice()[..=at].rotate_right(1);
         true
+    }
+
+    /// Moves the destination that answered the conversation last to the front, where the conversation stays with it. Only
+    /// among those that the plan has anyway.
+    fn stay(&self, plan: &mut Plan) -> bool {
+        let last = |c: &Candidate| self.inputs.states[usize::from(c.id.0)].answered;
+        let Some((at, answered)) = plan.as_slice().iter().enumerate().find_map(|(at, c)| Some((at, last(c)?))) else {
+            return false;
+        };
+        let (first, previous) = (plan.as_slice()[0], plan.as_slice()[at]);
+        let stays = at > 0 && self.keeps(&first, &previous, answered);
+        if stays {
+            plan.as_mut_slice()[..=at].rotate_right(1);
+        }
+        stays
+    }
+
+    /// Whether the conversation stays with `previous` though `first` is the plan's first. Without a word of the set only
+    /// what belongs to `previous` does, where that costs no more.
+    fn keeps(&self, first: &Candidate, previous: &Candidate, answered: Answered) -> bool {
+        let (new, old) = (self.shadow_price(first), self.shadow_price(previous));
+        let Some(affinity) = &self.set.affinity else { return answered.bound && old <= new };
+        let is_up = match (first.p_ok, previous.p_ok) {
+            (Some(new), Some(old)) if new != old => new > old,
+            _ => new > old,
+        };
+        let rule = if is_up { affinity.switch_up } else { affinity.switch_down };
+        let with_cache = Candidate { worst_case: answered.cached.unwrap_or(previous.worst_case), ..*previous };
+        let too_dear = affinity.price_prompt_cache && !is_up && self.shadow_price(&with_cache) <= new;
+        answered.bound || !rule.allows(answered.user_turn) || too_dear
     }
 
     /// The kind says what would have to change: policy, money, the request, or the hour.

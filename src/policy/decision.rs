@@ -78,6 +78,8 @@ pub enum Choice {
     Listed,
     /// The client named it.
     Preferred,
+    /// It answered the conversation before.
+    Stays,
     /// It meets the objective best.
     Objective,
     /// `p_ok` is unknown, and the route says whom to ask then.
@@ -94,6 +96,7 @@ impl Choice {
         match self {
             Self::Listed => "listed_first",
             Self::Preferred => "client_preference",
+            Self::Stays => "stays_with_model",
             Self::Objective => "meets_objective",
             Self::QualityUnknown => "quality_unknown",
             Self::Cascade => "cascade",

@@ -181,6 +181,15 @@ pub enum Switch {
 }
 
 impl Switch {
+    /// Whether a conversation may change its model now.
+    pub fn allows(self, user_turn: bool) -> bool {
+        match self {
+            Self::Immediate => true,
+            Self::UserTurn => user_turn,
+            Self::Never => false,
+        }
+    }
+
     /// All, with their names.
     pub const ALL: [(&'static str, Self); 3] =
         [("immediate", Self::Immediate), ("user_turn", Self::UserTurn), ("never", Self::Never)];

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ajar::chat::MicroUsd;
+use ajar::policy::decide::Answered;
 use ajar::policy::decision::{Choice, RefusalKind, RefusedBy};
 use ajar::policy::{Barrier, DestinationId, DestinationState, Fact, Outcome, PolicySet, Refusal};
 
@@ -277,4 +278,77 @@ fn a_route_that_ignores_names_gives_an_insisting_client_its_own_or_nobody() {
     let insisting = |id| asked(&set, &Request { preference: Some(id), insists: true, ..plain(&set) });
     assert_eq!(insisting(FAR), going("far", Choice::Listed));
     assert_eq!(insisting(WIDE), refused(RefusalKind::Policy));
+}
+
+/// The plain request of a conversation that `wide` answered before, at these costs of `home`, `far` and `wide`.
+fn answered_by_wide(set: &PolicySet, answered: Answered, costs: [u64; 3]) -> Request {
+    let mut request = weighed(set, [None; 3], costs);
+    request.states[usize::from(WIDE.0)].answered = Some(answered);
+    request
+}
+
+fn switching(words: &str) -> PolicySet {
+    listed(&format!("affinity: {{ key: conversation, {words} }}\n"))
+}
+
+const TURN: Answered = Answered { bound: false, user_turn: true, cached: None };
+
+#[test]
+fn without_a_word_of_the_set_only_what_belongs_to_somebody_stays_and_only_where_it_costs_no_more() {
+    let set = listed("");
+    let bound = Answered { bound: true, ..TURN };
+    let order = |answered, costs| asked(&set, &answered_by_wide(&set, answered, costs));
+    assert_eq!(order(bound, [5, 5, 5]), going("wide home far", Choice::Stays));
+    assert_eq!(order(bound, [5, 5, 6]), going("home far wide", Choice::Listed));
+    assert_eq!(order(TURN, [5, 5, 5]), going("home far wide", Choice::Listed));
+}
+
+#[test]
+fn a_conversation_changes_its_model_when_the_set_says_so_up_and_down() {
+    let (person, tool) = (TURN, Answered { user_turn: false, ..TURN });
+    let (up, down) = ([9, 5, 5], [1, 5, 5]);
+    for (words, costs, of_person, of_tool) in [
+        ("switch_up: immediate", up, false, false),
+        ("switch_up: user_turn", up, false, true),
+        ("switch_up: never", up, true, true),
+        ("switch_down: immediate", down, false, false),
+        ("switch_down: user_turn", down, false, true),
+        ("switch_down: never", down, true, true),
+        // Both are as good as stated.
+        ("price_prompt_cache: false", down, false, true),
+    ] {
+        let set = switching(words);
+        for (answered, stays) in [(person, of_person), (tool, of_tool)] {
+            let first =
+                if stays { going("wide home far", Choice::Stays) } else { going("home far wide", Choice::Listed) };
+            assert_eq!(asked(&set, &answered_by_wide(&set, answered, costs)), first, "{words} {answered:?}");
+            let bound = Answered { bound: true, ..answered };
+            let decided = asked(&set, &answered_by_wide(&set, bound, costs));
+            assert_eq!(decided, going("wide home far", Choice::Stays), "{words}: it belongs there");
+        }
+    }
+}
+
+#[test]
+fn a_switch_down_must_be_worth_more_than_the_prompt_cache_where_the_set_says_so() {
+    let set = switching("switch_down: immediate, price_prompt_cache: true");
+    for (cached, stays) in [(Some(3), true), (Some(4), false), (None, false)] {
+        let answered = Answered { cached: cached.map(MicroUsd), ..TURN };
+        let (_, outcome) = asked(&set, &answered_by_wide(&set, answered, [3, 9, 9]));
+        let choice = if stays { Choice::Stays } else { Choice::Listed };
+        assert_eq!(outcome, Outcome::Go(choice), "{cached:?}");
+    }
+}
+
+#[test]
+fn who_answered_before_is_asked_only_if_they_may_and_can_and_the_client_names_nobody() {
+    let set = switching("switch_up: never, switch_down: never");
+    let mut request = answered_by_wide(&set, Answered { bound: true, ..TURN }, [5, 5, 5]);
+    request.preference = Some(FAR);
+    assert_eq!(asked(&set, &request), going("far home wide", Choice::Preferred));
+    request.preference = None;
+    request.states[usize::from(WIDE.0)].unavailable = Some("failed");
+    assert_eq!(asked(&set, &request), going("home far", Choice::Listed));
+    request.states[usize::from(HOME.0)].answered = Some(TURN);
+    assert_eq!(asked(&set, &request), going("home far", Choice::Listed), "it is first anyway");
 }

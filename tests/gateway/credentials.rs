@@ -59,6 +59,18 @@ async fn a_refused_credential_rests_and_another_answers_the_same_request_at_once
         assert!(rows.iter().all(of_sent), "a refusal costs nothing");
         eventually("each is in the ledger", async || gateway.metric("ajar_ledger_entries_total").await == 31.0).await;
         assert_eq!(home.counts().requests, 0);
+        let metrics = gateway.get(gateway.operator("/metrics")).await.text();
+        let state = match refused {
+            401 => "refused",
+            403 => "forbidden",
+            _ => "limited",
+        };
+        for (state, count) in [("free", 2), (state, 1)] {
+            let line = format!("ajar_provider_credentials{{provider=\"far\",state=\"{state}\"}} {count}");
+            assert!(metrics.contains(&line), "{line} is not in {metrics}");
+        }
+        let answered = "ajar_provider_calls_total{provider=\"far\",result=\"answered\"} 30";
+        assert!(metrics.contains(answered) && !metrics.contains("key-"), "{metrics}");
         // Which key it was is nobody's business.
         let files =
             ["ajar.db", "ajar.db-wal", "ledger.db", "ledger.db-wal"].map(|file| gateway.folder.path().join(file));

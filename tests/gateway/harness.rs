@@ -123,6 +123,12 @@ impl Setup {
         self
     }
 
+    /// What `via` refers to, as a line of the configuration.
+    pub fn provider_line(mut self, line: &str) -> Self {
+        self.providers.push_str(line);
+        self
+    }
+
     /// Adds a virtual key and returns it.
     pub fn key(&mut self, name: &str, fields: &str) -> String {
         let key = NewKey::generate(&self.pepper).expect("randomness");

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of tests are tests too")]
 #![allow(unreachable_pub, reason = "one binary of several modules")]
 
+mod affinity;
 mod audit;
 mod bad_input;
 mod binary;
@@ -14,6 +15,7 @@ mod completions;
 mod conversations;
 mod crash;
 mod credentials;
+mod disconnects;
 mod dispatching;
 mod dry_run;
 mod embeddings;
@@ -42,3 +44,4 @@ mod sets;
 #[path = "../../examples/provider_sim/sim.rs"]
 mod sim;
 mod text;
+mod vendors;

@@ -82,6 +82,12 @@ async fn retries_stay_within_their_share_and_open_breakers_refuse_at_once() {
     let began = Instant::now();
     let refused = gateway.ask(&user("more")).await;
     assert!(refused.status == 503 && began.elapsed() < Duration::from_millis(500), "{}", refused.text());
+    let metrics = gateway.get(gateway.operator("/metrics")).await.text();
+    assert!(metrics.contains("ajar_provider_breaker{provider=\"far\",state=\"open\"} 1"), "{metrics}");
+    assert!(
+        metrics.contains(&format!("ajar_provider_calls_total{{provider=\"far\",result=\"upstream_error\"}} {tried}"))
+    );
+    assert!(metrics.contains("ajar_provider_retries_total{provider=\"far\"}"), "{metrics}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ajar::classify::Truth;
+use ajar::policy::decide::Answered;
 use ajar::policy::facts::{LOCAL, RequestFacts, USES, facts};
 use ajar::policy::vocabulary::{Fact, Type};
 use ajar::policy::{
@@ -107,5 +108,11 @@ fn random_state(random: &mut Random) -> DestinationState {
         p_ok: (!random.one_in(4)).then(|| random.share()),
         ttft: (!random.one_in(4)).then(|| Duration::from_millis(random.below(4_000) as u64)),
         assumed: false,
+        answered: random.one_in(4).then(|| random_answered(random)),
     }
+}
+
+fn random_answered(random: &mut Random) -> Answered {
+    let cached = random.one_in(2).then(|| ajar::chat::MicroUsd(random.below(100_000) as u64));
+    Answered { bound: random.one_in(2), user_turn: random.one_in(2), cached }
 }

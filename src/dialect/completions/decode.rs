@@ -45,7 +45,7 @@ impl<'a> Decoder<'a> {
             }
             "stream" => self.draft.stream(&at, json),
             "stream_options" => {
-                self.include_usage = shape::stream_options(&mut self.draft, &at, json)?;
+                self.include_usage = shape::stream_options(&mut self.draft, &at, key_span, json)?;
                 Ok(())
             }
             "user" => self.draft.end_user(&at, json),

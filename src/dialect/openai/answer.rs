@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::read::{WireUsage, finish_reason};
+use super::read::{WireGroq, WireUsage, finish_reason, gave_up};
 use crate::chat::reply::{LikelyToken, TokenLogprob};
-use crate::chat::{Delta, FinishReason};
+use crate::chat::{Delta, FinishReason, Usage};
 use crate::dialect::sse::data;
 use crate::dialect::{Progress, ReadError};
 
@@ -27,14 +27,15 @@ impl StreamReader {
         if data.trim_ascii() == b"[DONE]" {
             return Ok(Progress::Ended);
         }
-        let wire: Wire<'_> = serde_json::from_slice(&data).map_err(|_| ReadError::Unreadable)?;
-        if wire.error.is_some() {
+        let mut wire: Wire<'_> = serde_json::from_slice(&data).map_err(|_| ReadError::Unreadable)?;
+        if wire.failed() {
             return Err(ReadError::Provider);
         }
+        let usage = wire.usage();
         for choice in wire.choices.into_iter().flatten() {
             self.finished |= choice.tell(out);
         }
-        out.extend(wire.usage.and_then(WireUsage::counted).map(Delta::Usage));
+        out.extend(usage.map(Delta::Usage));
         Ok(Progress::Open)
     }
 
@@ -46,12 +47,13 @@ impl StreamReader {
 
 /// A whole `chat.completion` as deltas; `None` where it is none.
 pub fn read_reply(body: &[u8]) -> Option<Vec<Delta>> {
-    let wire: Wire<'_> = serde_json::from_slice(body).ok()?;
+    let mut wire: Wire<'_> = serde_json::from_slice(body).ok().filter(|wire: &Wire<'_>| !wire.failed())?;
+    let usage = wire.usage();
     let mut out = Vec::new();
     for choice in wire.choices? {
         choice.tell(&mut out);
     }
-    out.extend(wire.usage.and_then(WireUsage::counted).map(Delta::Usage));
+    out.extend(usage.map(Delta::Usage));
     Some(out)
 }
 
@@ -63,6 +65,24 @@ struct Wire<'a> {
     usage: Option<WireUsage>,
     #[serde(default)]
     error: Option<serde::de::IgnoredAny>,
+    /// `error` where an error stands at the top.
+    #[serde(default, borrow)]
+    object: Option<Cow<'a, str>>,
+    #[serde(default)]
+    x_groq: Option<WireGroq>,
+}
+
+impl Wire<'_> {
+    fn failed(&self) -> bool {
+        let gave_up = |choice: &WireChoice<'_>| choice.finish_reason.as_deref().is_some_and(gave_up);
+        let choices = self.choices.as_deref().unwrap_or_default();
+        self.error.is_some() || self.object.as_deref() == Some("error") || choices.iter().any(gave_up)
+    }
+
+    fn usage(&mut self) -> Option<Usage> {
+        let groq = || self.x_groq.take().and_then(|groq| groq.usage);
+        self.usage.take().or_else(groq).and_then(WireUsage::counted)
+    }
 }
 
 #[derive(Deserialize)]
@@ -106,6 +126,15 @@ enum WireText<'a> {
 
 #[derive(Deserialize)]
 struct WirePart<'a> {
+    #[serde(default, borrow)]
+    text: Cow<'a, str>,
+    /// Mistral's thoughts, which are a list of texts again.
+    #[serde(default, borrow)]
+    thinking: Vec<WireThought<'a>>,
+}
+
+#[derive(Deserialize)]
+struct WireThought<'a> {
     #[serde(default, borrow)]
     text: Cow<'a, str>,
 }
@@ -168,14 +197,10 @@ impl WireChoice<'_> {
 impl WireSaid<'_> {
     fn tell(self, index: u32, logprobs: Option<WireLogprobs>, out: &mut Vec<Delta>) {
         let some = |text: Option<Cow<'_, str>>| text.filter(|text| !text.is_empty()).map(Cow::into_owned);
-        // Where both are there, they are the same text.
-        let thought = some(self.reasoning_content).or(some(self.reasoning));
+        let (text, thinking) = self.content.map(WireText::split).unwrap_or_default();
+        // Where several are there, they are the same text.
+        let thought = some(self.reasoning_content).or(some(self.reasoning)).or(some(Some(thinking.into())));
         out.extend(thought.map(|text| Delta::Thought { index, text: text.into() }));
-        let text = match self.content {
-            Some(WireText::Plain(text)) => text.into_owned(),
-            Some(WireText::Parts(parts)) => parts.iter().map(|part| part.text.as_ref()).collect(),
-            None => String::new(),
-        };
         let logprobs: Vec<_> = logprobs.and_then(|l| l.content).into_iter().flatten().map(TokenLogprob::from).collect();
         if !text.is_empty() || !logprobs.is_empty() {
             out.push(Delta::Text { index, text: text.into(), logprobs });
@@ -183,6 +208,19 @@ impl WireSaid<'_> {
         out.extend(some(self.refusal).map(|text| Delta::Refusal { index, text: text.into() }));
         for (at, call) in self.tool_calls.into_iter().flatten().enumerate() {
             call.tell(index, at as u32, out);
+        }
+    }
+}
+
+impl WireText<'_> {
+    /// What is said, and what is thought.
+    fn split(self) -> (String, String) {
+        match self {
+            Self::Plain(text) => (text.into_owned(), String::new()),
+            Self::Parts(parts) => {
+                let thoughts = parts.iter().flat_map(|part| &part.thinking).map(|thought| thought.text.as_ref());
+                (parts.iter().map(|part| part.text.as_ref()).collect(), thoughts.collect())
+            }
         }
     }
 }
@@ -218,7 +256,7 @@ impl From<WireToken> for LikelyToken {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::{Reply, Streaming, Usage};
+    use crate::chat::{Reply, Streaming};
     use crate::dialect::{AnswerMeta, Dialect, StreamEncoder};
 
     /// The same answer, whole and as a stream, as this module's sister writes them.

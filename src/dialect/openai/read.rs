@@ -67,10 +67,11 @@ impl Chunk {
 
 /// Reads a whole reply; `None` where it is no chat completion.
 pub fn observe_reply(body: &[u8]) -> Option<Observed> {
-    let reply: Wire<'_> = serde_json::from_slice(body).ok()?;
-    let choices = reply.choices?;
+    let mut reply: Wire<'_> = serde_json::from_slice(body).ok()?;
+    let usage = reply.usage();
+    let choices = reply.choices.filter(|choices| !choices.iter().any(WireChoice::gave_up))?;
     Some(Observed {
-        usage: reply.usage.and_then(WireUsage::counted),
+        usage,
         finish: choices.iter().rev().find_map(WireChoice::finish),
         output_chars: choices.iter().map(WireChoice::chars).sum(),
     })
@@ -82,16 +83,23 @@ pub fn observe(frame: &[u8]) -> Frame {
     if data.trim_ascii() == b"[DONE]" {
         return Frame::Done;
     }
-    let Ok(wire) = serde_json::from_slice::<Wire<'_>>(&data) else { return Frame::Other };
+    let Ok(mut wire) = serde_json::from_slice::<Wire<'_>>(&data) else { return Frame::Other };
     if let Some(error) = wire.error {
         return Frame::Error { message: Text::new(error.message()) };
     }
+    let usage = wire.usage();
+    if wire.object.as_deref() == Some("error") {
+        return Frame::Error { message: Text::default() };
+    }
     let Some(choices) = wire.choices else { return Frame::Other };
+    if choices.iter().any(WireChoice::gave_up) {
+        return Frame::Error { message: Text::default() };
+    }
     Frame::Chunk(Chunk {
         chars: choices.iter().map(WireChoice::chars).sum(),
         content: choices.iter().any(WireChoice::has_content),
         finish: choices.iter().find_map(WireChoice::finish),
-        usage: wire.usage.and_then(WireUsage::counted),
+        usage,
         no_choices: choices.is_empty(),
     })
 }
@@ -104,6 +112,25 @@ struct Wire<'a> {
     usage: Option<WireUsage>,
     #[serde(default, borrow)]
     error: Option<WireError<'a>>,
+    /// `error` where an error stands at the top.
+    #[serde(default, borrow)]
+    object: Option<Cow<'a, str>>,
+    #[serde(default)]
+    x_groq: Option<WireGroq>,
+}
+
+/// Groq's own, at a stream's end.
+#[derive(Deserialize)]
+pub(super) struct WireGroq {
+    #[serde(default)]
+    pub(super) usage: Option<WireUsage>,
+}
+
+impl Wire<'_> {
+    fn usage(&mut self) -> Option<Usage> {
+        let groq = || self.x_groq.take().and_then(|groq| groq.usage);
+        self.usage.take().or_else(groq).and_then(WireUsage::counted)
+    }
 }
 
 #[derive(Deserialize)]
@@ -160,9 +187,18 @@ impl WireChoice<'_> {
         self.text.0 > 0 || self.said().is_some_and(|said| said.chars() > 0 || said.audio.is_some())
     }
 
+    fn gave_up(&self) -> bool {
+        self.finish_reason.as_deref().is_some_and(gave_up)
+    }
+
     fn finish(&self) -> Option<FinishReason> {
         finish_reason(self.finish_reason.as_deref()?)
     }
+}
+
+/// Whether a choice ends with this since the provider failed in the middle of it: OpenRouter's word, DeepSeek's, vLLM's.
+pub(super) fn gave_up(word: &str) -> bool {
+    ["error", "insufficient_system_resource", "abort"].contains(&word)
 }
 
 /// Why a choice ended, in neutral words.
@@ -375,6 +411,14 @@ mod tests {
     }
 
     #[test]
+    fn groqs_own_usage_counts_where_there_is_no_other() {
+        let own = chunk(r#"{"choices":[],"x_groq":{"id":"r","usage":{"prompt_tokens":7,"completion_tokens":2}}}"#);
+        assert_eq!(own.usage, Some(Usage { input: 7, output: 2, ..Usage::default() }));
+        let both = r#"{"choices":[],"usage":{"prompt_tokens":8},"x_groq":{"usage":{"prompt_tokens":7}}}"#;
+        assert_eq!(chunk(both).usage.map(|usage| usage.input), Some(8));
+    }
+
+    #[test]
     fn a_usage_chunk_is_stripped_only_from_those_who_did_not_ask() {
         let seen = chunk(r#"{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1}}"#);
         assert_eq!((seen.is_unasked_usage(false), seen.is_unasked_usage(true)), (true, false));
@@ -393,6 +437,13 @@ mod tests {
             observe(b"data: {\"choices\":\ndata: []}\n\n"),
             Frame::Chunk(Chunk { no_choices: true, ..Chunk::default() })
         );
+        for error in [
+            r#"{"object":"error","message":"full","code":400}"#,
+            r#"{"choices":[{"delta":{"content":""},"finish_reason":"error"}]}"#,
+            r#"{"choices":[{"delta":{},"finish_reason":"insufficient_system_resource"}]}"#,
+        ] {
+            assert!(matches!(observe(format!("data: {error}\n\n").as_bytes()), Frame::Error { .. }), "{error}");
+        }
         for error in [r#"{"error":{"message":"full","code":503}}"#, r#"{"error":"full"}"#] {
             let frame = observe(format!("event: error\ndata: {error}\n\n").as_bytes());
             assert_eq!(frame, Frame::Error { message: "full".into() });

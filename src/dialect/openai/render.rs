@@ -107,7 +107,8 @@ impl Serialize for Body<'_> {
         map.serialize_entry(self.target.cap_field.name(), &self.target.max_output)?;
         if request.streaming.is_on() {
             map.serialize_entry("stream", &true)?;
-            map.serialize_entry("stream_options", &StreamOptions { include_usage: true })?;
+            let asks = self.target.stream_options.then_some(StreamOptions { include_usage: true });
+            entry(&mut map, "stream_options", asks)?;
         }
         if !self.tools.is_empty() {
             map.serialize_entry("tools", &self.tools)?;

@@ -1,5 +1,7 @@
 //! Objects that stand in several of OpenAI's dialects.
 
+use std::ops::Range;
+
 use crate::chat::Json;
 use crate::chat::request::{Effort, Function, Reasoning, Schema};
 use crate::dialect::BadRequest;
@@ -63,12 +65,17 @@ pub fn schema<'a>(
     Ok(schema)
 }
 
-/// Understands `stream_options`: whether it asks for usage, where it says anything.
+/// Understands `stream_options`, whose key stands at `key`: whether it asks for usage, where it says anything.
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn stream_options<'a>(draft: &mut Draft<'a>, at: &At<'_>, json: &'a Json<'a>) -> Result<Option<bool>, BadRequest> {
-    let mut point = OptionsPoint { span: json.span.clone(), empty: true, include_usage: None };
+pub fn stream_options<'a>(
+    draft: &mut Draft<'a>,
+    at: &At<'_>,
+    key: Range<usize>,
+    json: &'a Json<'a>,
+) -> Result<Option<bool>, BadRequest> {
+    let mut point = OptionsPoint { key, span: json.span.clone(), empty: true, include_usage: None };
     let mut asks = None;
     if !json.is_null() {
         asks = Some(false);

@@ -90,6 +90,17 @@ impl Health {
         self.with(|state| state.resting(now))
     }
 
+    /// 1 for the state that the breaker is in.
+    pub(super) fn observed(&self, now: Instant) -> [(&'static str, i64); 3] {
+        let (mut closed, mut open, mut half_open) = (0, 0, 0);
+        self.with(|state| match state.phase {
+            Phase::Closed => closed = 1,
+            Phase::Open { until } if now < until => open = 1,
+            Phase::Open { .. } | Phase::Warming { .. } => half_open = 1,
+        });
+        [("closed", closed), ("open", open), ("half_open", half_open)]
+    }
+
     /// Lets a call through.
     ///
     /// # Errors
@@ -238,6 +249,7 @@ mod tests {
         let (health, now) = (Health::new("far"), Instant::now());
         (0..ROW).for_each(|_| fail(&health, now));
         assert_eq!(health.resting(now), Some(Resting::Broken));
+        assert_eq!(health.observed(now), [("closed", 0), ("open", 1), ("half_open", 0)]);
         (health, now + SHORTEST.mul_f64(1.2))
     }
 
@@ -272,6 +284,7 @@ mod tests {
     fn one_call_tries_whether_it_is_back_and_each_success_lets_in_twice_as_many() {
         let (health, later) = broken();
         let first = health.admit(later).unwrap();
+        assert_eq!(health.observed(later)[2], ("half_open", 1));
         assert_eq!(health.resting(later), Some(Resting::Warming));
         first.succeeded(later);
         let two = [health.admit(later).unwrap(), health.admit(later).unwrap()];
@@ -282,6 +295,7 @@ mod tests {
         tickets.into_iter().for_each(|ticket| ticket.succeeded(later));
         let many: Vec<_> = (0..200).map(|_| health.admit(later).unwrap()).collect();
         assert_eq!(many.len(), 200, "it is well again");
+        assert_eq!(health.observed(later)[0], ("closed", 1));
     }
 
     #[test]

@@ -126,6 +126,19 @@ impl Keys {
         self.pick(Affinity::default(), now).err()
     }
 
+    /// How many are in which state.
+    pub(super) fn observed(&self, now: Instant) -> [(&'static str, i64); 5] {
+        let standings = self.standings(now);
+        let count = |of: Standing| i64::try_from(standings.iter().filter(|is| **is == of).count()).unwrap_or(i64::MAX);
+        [
+            ("free", count(Standing::Free)),
+            ("forbidden", count(Standing::Avoided)),
+            ("limited", count(Standing::Barred(Resting::Limited))),
+            ("refused", count(Standing::Barred(Resting::Refused))),
+            ("missing", count(Standing::Barred(Resting::NoCredential))),
+        ]
+    }
+
     /// Whether a credential is left that the provider has not refused lately.
     pub(super) fn has_fresh(&self, now: Instant) -> bool {
         self.standings(now).contains(&Standing::Free)

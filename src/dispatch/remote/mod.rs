@@ -2,6 +2,7 @@
 
 mod health;
 mod keys;
+mod numbers;
 mod relay;
 mod resting;
 mod retry_after;
@@ -18,6 +19,7 @@ use self::health::{Health, Ticket};
 pub use self::keys::Affinity;
 pub use self::keys::Lease;
 use self::keys::{Keys, Refusal};
+pub use self::numbers::Numbers;
 use self::relay::{Relay, Watch};
 pub use self::resting::Resting;
 use self::retry_after::retry_after;
@@ -25,7 +27,7 @@ use super::answer::Answer;
 use super::failure::{Failure, Quoting};
 use crate::audit::Entered;
 use crate::chat::Task;
-use crate::config::{self, Timeouts};
+use crate::config::{self, ApiVersion, Timeouts};
 use crate::dialect::anthropic::header::{self, Said};
 use crate::dialect::edit::CapField;
 use crate::dialect::{Dialect, Target, Wire};
@@ -46,6 +48,8 @@ pub struct Provider {
     wire: Wire,
     credential_header: &'static str,
     cap_field: CapField,
+    stream_options: bool,
+    api_version: Option<ApiVersion>,
     timeouts: Timeouts,
     egress: Egress,
     health: Arc<Health>,
@@ -76,6 +80,8 @@ impl Provider {
             wire: provider.wire,
             credential_header: provider.credential_header,
             cap_field: provider.cap_field,
+            stream_options: provider.stream_options,
+            api_version: provider.api_version.clone(),
             timeouts: provider.timeouts,
             egress: Egress::new(&provider.base_url, provider.timeouts.connect)?,
             health: Health::new(&provider.name),
@@ -90,13 +96,19 @@ impl Provider {
 
     /// For whom requests to its `model` are written.
     pub fn target<'a>(&self, model: &'a str, max_output: u32) -> Target<'a> {
-        Target { model, max_output, cap_field: self.cap_field }
+        Target { model, max_output, cap_field: self.cap_field, stream_options: self.stream_options }
     }
 
     /// Why it is better not called now.
     pub fn resting(&self) -> Option<Resting> {
         let now = Instant::now();
         self.health.resting(now).or_else(|| self.keys.resting(now))
+    }
+
+    /// Its breaker, 1 for the state it is in, and how many credentials are in which state.
+    pub fn observed(&self) -> ([(&'static str, i64); 3], [(&'static str, i64); 5]) {
+        let now = Instant::now();
+        (self.health.observed(now), self.keys.observed(now))
     }
 
     /// How many credentials it has; at least one, that may send nothing.
@@ -159,7 +171,19 @@ impl Provider {
             let bearer = self.credential_header == "authorization";
             headers.push((self.credential_header, if bearer { format!("Bearer {token}") } else { token.to_owned() }));
         }
-        Ok(Shipment { url: self.egress.url(&self.wire.path(target.model, task, streams))?, headers, body })
+        Ok(Shipment { url: self.egress.url(&self.path(target.model, task, streams))?, headers, body })
+    }
+
+    /// Where requests go below the base URL.
+    fn path<'a>(&self, model: &'a str, task: Task, streams: bool) -> Cow<'a, str> {
+        let path = self.wire.path(model, task, streams);
+        match &self.api_version {
+            None => path,
+            Some(ApiVersion { name, deployments: true }) => {
+                format!("deployments/{model}/{path}?api-version={name}").into()
+            }
+            Some(ApiVersion { name, deployments: false }) => format!("{path}?api-version={name}").into(),
+        }
     }
 
     /// Sends with the credential of `lease`, and waits until the answer has really begun: a whole reply, or a stream's first
@@ -230,9 +254,10 @@ impl Provider {
     async fn refused(&self, mut incoming: Incoming, reading: Reading) -> Failure {
         let status = incoming.status;
         match status.as_u16() {
+            408 => Failure::Upstream { status, retry_after: retry_after(&incoming.headers) },
             429 => Failure::Upstream { status, retry_after: retry_after(&incoming.headers).or(Some(LIMITED)) },
             500.. => Failure::Upstream { status, retry_after: retry_after(&incoming.headers) },
-            300..=399 | 401 | 403 | 404 | 405 => Failure::Misconfigured { status },
+            300..=399 | 401..=405 => Failure::Misconfigured { status },
             _ => match incoming.body(MAX_ERROR, self.timeouts.idle).await {
                 Ok(body) => Failure::Rejected { status, body: Quoting(relay::restored(body, reading.bytes()).0) },
                 Err(error) => Failure::Send(error),
@@ -247,7 +272,10 @@ fn refusal(failure: &Failure) -> Option<Refusal> {
         Failure::Upstream { retry_after, .. } if failure.is_the_credentials() => {
             Some(Refusal::Limited(retry_after.unwrap_or(LIMITED)))
         }
-        Failure::Misconfigured { status: StatusCode::UNAUTHORIZED } => Some(Refusal::Unknown),
+        // Without credit it is as good as none.
+        Failure::Misconfigured { status: StatusCode::UNAUTHORIZED | StatusCode::PAYMENT_REQUIRED } => {
+            Some(Refusal::Unknown)
+        }
         Failure::Misconfigured { status: StatusCode::FORBIDDEN } => Some(Refusal::Forbidden),
         _ => None,
     }
@@ -270,7 +298,7 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
 
 impl Wire {
     /// Where requests go below the provider's base URL.
-    fn path(self, model: &str, task: Task, streams: bool) -> Cow<'static, str> {
+    fn path<'a>(self, model: &str, task: Task, streams: bool) -> Cow<'a, str> {
         match self {
             Self::Chat if task == Task::Chat => Cow::Borrowed("chat/completions"),
             Self::Chat => Cow::Borrowed(task.name()),

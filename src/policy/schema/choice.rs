@@ -269,7 +269,9 @@ pub struct AfterTokens {
     pub after_tokens: u32,
 }
 
-/// What keeps a conversation with its model. Checked and kept; nothing acts on it yet.
+/// What keeps a conversation with its model, among those that may and can answer. A switch is *up* where the route's first
+/// has the better `p_ok` or, where that is not known, costs more. What holds thoughts that only one destination can open stays
+/// with it; without this section only where that costs no more.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Affinity {
@@ -281,7 +283,7 @@ pub struct Affinity {
     /// When a cheaper one may; `user_turn` unless you say otherwise.
     #[schemars(extend("enum" = Switch::ALL.map(|(name, _)| name)))]
     pub switch_down: Option<String>,
-    /// Whether a switch pays for the prompt cache it leaves behind.
+    /// Whether a switch down must be worth more than the prompt cache it leaves behind.
     pub price_prompt_cache: Option<bool>,
 }
 

@@ -5,7 +5,7 @@ use crate::dialect::anthropic::seal::Seal;
 use crate::dialect::edit::CapField;
 
 const TARGET: Target<'static> =
-    Target { model: "claude-opus-4-6", max_output: 4000, cap_field: CapField::OnlyMaxTokens };
+    Target { model: "claude-opus-4-6", max_output: 4000, cap_field: CapField::OnlyMaxTokens, stream_options: true };
 
 fn said(role: Role, text: &str) -> Message {
     Message { role, content: vec![Content::Text(text.into())], ..Message::default() }

@@ -7,7 +7,7 @@ use crate::dialect::edit::CapField;
 use crate::dialect::{Dialect, Wire, faithful};
 
 fn target(model: &str) -> Target<'_> {
-    Target { model, max_output: 2048, cap_field: CapField::default() }
+    Target { model, max_output: 2048, cap_field: CapField::default(), stream_options: true }
 }
 
 /// A chat completion as a request of this dialect.

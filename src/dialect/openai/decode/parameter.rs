@@ -21,7 +21,7 @@ impl<'a> Decoder<'a> {
             "messages" => self.messages(&at, json),
             "max_tokens" | "max_completion_tokens" => self.cap(&at, key, key_span, json),
             "stream_options" => {
-                self.include_usage = shape::stream_options(&mut self.draft, &at, json)?;
+                self.include_usage = shape::stream_options(&mut self.draft, &at, key_span, json)?;
                 Ok(())
             }
             "stream" => self.draft.stream(&at, json),

@@ -6,7 +6,7 @@ use crate::dialect::edit::CapField;
 use crate::dialect::{Dialect, Wire, faithful};
 
 fn target() -> Target<'static> {
-    Target { model: "gpt-5", max_output: 64, cap_field: CapField::default() }
+    Target { model: "gpt-5", max_output: 64, cap_field: CapField::default(), stream_options: true }
 }
 
 /// A chat completion as a request of this dialect.
