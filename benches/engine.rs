@@ -8,7 +8,7 @@
 
 use std::path::PathBuf;
 
-use ajar::dispatch::local::{Engine, EngineConfig, EngineError, speed};
+use ajar::dispatch::local::{Engine, EngineConfig, EngineError, Load, speed};
 
 /// Answers at once, and tokens of each prompt.
 const MEASURES: [(u32, usize); 5] = [(1, 20), (4, 20), (8, 20), (1, 600), (4, 600)];
@@ -42,6 +42,7 @@ fn config(threads: u32) -> EngineConfig {
         threads: Some(threads),
         gpu_layers: None,
         queue: 16,
+        load: Load::Start,
         tried_by: None,
         // Each round asks the same again, and is to compute it again.
         prefix_cache: 0,

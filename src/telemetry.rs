@@ -14,6 +14,7 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::audit::Numbers;
 use crate::classify::Truth;
 use crate::dispatch;
+use crate::dispatch::local::{EngineFacts, EngineState};
 use crate::pipeline::Reload;
 use crate::policy::PolicySet;
 use crate::record::Row;
@@ -37,6 +38,20 @@ pub struct Metrics {
     tried: Family<ResultLabels, Counter>,
     trying: Histogram,
     accompanied: Family<ResultLabels, Counter>,
+    engine_state: Family<EngineStateLabels, Gauge>,
+    engine_queue: Family<EngineLabels, Gauge>,
+    engine_busy: Family<EngineLabels, Gauge>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EngineLabels {
+    engine: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EngineStateLabels {
+    engine: String,
+    state: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -87,6 +102,9 @@ impl Default for Metrics {
             tried: Family::default(),
             trying: Histogram::new(exponential_buckets(1e-6, 2.0, 18)),
             accompanied: Family::default(),
+            engine_state: Family::default(),
+            engine_queue: Family::default(),
+            engine_busy: Family::default(),
         };
         metrics.register();
         metrics
@@ -114,6 +132,9 @@ impl Metrics {
         r.register("affinity", stays, self.accompanied.clone());
         let trying = "What looking at them costs each request";
         r.register_with_unit("rollout_evaluation", trying, seconds(), self.trying.clone());
+        r.register("local_state", "1 for the state that an embedded model is in", self.engine_state.clone());
+        r.register("local_queue", "Requests that wait for an embedded model", self.engine_queue.clone());
+        r.register("local_busy_sequences", "Sequences of an embedded model that are at work", self.engine_busy.clone());
     }
 
     /// Counts a request whose conversation somebody has answered before: whether it goes there again.
@@ -204,6 +225,17 @@ impl Metrics {
         };
         self.tried.get_or_create(&ResultLabels { result }).inc();
         self.trying.observe(took.as_secs_f64());
+    }
+
+    /// What the embedded engine called `engine` says of itself now.
+    pub fn engine(&self, engine: &str, facts: &EngineFacts) {
+        for state in EngineState::ALL {
+            let labels = EngineStateLabels { engine: engine.to_owned(), state: state.name() };
+            self.engine_state.get_or_create(&labels).set((facts.state == state).into());
+        }
+        let labels = EngineLabels { engine: engine.to_owned() };
+        self.engine_queue.get_or_create(&labels).set(facts.queue as i64);
+        self.engine_busy.get_or_create(&labels).set((facts.sequences - facts.free_slots) as i64);
     }
 
     /// All metrics as OpenMetrics text.

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use ajar::chat::reply::Delta;
 use ajar::chat::request::{ChatRequest, Content, Message};
-use ajar::dispatch::local::{Embeddings, Engine, EngineConfig, EngineError, Job, Sharing};
+use ajar::dispatch::local::{Embeddings, Engine, EngineConfig, EngineError, Job, Load, Sharing};
 use ajar::models::gguf::Gguf;
 use futures_util::StreamExt;
 use gguf::GgufFile;
@@ -35,6 +35,7 @@ fn config(model: PathBuf) -> EngineConfig {
         gpu_layers: Some(0),
         queue: 4,
         prefix_cache: 1 << 20,
+        load: Load::Start,
         tried_by: Some(env!("CARGO_BIN_EXE_ajar").into()),
     }
 }

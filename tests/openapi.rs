@@ -161,7 +161,7 @@ fn what_the_document_allows_is_read_and_what_it_forbids_is_refused() {
                 }
             }
         }
-        assert!(allowed > 100 && forbidden > 100, "{name}: {allowed} and {forbidden}");
+        assert!(allowed > 20 && forbidden > 100, "{name}: {allowed} and {forbidden}");
     }
     assert!(disagreed.is_empty(), "{} disagree: {disagreed:#?}", disagreed.len());
 }

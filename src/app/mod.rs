@@ -22,7 +22,7 @@ use crate::cache::{Flights, Responses, Store};
 use crate::classify::difficulty::Estimator;
 use crate::config::{Config, LocalModel};
 use crate::dispatch::Dispatcher;
-use crate::dispatch::local::{Engine, EngineConfig};
+use crate::dispatch::local::{Engine, EngineConfig, Load};
 use crate::dispatch::remote::Provider;
 use crate::egress::SendError;
 use crate::govern::{Ledger, PriceList};
@@ -254,6 +254,7 @@ fn engines(config: &Config, load: impl Fn(EngineConfig) -> Option<Engine>) -> Ha
             queue: local.queue,
             tried_by: models::find(&local.model).is_none().then(this_program),
             prefix_cache: local.prefix_cache,
+            load: if local.on_demand { Load::OnDemand { idle: local.idle_unload } } else { Load::Start },
         });
         engines.insert(local.name.clone(), engine.clone());
         engines.insert(local.model.clone(), engine);

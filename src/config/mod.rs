@@ -127,6 +127,10 @@ pub struct LocalModel {
     pub queue: usize,
     /// Bytes of memory for computed prompts; 0 keeps nothing beyond its request.
     pub prefix_cache: u64,
+    /// Whether the model is loaded only when somebody asks.
+    pub on_demand: bool,
+    /// How long such a model is kept unused; `None` is until another needs the memory.
+    pub idle_unload: Option<Duration>,
 }
 
 /// A provider behind an API.

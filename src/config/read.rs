@@ -158,13 +158,37 @@ fn local_model(name: &str, fields: &mut Fields<'_>, problems: &mut Problems) -> 
     let gpu_layers = fields.optional("gpu_layers").and_then(|n| small_or_auto(n, problems));
     let queue = fields.optional("queue").and_then(|n| n.whole(problems)).unwrap_or(64);
     let prefix_cache = fields.optional("prefix_cache").and_then(|n| n.bytes(problems)).unwrap_or(512 << 20);
+    let (on_demand, idle_unload) = load(fields, problems);
     for (number, what) in [(context, "context"), (sequences, "sequences")] {
         if number == 0 {
             problems.add(fields.place(), format!("`{what}` must be at least 1"));
         }
     }
     let (name, queue) = (name.to_owned(), usize::try_from(queue).unwrap_or(usize::MAX));
-    Some(LocalModel { name, model: model?, context, sequences, threads, gpu_layers, queue, prefix_cache })
+    Some(LocalModel {
+        name,
+        model: model?,
+        context,
+        sequences,
+        threads,
+        gpu_layers,
+        queue,
+        prefix_cache,
+        on_demand,
+        idle_unload,
+    })
+}
+
+/// Whether the model is loaded only when somebody asks, and how long it is kept then.
+fn load(fields: &mut Fields<'_>, problems: &mut Problems) -> (bool, Option<Duration>) {
+    let on_demand = fields.optional("load").and_then(|n| n.one_of(&LOADS, problems)).unwrap_or(false);
+    let idle = fields.optional("idle_unload");
+    if let Some(node) = idle.filter(|_| !on_demand) {
+        let message =
+            "`idle_unload` is for a model that is loaded again when somebody asks: set `load: on_demand`, too";
+        problems.add(&node.place, message);
+    }
+    (on_demand, idle.and_then(|n| n.duration(problems)))
 }
 
 fn small(node: &Node, problems: &mut Problems) -> Option<u32> {
@@ -174,6 +198,9 @@ fn small(node: &Node, problems: &mut Problems) -> Option<u32> {
 fn small_or_auto(node: &Node, problems: &mut Problems) -> Option<u32> {
     if node.scalar() == Some("auto") { None } else { small(node, problems) }
 }
+
+/// Whether a model is loaded only when somebody asks.
+const LOADS: [(&str, bool); 2] = [("start", false), ("on_demand", true)];
 
 fn keys(node: &Node, problems: &mut Problems) -> Vec<KeyEntry> {
     let mut keys: Vec<KeyEntry> = Vec::new();

@@ -48,6 +48,19 @@ headers: { key.app: x-app }
     insta::assert_snapshot!(lines.join("\n"));
 }
 
+#[test]
+fn a_model_is_loaded_at_the_start_or_on_demand_and_unloaded_only_where_it_can_come_back() {
+    let read = |more: &str| {
+        let text = format!("{MINIMAL}local: {{ a: {{ model: m{more} }} }}");
+        load(&text, &Vec::new()).map(|config| (config.local[0].on_demand, config.local[0].idle_unload))
+    };
+    assert_eq!(read("").unwrap(), (false, None));
+    assert_eq!(read(", load: on_demand").unwrap(), (true, None));
+    assert_eq!(read(", load: on_demand, idle_unload: 10m").unwrap(), (true, Some(Duration::from_secs(600))));
+    let refusal = read(", idle_unload: 10m").unwrap_err().to_string();
+    assert!(refusal.contains("`load: on_demand`"), "{refusal}");
+}
+
 fn with_credential(credential: &str) -> Result<Vec<Credential>, Problems> {
     let provider = format!("{{ dialect: openai, base_url: 'https://h/v1/', credential: {credential} }}");
     let config = load(&format!("{MINIMAL}providers: {{ x: {provider} }}"), &Vec::new())?;

@@ -192,6 +192,8 @@ impl Failure {
             Self::Rejected { .. } => "upstream_rejected",
             Self::Unreadable => "upstream_unreadable",
             Self::Engine(EngineError::QueueFull { .. }) => "local_queue_full",
+            Self::Engine(EngineError::Loading { .. }) => "local_loading",
+            Self::Engine(EngineError::NoRoom { .. }) => "local_no_memory",
             Self::Engine(EngineError::PromptTooLong { .. } | EngineError::InputTooLong { .. }) => {
                 "context_length_exceeded"
             }

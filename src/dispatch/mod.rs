@@ -182,7 +182,7 @@ impl Dispatcher {
             return match engine.as_ref().map(|engine| engine.facts().state) {
                 Some(EngineState::Failed) => Some("model_failed"),
                 Some(EngineState::Stopped) => Some("stopped"),
-                Some(EngineState::Loading | EngineState::Ready) | None => None,
+                Some(EngineState::Unloaded | EngineState::Loading | EngineState::Ready) | None => None,
             };
         }
         match self.providers.get(&destination.via) {
@@ -373,6 +373,7 @@ async fn generate(engine: Engine, attempt: &Attempt<'_>) -> Result<Answer, Failu
         deadline: attempt.deadline,
         sharing: attempt.sharing.clone(),
     })?;
+    engine.ready_by(attempt.deadline).await?;
     Ok(Answer::Deltas(generation.map_err(Broken::Engine).boxed(), None))
 }
 

@@ -327,7 +327,7 @@ fn client_error(failure: &Failure) -> ApiError {
             return retry_after.map_or(limited.clone(), |wait| limited.retry_after(wait));
         }
         Failure::Rejected { body, .. } => return rejected(&body.0).code(code),
-        Failure::Engine(EngineError::QueueFull { retry_after }) => {
+        Failure::Engine(EngineError::QueueFull { retry_after } | EngineError::Loading { retry_after }) => {
             return ApiError::new(StatusCode::SERVICE_UNAVAILABLE, failure.to_string())
                 .code(code)
                 .retry_after(*retry_after);

@@ -16,7 +16,7 @@ use super::body::read_body;
 use crate::audit::EgressLedger;
 use crate::dialect::Dialect;
 use crate::dialect::error::ApiError;
-use crate::dispatch::local::EngineState;
+use crate::dispatch::local::{EngineFacts, EngineState};
 use crate::pipeline::{self, Gateway, Reload};
 
 /// The routes.
@@ -101,10 +101,9 @@ async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
     let generation = gateway.generation.load();
     let policy = &generation.policy;
     let reload = gateway.reloads.last();
-    let names = gateway.config.local.iter().map(|local| local.name.as_str());
-    let engines: Vec<_> = names.filter_map(|n| Some((n, gateway.dispatcher.engine_facts(n)?))).collect();
+    let engines: Vec<_> = engines(&gateway).collect();
     let readiness = Readiness {
-        ready: engines.iter().all(|(_, facts)| facts.state != EngineState::Loading),
+        ready: engines.iter().all(|(_, facts)| facts.on_demand || facts.state != EngineState::Loading),
         policy: policy.set.short_digest(),
         rollout: generation.trial.as_ref().map(|trial| Rollout {
             policy: trial.policy.set.short_digest(),
@@ -137,9 +136,18 @@ async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
     (status, json(&readiness)).into_response()
 }
 
+/// The embedded engines by name.
+fn engines(gateway: &Gateway) -> impl Iterator<Item = (&str, EngineFacts)> {
+    let names = gateway.config.local.iter().map(|local| local.name.as_str());
+    names.filter_map(|name| Some((name, gateway.dispatcher.engine_facts(name)?)))
+}
+
 async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
     gateway.dispatcher.observe();
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    for (name, facts) in engines(&gateway) {
+        gateway.metrics.engine(name, &facts);
+    }
     ([(CONTENT_TYPE, content_type)], gateway.metrics.encode()).into_response()
 }
 

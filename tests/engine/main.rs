@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use ajar::chat::reply::{Delta, FinishReason};
 use ajar::chat::request::{ChatRequest, Content, Message, Role, Sampling};
-use ajar::dispatch::local::{Engine, EngineConfig, EngineError, Generation, Job, Sharing};
+use ajar::dispatch::local::{Engine, EngineConfig, EngineError, Generation, Job, Load, Sharing};
 use futures_util::StreamExt;
 
 /// Tokens of context per sequence.
@@ -40,6 +40,7 @@ async fn engine_of(sequences: u32, context: u32, prefix_cache: u64) -> Engine {
         gpu_layers: Some(0),
         queue: 64,
         prefix_cache,
+        load: Load::Start,
         tried_by: None,
     });
     engine.ready().await.expect("the model loads");

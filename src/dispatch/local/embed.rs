@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 
-use super::engine::{Shared, State};
+use super::life::Shared;
 use super::model::Token;
 use super::pending::{Asked, Pending};
 use super::{Embeddings, EngineError};
@@ -37,7 +37,7 @@ pub(super) struct Batch {
 /// Serves `shared`'s queue with `model` until it is closed, so many `jobs` at a time.
 pub(super) fn run<E: Embedder>(model: E, shared: &Shared, jobs: usize, batch: Batch) {
     let mut worker = Worker { model, shared, batch, most: jobs, jobs: VecDeque::new() };
-    shared.state.send_replace(State::Ready);
+    shared.note_ready();
     worker.serve();
 }
 
@@ -70,10 +70,10 @@ impl<E: Embedder> Worker<'_, E> {
             }
             self.drop_gone_and_late(Instant::now());
             self.admit();
-            if self.jobs.is_empty() {
-                self.shared.queue.wait(seen, None);
-            } else {
+            if !self.jobs.is_empty() {
                 self.step();
+            } else if !self.shared.sleep(seen) {
+                return;
             }
         }
     }
@@ -174,7 +174,9 @@ impl<E: Embedder> Worker<'_, E> {
     }
 
     fn note_busy(&self) {
-        self.shared.gauges.busy_slots.store(self.jobs.len(), Relaxed);
+        if self.shared.gauges.busy_slots.swap(self.jobs.len(), Relaxed) != self.jobs.len() {
+            self.shared.note_used();
+        }
     }
 }
 

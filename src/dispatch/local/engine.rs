@@ -4,27 +4,29 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
-use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::Stream;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
-use super::gauges::Gauges;
+use super::life::{self, Shared, State};
 use super::pending::{Asked, Pending, Reply};
-use super::queue::{Queue, Refusal};
-use super::{Embeddings, EngineConfig, EngineError, EngineFacts, EngineState, Job};
+use super::queue::Refusal;
+use super::{Embeddings, EngineConfig, EngineError, EngineFacts, Job};
 use crate::chat::Text;
 use crate::chat::reply::Delta;
 
 /// Deltas that a slow reader may be behind before its sequence, and only that, pauses.
 const BACKLOG: usize = 32;
 
+/// How long before its deadline a request is told that the model is still loading.
+const MARGIN: Duration = Duration::from_millis(100);
+
 /// Room that each sequence of a job needs before it computes another token: that token's text, held-back text, a call or
 /// two with their arguments, finish, usage.
 pub(super) const RESERVE: usize = 12;
 
-/// A cheap handle of one loaded model. When the last one is dropped, the engine stops.
+/// A cheap handle of one model. When the last one is dropped, the engine stops.
 #[derive(Clone)]
 pub struct Engine(Arc<Handle>);
 
@@ -35,55 +37,18 @@ struct Handle {
     queue: usize,
 }
 
-/// What handles, generations and the engine's thread have in common.
-pub(super) struct Shared {
-    pub(super) queue: Queue<Pending>,
-    pub(super) gauges: Gauges,
-    pub(super) state: watch::Sender<State>,
-}
-
-/// [`EngineState`] with the reason of a failure.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum State {
-    Loading,
-    #[cfg(any(feature = "llama", test))]
-    Ready,
-    Failed(String),
-    Stopped,
-}
-
 impl Engine {
-    /// Starts the engine's thread and returns at once; the model loads there. Wait with [`Engine::ready`].
+    /// An engine on a thread of its own, where the model loads: at once, or when it is first asked, as `config` says.
+    /// Returns at once; wait with [`Engine::ready`].
     pub fn load(config: EngineConfig) -> Self {
-        let sequences = config.sequences as usize;
-        Self::start(sequences, config.queue, config.name.clone(), move |shared| run(&config, shared))
+        let (sequences, queue) = (config.sequences as usize, config.queue);
+        Self::of(Shared::new(config.name.clone(), config.load, move |shared| run(&config, shared)), sequences, queue)
     }
 
-    /// Runs `work` on a thread of its own; however it ends, nobody is left waiting.
-    pub(super) fn start(
-        sequences: usize,
-        queue: usize,
-        name: String,
-        work: impl FnOnce(&Shared) -> Result<(), EngineError> + Send + 'static,
-    ) -> Self {
-        let shared = Arc::new(Shared {
-            queue: Queue::new(),
-            gauges: Gauges::default(),
-            state: watch::Sender::new(State::Loading),
-        });
-        let ending = Ending(Arc::clone(&shared));
-        let label = name.clone();
-        let started = thread::Builder::new().name(format!("engine {name}")).spawn(move || {
-            // Moved in first, so that it also speaks when `work` panics.
-            let ending = ending;
-            if let Err(error) = work(&ending.0) {
-                tracing::error!(engine = label, %error, "The local engine failed.");
-                ending.0.state.send_replace(State::Failed(error.to_string()));
-            }
-        });
-        if let Err(error) = started {
-            shared.state.send_replace(State::Failed(format!("no thread for the local engine: {error}")));
-        }
+    /// An engine whose thread does what `shared` says.
+    pub(super) fn of(shared: Shared, sequences: usize, queue: usize) -> Self {
+        let shared = Arc::new(shared);
+        life::begin(&shared);
         Self(Arc::new(Handle { shared, sequences, queue }))
     }
 
@@ -96,12 +61,13 @@ impl Engine {
         // The sender lives in `shared`, which this handle keeps alive.
         match states.wait_for(|state| *state != State::Loading).await.as_deref() {
             Ok(State::Failed(reason)) => Err(EngineError::Model(reason.clone())),
+            Ok(State::Unloaded(Some(error))) => Err(error.clone()),
             Ok(State::Stopped) | Err(_) => Err(EngineError::Stopped),
             Ok(_) => Ok(()),
         }
     }
 
-    /// Queues `job`; never blocks. Jobs given while the model loads wait for it.
+    /// Queues `job`; never blocks. Jobs given while the model loads wait for it; one that is not loaded is loaded for them.
     ///
     /// # Errors
     /// [`EngineError::QueueFull`], [`EngineError::Unavailable`], [`EngineError::Stopped`] or
@@ -135,21 +101,36 @@ impl Engine {
         shared.queue.push(pending, capacity, Pending::is_left).map_err(|refusal| match refusal {
             Refusal::Full => EngineError::QueueFull { retry_after: shared.gauges.retry_after(self.0.sequences) },
             Refusal::Closed => shared.failure().unwrap_or(EngineError::Stopped),
-        })
+        })?;
+        life::wake(shared);
+        Ok(())
+    }
+
+    /// Waits until what was asked is being worked on: until the model is loaded, where it was not.
+    ///
+    /// # Errors
+    /// [`EngineError::Loading`] when it will not be by `deadline`, at once where that can be told by how long it took the
+    /// last time; it goes on loading, for whoever asks next. Else as [`Engine::ready`].
+    pub async fn ready_by(&self, deadline: Instant) -> Result<(), EngineError> {
+        let shared = &self.0.shared;
+        if *shared.state.borrow() == State::Ready {
+            return Ok(());
+        }
+        let takes = Duration::from_secs_f64(shared.gauges.load_ms.get() / 1000.0);
+        let loading = || EngineError::Loading { retry_after: takes.max(Duration::from_secs(1)) };
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left < takes.saturating_sub(shared.loading_for()) {
+            return Err(loading());
+        }
+        tokio::time::timeout(left.saturating_sub(MARGIN), self.ready()).await.unwrap_or_else(|_| Err(loading()))
     }
 
     /// The gauges as they stand; cheap.
     pub fn facts(&self) -> EngineFacts {
         let Handle { shared, sequences, .. } = &*self.0;
-        let state = match *shared.state.borrow() {
-            State::Loading => EngineState::Loading,
-            #[cfg(any(feature = "llama", test))]
-            State::Ready => EngineState::Ready,
-            State::Failed(_) => EngineState::Failed,
-            State::Stopped => EngineState::Stopped,
-        };
         EngineFacts {
-            state,
+            state: shared.state.borrow().told(),
+            on_demand: shared.is_on_demand(),
             queue: shared.queue.len(),
             free_slots: self.0.free_slots(),
             sequences: *sequences,
@@ -160,7 +141,7 @@ impl Engine {
 
     /// Tells the engine to stop after the current step; what waits or generates ends with [`EngineError::Stopped`].
     pub fn shutdown(&self) {
-        self.0.shared.refuse_rest(&EngineError::Stopped);
+        life::stop(&self.0.shared);
     }
 
     /// Waits until the thread is gone, after [`Engine::shutdown`] or a failure: llama.cpp must not be at work while
@@ -180,42 +161,7 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.shared.refuse_rest(&EngineError::Stopped);
-    }
-}
-
-impl Shared {
-    /// What jobs are told after a failure to start.
-    fn failure(&self) -> Option<EngineError> {
-        match &*self.state.borrow() {
-            State::Failed(reason) => Some(EngineError::Unavailable { reason: reason.clone() }),
-            _ => None,
-        }
-    }
-
-    /// Drops from the queue what nobody waits for any more and what has run out of time.
-    #[cfg(any(feature = "llama", test))]
-    pub(super) fn drop_gone_and_late(&self, now: Instant) {
-        let leaves = |pending: &Pending| pending.is_left() || pending.deadline <= now;
-        self.queue.take_if(leaves).into_iter().for_each(|pending| pending.refuse(EngineError::Deadline));
-    }
-
-    /// Closes the queue and gives `error` to all who wait in it.
-    fn refuse_rest(&self, error: &EngineError) {
-        self.queue.close().into_iter().for_each(|pending| pending.refuse(error.clone()));
-    }
-}
-
-/// Held by the engine's thread: its end is seen by everyone, even when it is a panic.
-struct Ending(Arc<Shared>);
-
-impl Drop for Ending {
-    fn drop(&mut self) {
-        if self.0.failure().is_none() {
-            let panicked = || State::Failed("its thread panicked".to_owned());
-            self.0.state.send_replace(if thread::panicking() { panicked() } else { State::Stopped });
-        }
-        self.0.refuse_rest(&self.0.failure().unwrap_or(EngineError::Stopped));
+        life::stop(&self.shared);
     }
 }
 

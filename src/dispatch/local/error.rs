@@ -11,6 +11,18 @@ pub enum EngineError {
         /// When a place is likely to be free.
         retry_after: Duration,
     },
+    /// The model is not loaded, and will not be in time.
+    #[error("the local model is being loaded; retry in {} s", retry_after.as_secs())]
+    Loading {
+        /// When it is likely to be.
+        retry_after: Duration,
+    },
+    /// The model does not fit into the memory that is free now.
+    #[error("{what}")]
+    NoRoom {
+        /// What is needed, what there is, and the ways out.
+        what: String,
+    },
     /// The prompt leaves no room for an answer.
     #[error("the prompt has {tokens} tokens or more, the local model takes {limit}")]
     PromptTooLong {

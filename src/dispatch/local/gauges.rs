@@ -12,6 +12,8 @@ const WEIGHT: f64 = 0.2;
 pub struct EngineFacts {
     /// Whether it takes jobs.
     pub state: EngineState,
+    /// Whether its model is loaded when somebody asks, and may be unloaded.
+    pub on_demand: bool,
     /// Jobs that wait for a sequence.
     pub queue: usize,
     /// Sequences that nobody uses.
@@ -27,6 +29,8 @@ pub struct EngineFacts {
 /// The engine's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EngineState {
+    /// The model takes no memory, until somebody asks.
+    Unloaded,
     /// The model is being read; jobs queue up.
     Loading,
     /// Generating, or able to.
@@ -38,9 +42,13 @@ pub enum EngineState {
 }
 
 impl EngineState {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Unloaded, Self::Loading, Self::Ready, Self::Failed, Self::Stopped];
+
     /// The name used in policies, records and health reports.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Unloaded => "unloaded",
             Self::Loading => "loading",
             Self::Ready => "ready",
             Self::Failed => "failed",
@@ -52,9 +60,14 @@ impl EngineState {
 /// Written by the engine's thread, read by anyone.
 #[derive(Default)]
 pub(super) struct Gauges {
+    /// What its model takes of the host's memory, as estimated.
+    #[cfg(any(feature = "llama", test))]
+    pub(super) bytes: AtomicU64,
     pub(super) busy_slots: AtomicUsize,
     pub(super) tokens_per_second: Average,
     pub(super) ttft_ms: Average,
+    /// How long the model takes to load.
+    pub(super) load_ms: Average,
     /// How long a job holds its sequence.
     pub(super) job_ms: Average,
 }

@@ -1,6 +1,7 @@
 //! The model of `model` as llama.cpp runs it.
 
 use std::num::NonZeroU32;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use llama_cpp_2::context::LlamaContext;
@@ -17,8 +18,8 @@ use llama_cpp_2::token::data_array::LlamaTokenDataArray;
 use llama_cpp_2::{LogOptions, send_logs_to_tracing};
 
 use super::embedder::LlamaEmbedder;
-use super::engine::Shared;
 use super::form::{Form, Forms};
+use super::life::Shared;
 use super::likelihood::likelihood;
 use super::model::{Drawn, Input, Model, Prompt, Token};
 use super::prompt::PromptWriter;
@@ -26,7 +27,7 @@ use super::sampler::sampler;
 use super::schedule::Limits;
 use super::threads::default_threads;
 use super::tools::{Callable, MARKERS, Reading, offered};
-use super::{EngineConfig, EngineError, embed, memory, trial, worker};
+use super::{EngineConfig, EngineError, embed, memory, residents, trial, worker};
 use crate::chat::reply::TokenLogprob;
 use crate::chat::request::ChatRequest;
 use crate::models::gguf::Gguf;
@@ -52,6 +53,8 @@ pub(super) static COMPUTE: Mutex<()> = Mutex::new(());
 pub(super) fn run(config: &EngineConfig, shared: &Shared) -> Result<(), EngineError> {
     let backend = backend()?;
     let gguf = description(config)?;
+    residents::make_room(memory::estimate(&gguf, config), memory::available);
+    shared.gauges.bytes.store(memory::estimate(&gguf, config), Relaxed);
     let model = load(backend, config, &gguf)?;
     if gguf.embeds() {
         return embed(backend, &model, config, shared);
@@ -113,7 +116,7 @@ pub(super) fn load(backend: &LlamaBackend, config: &EngineConfig, gguf: &Gguf) -
         let text = format!("engine `{name}` is to serve {given} sequences: 1 to {MAX_SEQUENCES} are possible");
         return Err(EngineError::Model(text));
     }
-    memory::check(gguf, config, memory::available()).map_err(EngineError::Model)?;
+    memory::check(gguf, config, memory::available())?;
     if let Some(program) = &config.tried_by {
         trial::try_apart(program, &config.model)?;
     }

@@ -3,7 +3,7 @@
 use bytesize::ByteSize;
 use sysinfo::System;
 
-use super::EngineConfig;
+use super::{EngineConfig, EngineError};
 use crate::models::gguf::Gguf;
 
 /// What an engine takes beside weights, keys and values, for each token computed at once: a row of logits and of
@@ -31,18 +31,20 @@ pub(super) fn available() -> u64 {
 }
 
 /// # Errors
-/// What would be needed, what there is, and the ways out.
-pub(super) fn check(gguf: &Gguf, config: &EngineConfig, available: u64) -> Result<(), String> {
+/// [`EngineError::NoRoom`]: what would be needed, what there is, and the ways out.
+pub(super) fn check(gguf: &Gguf, config: &EngineConfig, available: u64) -> Result<(), EngineError> {
     let needed = estimate(gguf, config);
     if needed <= available {
         return Ok(());
     }
     let (name, sequences, context) = (&config.name, config.sequences, config.context);
     let [needed, weights, available] = [needed, gguf.weights(), available].map(ByteSize);
-    Err(format!(
-        "engine `{name}` needs about {needed} of memory ({weights} of weights, and {sequences} sequences of {context} tokens), \
-         and {available} are free: configure a smaller `context`, fewer `sequences` or a smaller model"
-    ))
+    Err(EngineError::NoRoom {
+        what: format!(
+            "engine `{name}` needs about {needed} of memory ({weights} of weights, and {sequences} sequences of {context} \
+             tokens), and {available} are free: configure a smaller `context`, fewer `sequences` or a smaller model"
+        ),
+    })
 }
 
 #[cfg(test)]
@@ -59,7 +61,7 @@ mod tests {
         // 63 more sequences of 256 tokens, of two layers with 32 keys and 32 values of two bytes each.
         assert_eq!(estimate(&gguf, &large) - estimate(&gguf, &small), 63 * 256 * 2 * 64 * 2);
         assert_eq!(check(&gguf, &small, estimate(&gguf, &small)), Ok(()));
-        let refusal = check(&gguf, &large, 1 << 20).unwrap_err();
+        let refusal = check(&gguf, &large, 1 << 20).unwrap_err().to_string();
         assert!(refusal.contains("64 sequences of 256 tokens") && refusal.contains("1.0 MiB are free"), "{refusal}");
     }
 

@@ -14,6 +14,7 @@ mod error;
 #[cfg(any(feature = "llama", test))]
 mod form;
 mod gauges;
+mod life;
 #[cfg(any(feature = "llama", test))]
 mod likelihood;
 #[cfg(feature = "llama")]
@@ -28,6 +29,8 @@ mod prefixes;
 #[cfg(feature = "llama")]
 mod prompt;
 mod queue;
+#[cfg(any(feature = "llama", test))]
+mod residents;
 #[cfg(feature = "llama")]
 mod sampler;
 #[cfg(any(feature = "llama", test))]
@@ -52,7 +55,7 @@ mod tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub use engine::{Engine, Generation};
 pub use error::EngineError;
@@ -83,6 +86,8 @@ pub struct EngineConfig {
     /// Bytes of the host's memory for computed prompts whose slot somebody else needs; 0 keeps nothing beyond its
     /// request, in slots neither.
     pub prefix_cache: u64,
+    /// When the model is loaded.
+    pub load: Load,
     /// The program, ajar itself, that tries the file in a process of its own first; `None` for files that are known.
     pub tried_by: Option<PathBuf>,
 }
@@ -114,9 +119,23 @@ impl EngineConfig {
             gpu_layers: Some(0),
             queue: 1,
             prefix_cache: 0,
+            load: Load::Start,
             tried_by: None,
         }
     }
+}
+
+/// When a model takes memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Load {
+    /// From the start to the end.
+    #[default]
+    Start,
+    /// When somebody asks.
+    OnDemand {
+        /// Until it was not used for so long; `None` is until somebody else needs the memory.
+        idle: Option<Duration>,
+    },
 }
 
 /// What `request` says that no chat template has a place for, by the neutral names.

@@ -65,6 +65,11 @@ impl<T> Queue<T> {
         Vec::from_iter::<VecDeque<T>>(gone)
     }
 
+    /// Takes all.
+    pub(super) fn take(&self) -> Vec<T> {
+        self.lock().waiting.drain(..).collect()
+    }
+
     /// How many wait.
     pub(super) fn len(&self) -> usize {
         self.lock().waiting.len()
@@ -80,7 +85,6 @@ impl<T> Queue<T> {
     }
 
     /// Whether [`Queue::close`] was called.
-    #[cfg(any(feature = "llama", test))]
     pub(super) fn is_closed(&self) -> bool {
         self.lock().closed
     }

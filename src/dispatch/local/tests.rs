@@ -13,7 +13,7 @@ use llama_cpp_2::token::LlamaToken;
 
 use super::llama;
 use super::prompt::PromptWriter;
-use super::{Engine, EngineConfig, EngineError, EngineState, Generation, Job, Sharing};
+use super::{Engine, EngineConfig, EngineError, EngineState, Generation, Job, Load, Sharing};
 use crate::chat::reply::{Delta, FinishReason, Usage};
 use crate::chat::request::{ChatRequest, Content, Message, ResponseFormat, Role, Sampling, Schema};
 
@@ -35,6 +35,7 @@ fn config(model: PathBuf) -> EngineConfig {
         threads: Some(1),
         gpu_layers: Some(0),
         queue: 8,
+        load: Load::Start,
         tried_by: None,
         prefix_cache: 64 << 20,
     }
@@ -104,6 +105,24 @@ async fn an_answer_streams_and_ends_with_finish_and_usage() {
     let facts = engine.facts();
     assert_eq!((facts.state, facts.queue), (EngineState::Ready, 0));
     assert!(facts.tokens_per_second > 0.0 && facts.ttft_ms > 0.0, "{facts:?}");
+}
+
+#[tokio::test]
+async fn a_model_on_demand_answers_the_same_after_it_was_unloaded_and_others_go_on_meanwhile() {
+    let on_demand = Load::OnDemand { idle: Some(Duration::from_millis(50)) };
+    let (other, engine) = (engine().await, Engine::load(EngineConfig { load: on_demand, ..config(model()) }));
+    let mut beside = other.generate(job("Count to a hundred.", 400, greedy())).unwrap();
+    let reading = tokio::spawn(async move { while beside.next().await.is_some_and(|delta| delta.is_ok()) {} });
+    let ask = async || answer(engine.generate(job("Name three colours.", 12, greedy())).unwrap()).await.text();
+    let first = ask().await;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while engine.facts().state != EngineState::Unloaded {
+        assert!(Instant::now() < deadline, "{:?}", engine.facts());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(ask().await, first);
+    assert!(other.facts().tokens_per_second > 0.0);
+    reading.abort();
 }
 
 #[tokio::test]

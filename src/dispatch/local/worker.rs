@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use self::choices::Group;
 use super::EngineError;
-use super::engine::{Shared, State};
+use super::life::Shared;
 use super::model::{Drawn, Input, Model, Token};
 use super::pending::{Asked, Pending, Reply};
 use super::prefixes::Prefixes;
@@ -37,7 +37,7 @@ pub(super) fn run<M: Model>(model: M, shared: &Shared, slots: usize, limits: Lim
         sequences: (0..slots).map(|_| None).collect(),
         waiting: VecDeque::new(),
     };
-    shared.state.send_replace(State::Ready);
+    shared.note_ready();
     worker.serve();
 }
 
@@ -76,11 +76,12 @@ impl<M: Model> Worker<'_, M> {
             self.resume();
             self.admit();
             let step = self.schedule.plan(|slot| self.sequences[slot].as_ref().is_some_and(Sequence::has_room));
-            if step.is_empty() {
-                let patience = (self.schedule.busy() > 0).then_some(PATIENCE);
-                self.shared.queue.wait(seen, patience);
-            } else {
+            if !step.is_empty() {
                 self.step(&step);
+            } else if self.schedule.busy() > 0 {
+                self.shared.queue.wait(seen, Some(PATIENCE));
+            } else if !self.shared.sleep(seen) {
+                return;
             }
         }
     }
@@ -238,6 +239,7 @@ impl<M: Model> Worker<'_, M> {
 
     fn note_busy(&self) {
         self.shared.gauges.busy_slots.store(self.schedule.busy(), Relaxed);
+        self.shared.note_used();
     }
 
     fn stop(&mut self) {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::chat::Text;
 use crate::dispatch::local::engine::Engine;
+use crate::dispatch::local::life::tests::once;
 use crate::dispatch::local::{EngineState, Job as AnswerJob, Sharing};
 
 /// A model whose tokens are bytes and whose vectors are (length, first byte); `#` fails. It notes its batches, and waits
@@ -41,10 +42,11 @@ struct Rig {
 fn rig() -> Rig {
     let ((permit, permits), batches) = (mpsc::channel(), Arc::<Mutex<Vec<Vec<String>>>>::default());
     let model = Bytes { permits, batches: batches.clone() };
-    let engine = Engine::start(2, 8, "bytes".to_owned(), move |shared| {
+    let shared = once("bytes", move |shared| {
         run(model, shared, 2, Batch { texts: 4, tokens: 10, longest: 8 });
         Ok(())
     });
+    let engine = Engine::of(shared, 2, 8);
     Rig { engine, permit, batches }
 }
 

@@ -14,6 +14,7 @@ use super::run;
 use crate::chat::reply::{Delta, FinishReason, LikelyToken, TokenLogprob, Usage};
 use crate::chat::request::{ChatRequest, Content, Message, Sampling};
 use crate::dispatch::local::engine::Engine;
+use crate::dispatch::local::life::tests::once;
 use crate::dispatch::local::model::{Drawn, Input, Model, Prompt, Token};
 use crate::dispatch::local::schedule::Limits;
 use crate::dispatch::local::tools::Reading;
@@ -124,11 +125,11 @@ fn counting(permits: std_mpsc::Receiver<()>, queue: usize, prefix_cache: usize) 
     let limits = Limits { piece: 4, budget: 8 };
     let computed = Arc::<AtomicUsize>::default();
     let echo = Echo { permits, computed: computed.clone(), prompts: vec![Vec::new(); SLOTS], outputs: Vec::new() };
-    let engine = Engine::start(SLOTS, queue, "echo".to_owned(), move |shared| {
+    let shared = once("echo", move |shared| {
         run(echo, shared, SLOTS, limits, prefix_cache);
         Ok(())
     });
-    (engine, computed)
+    (Engine::of(shared, SLOTS, queue), computed)
 }
 
 fn job(text: &str, max_output: u32) -> Job {
@@ -321,7 +322,7 @@ async fn whatever_readers_do_every_slot_and_every_place_comes_back() {
 
 #[tokio::test]
 async fn a_panic_of_the_engine_leaves_nobody_waiting() {
-    let engine = Engine::start(1, 1, "broken".to_owned(), |_| panic!("scripted"));
+    let engine = Engine::of(once("broken", |_| panic!("scripted")), 1, 1);
     engine.stopped().await;
     assert_eq!(engine.ready().await, Err(EngineError::Model("its thread panicked".to_owned())));
     assert!(matches!(engine.generate(job("abc", 1)), Err(EngineError::Unavailable { .. })));

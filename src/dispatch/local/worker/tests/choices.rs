@@ -62,10 +62,11 @@ async fn choices_of_a_prompt_that_waits_for_anothers_beginning_still_compute_not
     let computed = Arc::<AtomicUsize>::default();
     let echo = Echo { permits, computed: computed.clone(), prompts: vec![Vec::new(); 4], outputs: Vec::new() };
     let limits = Limits { piece: 4, budget: 8 };
-    let engine = Engine::start(4, QUEUE, "echo".to_owned(), move |shared| {
+    let shared = once("echo", move |shared| {
         run(echo, shared, 4, limits, PREFIX_CACHE);
         Ok(())
     });
+    let engine = Engine::of(shared, 4, QUEUE);
     let first = engine.generate(job(&format!("{}bbbb", "a".repeat(40)), 1)).unwrap();
     let second = engine.generate(several(3, &format!("{}cccc", "a".repeat(40)), 1)).unwrap();
     drop(permit);
