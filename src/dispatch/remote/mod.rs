@@ -102,10 +102,10 @@ impl Provider {
         self.health.resting(now).or_else(|| self.keys.resting(now))
     }
 
-    /// Its breaker, 1 for the state it is in, and how many credentials are in which state.
-    pub fn observed(&self) -> ([(&'static str, i64); 3], [(&'static str, i64); 5]) {
+    /// Notes in the `numbers` in which state it is.
+    pub fn observe(&self, name: &str, numbers: &Numbers) {
         let now = Instant::now();
-        (self.health.observed(now), self.keys.observed(now))
+        numbers.observe(name, self.health.observed(now), self.keys.observed(now));
     }
 
     /// How many credentials it has; at least one, that may send nothing.
