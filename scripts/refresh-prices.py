@@ -72,10 +72,16 @@ def price(entry):
         "output": per_million(entry, "output_cost_per_token"),
         "cached_input": per_million(entry, "cache_read_input_token_cost"),
         "cache_write": per_million(entry, "cache_creation_input_token_cost"),
+        "audio_input": per_million(entry, "input_cost_per_audio_token"),
+        "audio_output": per_million(entry, "output_cost_per_audio_token"),
         "context": entry.get("max_input_tokens") or entry.get("max_tokens"),
         "max_output": entry.get("max_output_tokens"),
         "long": long_context(entry),
     }
+    # Sound that costs as much as text says nothing new.
+    for sound, text in (("audio_input", "input"), ("audio_output", "output")):
+        if facts[sound] == facts[text]:
+            facts[sound] = None
     return {name: value for name, value in facts.items() if value is not None}
 
 

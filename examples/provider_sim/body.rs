@@ -79,8 +79,10 @@ impl Reply {
             Fault::Status { status, retry_after } => return Self::failing(*status, *retry_after, self.speech),
             Fault::HangMidStream { after } => self.replace_rest(*after, [Step::Hang]),
             Fault::Pings { after, every } => {
-                let ping = || [Step::Wait(*every), Step::Send(Bytes::from_static(b": ping\n\n"))];
+                let sign: &[u8] = if self.is_stream() { b": ping\n\n" } else { b"\n" };
+                let ping = || [Step::Wait(*every), Step::Send(Bytes::from_static(sign))];
                 self.replace_rest(*after, (0..PINGS).flat_map(|_| ping()));
+                self.headers.remove(header::CONTENT_LENGTH);
             }
             Fault::Cut { after, how } => self.replace_rest(*after, [Step::Flush, Step::Break(*how)]),
             Fault::MalformedChunk { after } => self.garble(*after),

@@ -123,7 +123,8 @@ pub enum Fault {
         /// Events sent before.
         after: usize,
     },
-    /// From some event on only comments, such as proxies send to keep a connection open.
+    /// From some event on only comments, such as proxies send to keep a connection open; of an answer that is not a stream,
+    /// blank lines.
     Pings {
         /// Events sent before.
         after: usize,

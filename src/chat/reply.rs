@@ -242,6 +242,10 @@ pub struct Usage {
     pub cache_write: u64,
     /// Generated tokens that were thought and not said, where the provider tells.
     pub reasoning: u64,
+    /// Prompt tokens that are sound, where the provider tells them apart; none of them is cached.
+    pub audio_input: u64,
+    /// Generated tokens that are sound.
+    pub audio_output: u64,
 }
 
 #[cfg(test)]

@@ -48,8 +48,15 @@ impl fmt::Debug for ChatRequest {
 impl ChatRequest {
     /// Whether the conversation holds thoughts that only who sealed them can open.
     pub fn is_sealed(&self) -> bool {
-        let mut said = self.messages.iter().flat_map(|message| &message.content);
-        said.any(|content| matches!(content, Content::Thought(thought) if thought.seal.is_some()))
+        self.seals().next().is_some()
+    }
+
+    /// What its thoughts are sealed with.
+    pub fn seals(&self) -> impl Iterator<Item = &Text> {
+        self.messages.iter().flat_map(|message| &message.content).filter_map(|content| match content {
+            Content::Thought(thought) => thought.seal.as_ref(),
+            _ => None,
+        })
     }
 }
 

@@ -356,6 +356,17 @@ impl Wire {
         }
     }
 
+    /// Whether `request`, in a client's words of the same dialect, holds thoughts that a provider of another one sealed, as far
+    /// as seals say whose they are: providers refuse them.
+    pub fn refuses_seals(self, request: &ChatRequest) -> bool {
+        match self {
+            Self::Messages => request.seals().any(anthropic::is_foreign),
+            Self::Responses => request.seals().any(responses::is_foreign),
+            // The one carries no seals, and nobody speaks the other here.
+            Self::Chat | Self::Gemini => false,
+        }
+    }
+
     /// What a request may use that [`Wire::render`] is given.
     pub fn expresses(self) -> Uses {
         match self {

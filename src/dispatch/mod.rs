@@ -150,8 +150,7 @@ impl Dispatcher {
     /// Notes in the [`Numbers`] in which state providers are now.
     pub fn observe(&self) {
         for (name, provider) in &self.providers {
-            let (breaker, credentials) = provider.observed();
-            self.numbers.observe(name, breaker, credentials);
+            provider.observe(name, &self.numbers);
         }
     }
 
@@ -289,7 +288,7 @@ impl Dispatcher {
         let provider = self.provider(attempt.destination).ok_or(Failure::Unfaithful)?;
         let target = provider.target(&attempt.destination.model, attempt.max_output);
         let speaks = speaks(provider, attempt.destination, attempt.dialect);
-        let (outgoing, mut losses) = match speaks {
+        let (outgoing, mut losses) = match speaks && !provider.wire().refuses_seals(attempt.request) {
             true => (edited(attempt, disguise, &target)?, Vec::new()),
             false => translated(provider, attempt, disguise, &target)?,
         };
@@ -399,7 +398,7 @@ fn edited(attempt: &Attempt<'_>, disguise: Option<&Disguise<'_>>, target: &Targe
     Ok(Outgoing { body, restorer: None, replaced: 0 })
 }
 
-/// The request in the provider's dialect, transformed before it is translated where that is asked for, proved to say
+/// The request in the provider's dialect, without what others sealed, transformed before it is translated where that is asked for, proved to say
 /// only what was classified; and what it leaves out.
 fn translated(
     provider: &Provider,
@@ -412,6 +411,10 @@ fn translated(
     let json = Json::parse(body).map_err(|_| Failure::Unfaithful)?;
     let decoded = attempt.dialect.decode(body, &json).map_err(|_| Failure::Unfaithful)?;
     let wire = provider.wire();
+    if wire.speaks(attempt.dialect) && !decoded.uses.missing_from(wire.expresses()).is_empty() {
+        // Another's seal is refused there, but what would be left out in silence is worse.
+        return Ok((edited(attempt, disguise, target)?, Vec::new()));
+    }
     let rendered = wire.render(&decoded.request, target)?;
     faithful::verify(&rendered.body, &decoded.parts, wire.words(), target).map_err(|_| Failure::Unfaithful)?;
     let losses = [attempt.unsaid, &rendered.losses].concat();

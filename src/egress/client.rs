@@ -180,18 +180,22 @@ impl Incoming {
         chunk.map_err(|error| SendError::Broken(describe(error))).transpose()
     }
 
-    /// The whole body, at most `limit` bytes.
+    /// The whole body, at most `limit` bytes; `wait` says of the latest bytes, none at first, how long to wait for more.
     ///
     /// # Errors
     /// As [`Incoming::chunk`]; [`SendError::Broken`] when there is more.
-    pub async fn body(&mut self, limit: usize, idle: Duration) -> Result<Bytes, SendError> {
+    pub async fn body(&mut self, limit: usize, mut wait: impl FnMut(&[u8]) -> Duration) -> Result<Bytes, SendError> {
         let mut left = limit;
-        let Some(first) = self.chunk_within(&mut left, limit, idle).await? else { return Ok(Bytes::new()) };
-        let Some(second) = self.chunk_within(&mut left, limit, idle).await? else { return Ok(first) };
+        let Some(first) = self.chunk_within(&mut left, limit, wait(&[])).await? else { return Ok(Bytes::new()) };
+        let Some(second) = self.chunk_within(&mut left, limit, wait(&first)).await? else { return Ok(first) };
         let mut whole = bytes::BytesMut::from(first);
-        whole.extend_from_slice(&second);
-        while let Some(chunk) = self.chunk_within(&mut left, limit, idle).await? {
-            whole.extend_from_slice(&chunk);
+        let mut latest = second;
+        loop {
+            whole.extend_from_slice(&latest);
+            match self.chunk_within(&mut left, limit, wait(&latest)).await? {
+                Some(chunk) => latest = chunk,
+                None => break,
+            }
         }
         Ok(whole.freeze())
     }

@@ -6,7 +6,10 @@
 //! models:                       # USD per million tokens
 //!   gpt-4o-mini: { input: 0.15, output: 0.60, cached_input: 0.075, context: 128000, max_output: 16384 }
 //! ```
+//!
+//! `cache_write`, `audio_input` and `audio_output` may be stated as well; what is not costs as much as plain input, or output.
 
+use super::prices::Amounts;
 use super::{Price, PriceList};
 use crate::yaml::{Fields, Node, Problems, parse};
 
@@ -45,11 +48,14 @@ fn price(node: &Node, problems: &mut Problems) -> Option<Price> {
     let mut fields = Fields::of(node, "a price", problems)?;
     let input = fields.required("input", problems).and_then(|n| n.number(problems));
     let output = fields.required("output", problems).and_then(|n| n.number(problems));
-    let cached = fields.optional("cached_input").and_then(|n| n.number(problems));
+    let mut stated = |key| fields.optional(key).and_then(|n| n.number(problems));
+    let (cached_input, cache_write) = (stated("cached_input"), stated("cache_write"));
+    let (audio_input, audio_output) = (stated("audio_input"), stated("audio_output"));
     let context = fields.optional("context").and_then(|n| n.whole(problems));
     let max_output = fields.optional("max_output").and_then(|n| n.whole(problems));
     fields.finish(problems);
-    let Some(mut price) = Price::from_usd_per_million(input?, output?, cached) else {
+    let amounts = Amounts { input: input?, output: output?, cached_input, cache_write, audio_input, audio_output };
+    let Some(mut price) = Price::of(&amounts) else {
         problems.add(&node.place, "a price is not negative");
         return None;
     };
@@ -60,7 +66,7 @@ fn price(node: &Node, problems: &mut Problems) -> Option<Price> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::MicroUsd;
+    use crate::chat::{MicroUsd, Usage};
 
     const LIST: &str = "source: a contract\ndate: 2026-10-01\nmodels:\n  m: { input: 1, output: 2.5, context: 1000 }\n";
 
@@ -73,6 +79,10 @@ mod tests {
         assert_eq!((list.source.as_str(), list.date.as_str()), ("a contract", "2026-10-01"));
         let json = r#"{"source": "s", "date": "d", "models": {"m": {"input": 1, "output": 2.5}}}"#;
         assert!(PriceList::from_yaml("p.json", json).unwrap().price("m").is_some());
+        let sound = LIST.replace("input: 1,", "input: 1, cache_write: 2, audio_input: 10, audio_output: 20,");
+        let price = PriceList::from_yaml("p.yaml", &sound).unwrap().price("m").unwrap();
+        let used = Usage { input: 3, output: 1, cache_write: 1, audio_input: 1, audio_output: 1, ..Usage::default() };
+        assert_eq!(price.cost(used), MicroUsd(1 + 2 + 10 + 20));
     }
 
     #[test]

@@ -79,7 +79,7 @@ pub struct Price {
 impl Price {
     /// Nothing: what the embedded engine costs.
     pub const FREE: Self = Self {
-        base: Rates { input: 0, output: 0, cached_input: 0, cache_write: 0 },
+        base: Rates { input: 0, output: 0, cached_input: 0, cache_write: 0, audio_input: 0, audio_output: 0 },
         long: None,
         context: None,
         max_output: None,
@@ -88,8 +88,12 @@ impl Price {
     /// A price stated by the installation itself, in US dollars per million tokens; cached input costs as much as other
     /// input unless stated. `None` where any is negative or not a number.
     pub fn from_usd_per_million(input: f64, output: f64, cached_input: Option<f64>) -> Option<Self> {
-        let base = Amounts { input, output, cached_input, cache_write: None }.rates()?;
-        Some(Self { base, ..Self::FREE })
+        Self::of(&Amounts { input, output, cached_input, ..Amounts::default() })
+    }
+
+    /// `None` where any amount is negative or not a number.
+    pub(super) fn of(amounts: &Amounts) -> Option<Self> {
+        Some(Self { base: amounts.rates()?, ..Self::FREE })
     }
 
     /// What `usage` costs, rounded up to the next micro-dollar.
@@ -97,24 +101,32 @@ impl Price {
         let rates = self.rates(usage.input);
         let cached = usage.cached_input.min(usage.input);
         let written = usage.cache_write.min(usage.input - cached);
-        rates.total(usage.input - cached - written, rates.input, cached, usage.output)
-            + rates.total(written, rates.cache_write.max(rates.input), 0, 0)
+        let heard = usage.audio_input.min(usage.input - cached - written);
+        let spoken = usage.audio_output.min(usage.output);
+        Rates::total(&[
+            (usage.input - cached - written - heard, rates.input),
+            (usage.output - spoken, rates.output),
+            (cached, rates.cached_input),
+            (heard, rates.audio_input),
+            (spoken, rates.audio_output),
+        ]) + Rates::total(&[(written, rates.cache_write.max(rates.input))])
     }
 
     /// The most that a call can cost whose prompt has at most `input` and whose answer at most `max_output` tokens,
-    /// whether the provider reads the prompt from its cache, writes it there, or neither.
+    /// whether the provider reads the prompt from its cache, writes it there, or neither. Sound is not in it: how many tokens
+    /// that has nobody knows before.
     pub fn worst_case(&self, input: u64, max_output: u64) -> MicroUsd {
         let rates = match self.long {
             Some(long) if input > long.above => self.base.dearer(long.rates),
             _ => self.base,
         };
-        rates.total(input, rates.dearest_input(), 0, max_output)
+        Rates::total(&[(input, rates.dearest_input()), (max_output, rates.output)])
     }
 
     /// As [`Self::worst_case`], where the provider finds the whole prompt in its cache.
     pub fn from_cache(&self, input: u64, max_output: u64) -> MicroUsd {
         let rates = self.rates(input);
-        rates.total(0, rates.input, input, max_output)
+        Rates::total(&[(input, rates.cached_input), (max_output, rates.output)])
     }
 
     fn rates(&self, input: u64) -> Rates {
@@ -161,14 +173,15 @@ struct Rates {
     output: u64,
     cached_input: u64,
     cache_write: u64,
+    audio_input: u64,
+    audio_output: u64,
 }
 
 impl Rates {
-    fn total(&self, input: u64, input_rate: u64, cached: u64, output: u64) -> MicroUsd {
-        let product = |tokens: u64, rate: u64| u128::from(tokens) * u128::from(rate);
-        let total = product(input, input_rate)
-            .saturating_add(product(cached, self.cached_input))
-            .saturating_add(product(output, self.output));
+    /// What so many tokens cost at these rates, rounded up once.
+    fn total(counts: &[(u64, u64)]) -> MicroUsd {
+        let products = counts.iter().map(|(tokens, rate)| u128::from(*tokens) * u128::from(*rate));
+        let total = products.fold(0_u128, u128::saturating_add);
         MicroUsd(u64::try_from(total.div_ceil(1_000_000)).unwrap_or(u64::MAX))
     }
 
@@ -182,6 +195,8 @@ impl Rates {
             output: self.output.max(other.output),
             cached_input: self.cached_input.max(other.cached_input),
             cache_write: self.cache_write.max(other.cache_write),
+            audio_input: self.audio_input.max(other.audio_input),
+            audio_output: self.audio_output.max(other.audio_output),
         }
     }
 }
@@ -226,22 +241,26 @@ struct LongAmounts {
 }
 
 /// US dollars per million tokens.
-#[derive(Deserialize)]
-struct Amounts {
-    input: f64,
-    output: f64,
-    cached_input: Option<f64>,
-    cache_write: Option<f64>,
+#[derive(Default, Deserialize)]
+pub(super) struct Amounts {
+    pub(super) input: f64,
+    pub(super) output: f64,
+    pub(super) cached_input: Option<f64>,
+    pub(super) cache_write: Option<f64>,
+    pub(super) audio_input: Option<f64>,
+    pub(super) audio_output: Option<f64>,
 }
 
 impl Amounts {
-    /// A rate that is not stated is that of plain input.
+    /// A rate that is not stated is that of plain input, or output.
     fn rates(&self) -> Option<Rates> {
         Some(Rates {
             input: rate(self.input)?,
             output: rate(self.output)?,
             cached_input: rate(self.cached_input.unwrap_or(self.input))?,
             cache_write: rate(self.cache_write.unwrap_or(self.input))?,
+            audio_input: rate(self.audio_input.unwrap_or(self.input))?,
+            audio_output: rate(self.audio_output.unwrap_or(self.output))?,
         })
     }
 }
@@ -296,6 +315,16 @@ mod tests {
         assert_eq!(price.cost(usage(1, 1, 0)), MicroUsd(2));
         assert_eq!(price.cost(usage(0, 0, 0)), MicroUsd::ZERO);
         assert_eq!(list().price("a/m-2026-01-01"), Some(price));
+    }
+
+    #[test]
+    fn sound_has_its_own_price_where_the_list_has_one() {
+        let price = PriceList::embedded().price("google/gemini-2.5-flash").unwrap();
+        let heard = Usage { audio_input: 1_000_000, ..usage(1_000_000, 0, 0) };
+        assert_eq!((price.cost(usage(1_000_000, 0, 0)), price.cost(heard)), (MicroUsd(300_000), MicroUsd(1_000_000)));
+        let other = list().price("a/m").unwrap();
+        let both = Usage { audio_input: 500, audio_output: 9, ..usage(1000, 400, 100) };
+        assert_eq!(other.cost(both), other.cost(usage(1000, 400, 100)));
     }
 
     #[test]

@@ -53,7 +53,9 @@ impl Companions {
         request: &ChatRequest,
         conversation: impl FnOnce() -> Conversation,
     ) -> Companion {
-        let bound = request.is_sealed() || request.continues.is_some();
+        // Who continues an answer of responses continues one that is kept here; elsewhere it is only a word.
+        let continues = dialect == Dialect::Responses && request.continues.is_some();
+        let bound = request.is_sealed() || continues;
         // Chat completions have no seals.
         let seals = dialect != Dialect::Chat || request.reasoning.is_some();
         if set.affinity.is_none() && !spread && !bound && !seals {

@@ -85,3 +85,35 @@ async fn sealed_thoughts_and_answers_that_are_continued_go_back_to_whom_they_are
     assert_eq!(world.gateway.ask_at("/v1/responses", &more, &[]).await.status, 200);
     assert_eq!((world.far.counts().requests, world.other.counts().requests), (0, 4));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_provider_sealed_is_left_out_where_it_would_be_refused_and_that_is_told() {
+    let messages = json!({"model": "far", "max_tokens": 64, "messages": [
+        {"role": "user", "content": "begin"},
+        {"role": "assistant", "content": [
+            {"type": "thinking", "thinking": "hm", "signature": "ajar.foreign:gemini.text:abc"},
+            {"type": "text", "text": "begun"}]},
+        {"role": "user", "content": "go on"}]});
+    let responses = json!({"model": "far", "input": [
+        {"role": "user", "content": "begin"},
+        {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "anthropic.signature:abc"},
+        {"role": "assistant", "content": "begun"},
+        {"role": "user", "content": "go on"}]});
+    for (dialect, path, body) in
+        [("anthropic", "/v1/messages", messages), ("openai-responses", "/v1/responses", responses)]
+    {
+        let world = world("", dialect).await;
+        for streams in [false, true] {
+            let reply = world.gateway.ask_at(path, &with(body.clone(), json!({"stream": streams})), &[]).await;
+            assert_eq!((reply.status, reply.header("x-ajar-served-by")), (200, "far"), "{dialect}: {}", reply.text());
+            assert!(reply.header("x-ajar-warning").contains("thoughts"), "{dialect}: {:?}", reply.headers);
+        }
+        let sent = world.far.requests().pop().unwrap().body;
+        let sent = std::str::from_utf8(&sent).unwrap();
+        assert!(sent.contains("begun") && !sent.contains("abc"), "{dialect}: {sent}");
+        // What cannot be said anew goes as it is: the provider may know better.
+        let odd = with(body, json!({"vendor_field": {"a": 1}}));
+        world.gateway.ask_at(path, &odd, &[]).await;
+        assert!(world.far.saw("vendor_field"), "{dialect}");
+    }
+}

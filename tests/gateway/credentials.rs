@@ -115,6 +115,22 @@ async fn when_all_are_refused_the_provider_is_unavailable_and_its_peer_answers()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_must_stay_home_stays_home_whatever_becomes_of_credentials() {
+    let card = user("canary, card 4111 1111 1111 1111");
+    for refused in [401, 403, 429] {
+        let far = Sim::start(Script::text("far").fault(status(refused, None)));
+        let home = Sim::start(Script::text("home").fault(status(500, None)));
+        let gateway = setup(&far, &home, &["key-a", "key-b"]).start().await;
+        for _ in 0..3 {
+            gateway.ask(&user("hello")).await;
+            let reply = gateway.ask(&card).await;
+            assert!([502, 503].contains(&reply.status), "{}", reply.text());
+        }
+        assert!(far.saw("hello") && !far.saw("canary"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_changes_or_appears_is_used_from_the_next_reload_on_even_beside_a_broken_policy() {
     let far = Sim::start(Script::text("far").bearer("key-new"));
     let home = Sim::start(Script::text("home"));

@@ -131,9 +131,5 @@ async fn a_client_that_leaves_at_any_moment_stops_the_provider_pays_what_came_an
     }
     took.sort();
     let (median, last) = (took[took.len() / 2], took[took.len() - 1]);
-    println!(
-        "{} clients left; the provider's connection was closed after {median:?}, at the latest {last:?}",
-        took.len()
-    );
     assert!(median < SOON && last < AT_LAST, "{took:?}");
 }

@@ -133,17 +133,21 @@ async fn a_pause_that_a_provider_asks_for_is_granted() {
 async fn each_way_to_hang_ends_at_its_own_clock() {
     let clocks = "timeouts: { connect: 5s, first_byte: 300ms, idle: 500ms, progress: 1s }";
     let pings = |after| Fault::Pings { after, every: Duration::from_millis(50) };
-    for (fault, code, least, most) in [
-        (Fault::HangBeforeHeaders, "upstream_timeout", 300, 900),
-        (Fault::HangMidStream { after: 2 }, "upstream_idle", 500, 1100),
-        (pings(2), "upstream_stalled", 1000, 1900),
-        (pings(0), "upstream_stalled", 1000, 1900),
-        (Fault::HangMidStream { after: 0 }, "upstream_idle", 500, 1100),
+    let (whole, stream) = (user("hello"), streamed(user("hello")));
+    for (body, fault, code, least, most) in [
+        (&stream, Fault::HangBeforeHeaders, "upstream_timeout", 300, 900),
+        (&stream, Fault::HangMidStream { after: 2 }, "upstream_idle", 500, 1100),
+        (&stream, pings(2), "upstream_stalled", 1000, 1900),
+        (&stream, pings(0), "upstream_stalled", 1000, 1900),
+        (&stream, Fault::HangMidStream { after: 0 }, "upstream_idle", 500, 1100),
+        (&whole, Fault::HangBeforeHeaders, "upstream_timeout", 300, 900),
+        (&whole, Fault::HangMidStream { after: 1 }, "upstream_idle", 500, 1100),
+        (&whole, pings(0), "upstream_stalled", 1000, 1900),
     ] {
         let far = Sim::start(Script::answering(Answer::Tokens(20)).fault(fault.clone()));
         let gateway = alone(&far, clocks).await;
         let began = Instant::now();
-        let reply = gateway.ask(&streamed(user("hello"))).await;
+        let reply = gateway.ask(body).await;
         let took = began.elapsed().as_millis();
         assert!((least..most).contains(&took), "{fault:?}: {took} ms");
         let row = &gateway.rows(1).await[0];

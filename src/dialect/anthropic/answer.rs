@@ -207,6 +207,7 @@ impl WireUsage {
             cached_input,
             cache_write,
             reasoning: self.output_tokens_details.and_then(|details| details.thinking_tokens).unwrap_or(0),
+            ..Usage::default()
         })
     }
 }

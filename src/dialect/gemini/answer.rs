@@ -107,6 +107,21 @@ struct Metadata {
     candidates_token_count: Option<u64>,
     thoughts_token_count: Option<u64>,
     cached_content_token_count: Option<u64>,
+    prompt_tokens_details: Vec<Modal>,
+    candidates_tokens_details: Vec<Modal>,
+}
+
+/// Tokens of one kind.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[derive(Default)]
+struct Modal {
+    modality: String,
+    token_count: u64,
+}
+
+fn sound(counts: &[Modal]) -> u64 {
+    counts.iter().filter(|count| count.modality == "AUDIO").map(|count| count.token_count).sum()
 }
 
 impl Metadata {
@@ -120,6 +135,8 @@ impl Metadata {
             cached_input: self.cached_content_token_count.unwrap_or(0),
             cache_write: 0,
             reasoning: thoughts,
+            audio_input: sound(&self.prompt_tokens_details),
+            audio_output: sound(&self.candidates_tokens_details),
         })
     }
 }

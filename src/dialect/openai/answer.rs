@@ -270,7 +270,14 @@ mod tests {
             Delta::Call { index: 0, call: 0, id: "a".to_owned(), name: "f".to_owned() },
             Delta::Arguments { index: 0, call: 0, text: "{\"x\":1}".into() },
             Delta::Finish { index: 0, reason: FinishReason::ToolCalls },
-            Delta::Usage(Usage { input: 9, output: 5, cached_input: 3, cache_write: 0, reasoning: 2 }),
+            Delta::Usage(Usage {
+                input: 9,
+                output: 5,
+                cached_input: 3,
+                cache_write: 0,
+                reasoning: 2,
+                ..Usage::default()
+            }),
         ];
         let meta = AnswerMeta { id: "x", created: 1, model: "m", input_tokens: 9, request: None };
         let mut encoder = StreamEncoder::new(Dialect::Chat, &meta, Streaming::On { usage: true }.is_on());

@@ -319,7 +319,15 @@ mod tests {
 
     const META: AnswerMeta<'static> =
         AnswerMeta { id: "chatcmpl-01", created: 1_741_569_952, model: "qwen3-4b", input_tokens: 19, request: None };
-    const COUNTS: Usage = Usage { input: 19, output: 10, cached_input: 16, cache_write: 0, reasoning: 4 };
+    const COUNTS: Usage = Usage {
+        input: 19,
+        output: 10,
+        cached_input: 16,
+        cache_write: 0,
+        reasoning: 4,
+        audio_input: 0,
+        audio_output: 0,
+    };
 
     fn text(index: u32, text: &str) -> Delta {
         Delta::Text { index, text: text.into(), logprobs: Vec::new() }

@@ -253,12 +253,18 @@ pub(in crate::dialect) struct WireUsage {
 struct WireDetails {
     #[serde(default)]
     cached_tokens: Count,
+    #[serde(default)]
+    cache_write_tokens: Count,
+    #[serde(default)]
+    audio_tokens: Count,
 }
 
 #[derive(Deserialize)]
 struct WireOutputDetails {
     #[serde(default)]
     reasoning_tokens: Count,
+    #[serde(default)]
+    audio_tokens: Count,
 }
 
 impl WireUsage {
@@ -267,13 +273,17 @@ impl WireUsage {
         if self.prompt_tokens.0.is_none() && self.completion_tokens.0.is_none() {
             return None;
         }
-        let detailed = self.prompt_tokens_details.and_then(|d| d.cached_tokens.0);
+        let (input, output) = (self.prompt_tokens_details.as_ref(), self.completion_tokens_details.as_ref());
+        let of_input = |count: fn(&WireDetails) -> Count| input.and_then(|details| count(details).0);
+        let of_output = |count: fn(&WireOutputDetails) -> Count| output.and_then(|details| count(details).0);
         Some(Usage {
             input: self.prompt_tokens.0.unwrap_or(0),
             output: self.completion_tokens.0.unwrap_or(0),
-            cached_input: detailed.or(self.prompt_cache_hit_tokens.0).unwrap_or(0),
-            cache_write: 0,
-            reasoning: self.completion_tokens_details.and_then(|d| d.reasoning_tokens.0).unwrap_or(0),
+            cached_input: of_input(|d| d.cached_tokens).or(self.prompt_cache_hit_tokens.0).unwrap_or(0),
+            cache_write: of_input(|d| d.cache_write_tokens).unwrap_or(0),
+            reasoning: of_output(|d| d.reasoning_tokens).unwrap_or(0),
+            audio_input: of_input(|d| d.audio_tokens).unwrap_or(0),
+            audio_output: of_output(|d| d.audio_tokens).unwrap_or(0),
         })
     }
 }
@@ -408,6 +418,19 @@ mod tests {
         let seen = chunk(r#"{"choices":[{"text":"h\u00e9","index":0,"finish_reason":"length"}]}"#);
         let expected = Chunk { chars: 2, content: true, finish: Some(FinishReason::Length), ..Chunk::default() };
         assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn sound_and_what_is_written_to_a_cache_are_counted_apart() {
+        let usage = chunk(
+            r#"{"choices":[],"usage":{"prompt_tokens":20,"completion_tokens":9,"prompt_tokens_details":{"audio_tokens":7,
+            "cache_write_tokens":5},"completion_tokens_details":{"audio_tokens":4}}}"#
+                .replace('\n', " ")
+                .as_str(),
+        );
+        let counts =
+            Usage { input: 20, output: 9, cache_write: 5, audio_input: 7, audio_output: 4, ..Usage::default() };
+        assert_eq!(usage.usage, Some(counts));
     }
 
     #[test]

@@ -241,6 +241,9 @@ impl WireUsage {
             cached_input: input.cached_tokens.unwrap_or(0),
             cache_write: input.cache_write_tokens.unwrap_or(0),
             reasoning: output.reasoning_tokens.unwrap_or(0),
+            // It tells no sound apart.
+            audio_input: 0,
+            audio_output: 0,
         }
     }
 }

@@ -20,7 +20,7 @@ pub use self::keys::Affinity;
 pub use self::keys::Lease;
 use self::keys::{Keys, Refusal};
 pub use self::numbers::Numbers;
-use self::relay::{Relay, Watch};
+use self::relay::{Patience, Relay, Watch};
 pub use self::resting::Resting;
 use self::retry_after::retry_after;
 use super::answer::Answer;
@@ -105,10 +105,10 @@ impl Provider {
         self.health.resting(now).or_else(|| self.keys.resting(now))
     }
 
-    /// Its breaker, 1 for the state it is in, and how many credentials are in which state.
-    pub fn observed(&self) -> ([(&'static str, i64); 3], [(&'static str, i64); 5]) {
+    /// Notes in the `numbers` in which state it is.
+    pub fn observe(&self, name: &str, numbers: &Numbers) {
         let now = Instant::now();
-        (self.health.observed(now), self.keys.observed(now))
+        numbers.observe(name, self.health.observed(now), self.keys.observed(now));
     }
 
     /// How many credentials it has; at least one, that may send nothing.
@@ -233,7 +233,15 @@ impl Provider {
     }
 
     async fn whole(&self, mut incoming: Incoming, reading: Reading, passes: bool) -> Result<Answer, Failure> {
-        let body = incoming.body(MAX_REPLY, self.timeouts.idle).await?;
+        let mut patience = Patience::new(self.timeouts);
+        let wait = |latest: &[u8]| {
+            // Some send blank lines until there is an answer.
+            if !latest.trim_ascii().is_empty() {
+                patience.progress();
+            }
+            patience.left().unwrap_or_default()
+        };
+        let body = incoming.body(MAX_REPLY, wait).await.map_err(|error| patience.out(error))?;
         match passes {
             true => relay::whole(self.wire, reading.dialect, body, reading.bytes()).ok_or(Failure::Unreadable),
             false => {
@@ -258,7 +266,7 @@ impl Provider {
             429 => Failure::Upstream { status, retry_after: retry_after(&incoming.headers).or(Some(LIMITED)) },
             500.. => Failure::Upstream { status, retry_after: retry_after(&incoming.headers) },
             300..=399 | 401..=405 => Failure::Misconfigured { status },
-            _ => match incoming.body(MAX_ERROR, self.timeouts.idle).await {
+            _ => match incoming.body(MAX_ERROR, |_| self.timeouts.idle).await {
                 Ok(body) => Failure::Rejected { status, body: Quoting(relay::restored(body, reading.bytes()).0) },
                 Err(error) => Failure::Send(error),
             },

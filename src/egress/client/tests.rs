@@ -90,7 +90,7 @@ async fn what_leaves_is_what_was_permitted_and_the_head_of_the_answer_comes_back
     assert!(expected.into_iter().all(|header| read.contains(header)), "{read}");
     assert!(read.ends_with("\r\n\r\n{\"model\":\"m\"}"), "{read}");
     assert_eq!((incoming.status.as_u16(), incoming.headers["retry-after"].to_str().unwrap()), (429, "7"));
-    assert_eq!(incoming.body(4, PATIENCE).await.unwrap(), "wait");
+    assert_eq!(incoming.body(4, |_| PATIENCE).await.unwrap(), "wait");
 }
 
 #[tokio::test]
@@ -163,7 +163,7 @@ async fn chunks_come_as_they_arrive_and_a_pause_that_is_too_long_ends_the_wait()
 async fn an_answer_that_is_cut_is_broken() {
     let (mut incoming, connection, _) = answered(&format!("{CHUNKED}3\r\nabc\r\n")).await;
     drop(connection);
-    assert!(matches!(incoming.body(100, PATIENCE).await, Err(SendError::Broken(_))));
+    assert!(matches!(incoming.body(100, |_| PATIENCE).await, Err(SendError::Broken(_))));
 }
 
 #[tokio::test]
@@ -172,13 +172,13 @@ async fn a_body_is_whole_up_to_its_limit_and_broken_beyond_in_however_many_chunk
         let written: String = chunks.iter().map(|chunk| format!("{:x}\r\n{chunk}\r\n", chunk.len())).collect();
         let answer = format!("{CHUNKED}{written}0\r\n\r\n");
         let (mut incoming, _connection, _) = answered(&answer).await;
-        assert_eq!(incoming.body(6, PATIENCE).await.unwrap(), "abcdef");
+        assert_eq!(incoming.body(6, |_| PATIENCE).await.unwrap(), "abcdef");
         let (mut incoming, _connection, _) = answered(&answer).await;
         let expected = SendError::Broken("the answer is larger than 5 bytes".to_owned());
-        assert_eq!(incoming.body(5, PATIENCE).await, Err(expected), "{chunks:?}");
+        assert_eq!(incoming.body(5, |_| PATIENCE).await, Err(expected), "{chunks:?}");
     }
     let (mut incoming, _connection, _) = answered(&format!("{CHUNKED}0\r\n\r\n")).await;
-    assert_eq!(incoming.body(0, PATIENCE).await.unwrap(), "");
+    assert_eq!(incoming.body(0, |_| PATIENCE).await.unwrap(), "");
 }
 
 #[test]

@@ -44,7 +44,7 @@ fn expected() -> Vec<Delta> {
         call(1, "own", "g"),
         arguments(1, "{}"),
         Delta::Finish { index: 0, reason: FinishReason::ToolCalls },
-        Delta::Usage(Usage { input: 8, output: 8, cached_input: 2, cache_write: 0, reasoning: 3 }),
+        Delta::Usage(Usage { input: 8, output: 8, cached_input: 2, cache_write: 0, reasoning: 3, ..Usage::default() }),
     ]
 }
 
@@ -164,4 +164,15 @@ fn likelihoods_come_with_the_words() {
     ];
     let read = read_reply(whole.to_string().as_bytes()).unwrap();
     assert_eq!(read[0], Delta::Text { index: 0, text: "ab".into(), logprobs });
+}
+
+#[test]
+fn sound_is_counted_apart() {
+    let counts = json!({"promptTokenCount": 9, "candidatesTokenCount": 4,
+        "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 2}, {"modality": "AUDIO", "tokenCount": 7}],
+        "candidatesTokensDetails": [{"modality": "AUDIO", "tokenCount": 3}]});
+    let candidate = json!({"content": {"parts": [{"text": "a"}]}, "finishReason": "STOP"});
+    let body = json!({"candidates": [candidate], "usageMetadata": counts}).to_string();
+    let usage = read_reply(body.as_bytes()).unwrap().pop();
+    assert!(matches!(usage, Some(Delta::Usage(Usage { input: 9, audio_input: 7, audio_output: 3, .. }))), "{usage:?}");
 }

@@ -17,7 +17,7 @@ fn written() -> (Vec<u8>, Vec<u8>, Vec<Delta>) {
         Delta::Call { index: 0, call: 1, id: "b".to_owned(), name: "g".to_owned() },
         Delta::Arguments { index: 0, call: 1, text: "{}".into() },
         Delta::Finish { index: 0, reason: FinishReason::ToolCalls },
-        Delta::Usage(Usage { input: 9, output: 5, cached_input: 3, cache_write: 1, reasoning: 2 }),
+        Delta::Usage(Usage { input: 9, output: 5, cached_input: 3, cache_write: 1, reasoning: 2, ..Usage::default() }),
     ];
     let meta = AnswerMeta { id: "resp_1", created: 1, model: "m", input_tokens: 21, request: None };
     let mut encoder = StreamEncoder::new(Dialect::Responses, &meta, false);
