@@ -194,9 +194,8 @@ impl Dispatcher {
         if destination.is_embedded() {
             return ENGINE_TASKS.contains(&dialect.task());
         }
-        // Conversations are translated, and nothing else is.
         let wire = self.provider(destination).map(Provider::wire);
-        dialect.task().generates() || wire.is_none_or(|wire| wire.speaks(dialect))
+        wire.is_none_or(|wire| wire.speaks(dialect) || wire.can(dialect.task()))
     }
 
     /// What `destination` can do for a client that speaks `dialect`.
@@ -259,7 +258,8 @@ impl Dispatcher {
         if attempt.said.betas.is_some() && said.plain_betas().is_none() {
             losses.push(header::BETA);
         }
-        let task = if speaks { attempt.dialect.task() } else { Task::Chat };
+        let task = attempt.dialect.task();
+        let task = if !speaks && task.generates() { Task::Chat } else { task };
         let shipment = provider.shipment(body.into(), &target, task, attempt.request.streaming.is_on(), &said)?;
         let permit = grant.permit(&Outbound {
             url: shipment.url.as_str(),
@@ -358,7 +358,8 @@ fn translated(
     let decoded = attempt.dialect.decode(body, &json).map_err(|_| Failure::Unfaithful)?;
     let wire = provider.wire();
     let rendered = wire.render(&decoded.request, target)?;
-    faithful::verify(&rendered.body, &decoded.parts, wire.words(), target).map_err(|_| Failure::Unfaithful)?;
+    faithful::verify(&rendered.body, &decoded.parts, wire.words(decoded.request.task), target)
+        .map_err(|_| Failure::Unfaithful)?;
     let losses = [attempt.unsaid, &rendered.losses].concat();
     let (restorer, replaced) = disguised.map_or((None, 0), |outgoing| (outgoing.restorer, outgoing.replaced));
     Ok((Outgoing { body: rendered.body, restorer, replaced }, losses))
