@@ -16,6 +16,7 @@ pub mod dispatch;
 pub mod egress;
 pub mod govern;
 pub mod models;
+pub mod openapi;
 pub mod pipeline;
 pub mod policy;
 pub mod record;

@@ -10,7 +10,10 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::Value;
+
+use self::fuzz::support::Random;
+use self::fuzz::support::grafts::transplanted;
 
 /// As the fuzzer's own; inputs are at most 16 KiB.
 const MOST: Duration = Duration::from_secs(1);
@@ -39,7 +42,7 @@ fn vary(folder: &str, check: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let files: Vec<Vec<u8>> =
         fs::read_dir(folder).unwrap().map(|entry| fs::read(entry.unwrap().path()).unwrap()).collect();
-    let mut random = fuzz::support::Random::new(7);
+    let mut random = Random::new(7);
     for (index, file) in files.iter().enumerate().filter(|(_, file)| file.len() > 8) {
         for _ in 0..VARIATIONS {
             let mut varied = file.clone();
@@ -67,53 +70,12 @@ fn transplant(folder: &str, check: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let files = fs::read_dir(folder).unwrap().map(|entry| fs::read(entry.unwrap().path()).unwrap());
     let bodies: Vec<Value> = files.filter_map(|file| serde_json::from_slice(&file).ok()).collect();
-    let odd = [json!(null), json!(7), json!(-0.5), json!(""), json!("{\"a\":[\"b\\n\"]}"), json!([]), json!({"é": {}})];
-    let mut random = fuzz::support::Random::new(11);
+    let mut random = Random::new(11);
     for body in &bodies {
         for _ in 0..VARIATIONS {
-            let mut varied = body.clone();
-            for _ in 0..1 + random.below(3) {
-                let donor = &bodies[random.below(bodies.len())];
-                let graft = match random.below(3) {
-                    0 => odd[random.below(odd.len())].clone(),
-                    _ => places(donor)[random.below(places(donor).len())].clone(),
-                };
-                let count = places(&varied).len();
-                replace(&mut varied, &mut random.below(count), &graft);
-            }
-            check(varied.to_string().as_bytes());
+            check(transplanted(body, &bodies, &mut random).to_string().as_bytes());
         }
     }
-}
-
-/// All values of a tree, itself first.
-fn places(value: &Value) -> Vec<&Value> {
-    let below: Vec<&Value> = match value {
-        Value::Array(items) => items.iter().collect(),
-        Value::Object(members) => members.values().collect(),
-        _ => Vec::new(),
-    };
-    std::iter::once(value).chain(below.into_iter().flat_map(places)).collect()
-}
-
-/// Puts `graft` in the place of the value at `index`, counted as [`places`] does; the body itself stays.
-fn replace(value: &mut Value, index: &mut usize, graft: &Value) -> bool {
-    let below: Vec<&mut Value> = match value {
-        Value::Array(items) => items.iter_mut().collect(),
-        Value::Object(members) => members.values_mut().collect(),
-        _ => Vec::new(),
-    };
-    for inner in below {
-        *index = index.saturating_sub(1);
-        if *index == 0 {
-            *inner = graft.clone();
-            return true;
-        }
-        if replace(inner, index, graft) {
-            return true;
-        }
-    }
-    false
 }
 
 #[test]

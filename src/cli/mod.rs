@@ -7,6 +7,7 @@ mod explain;
 mod keys;
 mod log;
 mod models;
+mod openapi;
 mod policy;
 mod serve;
 
@@ -86,6 +87,8 @@ enum Command {
     /// Fit a model that ships with the program.
     #[command(subcommand)]
     Fit(evaluate::Fit),
+    /// Print the OpenAPI document of all that is served.
+    Openapi,
     /// Print a completion script for a shell.
     Completions {
         /// Which shell.
@@ -117,6 +120,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Audit(action) => runtime()?.block_on(audit::run(action)),
         Command::Models(action) => runtime()?.block_on(models::run(action)),
         Command::Evaluate(subject) => evaluate::run(&subject),
+        Command::Openapi => openapi::run(),
         Command::Fit(model) => evaluate::fit(&model),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "ajar", &mut std::io::stdout());

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
@@ -10,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 const WAITING: usize = 64;
 
 /// What came of one reload.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Reload {
     /// When, in RFC 3339.
     pub at: String,

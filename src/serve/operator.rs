@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::header::CONTENT_TYPE;
 use http::{Request, StatusCode};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::body::read_body;
@@ -29,8 +30,9 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .with_state(gateway)
 }
 
-#[derive(Serialize)]
-struct Readiness<'a> {
+/// What `GET /readyz` tells.
+#[derive(JsonSchema, Serialize)]
+pub struct Readiness<'a> {
     ready: bool,
     policy: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,14 +45,14 @@ struct Readiness<'a> {
 }
 
 /// The set that is tried beside the one in force.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Rollout<'a> {
     policy: &'a str,
     mode: &'static str,
     percent: f64,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Engine<'a> {
     name: &'a str,
     state: &'static str,
@@ -60,20 +62,20 @@ struct Engine<'a> {
     ttft_ms: f64,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Destination<'a> {
     name: &'a str,
     unavailable: Option<&'static str>,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Records {
     written: u64,
     queued: usize,
     lost: u64,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Ledger {
     audit: &'static str,
     /// Whether the latest write went through; while it did not and audit is required, nothing goes outside.

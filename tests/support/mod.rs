@@ -1,7 +1,8 @@
-//! Random policies and random requests, the same for the same seed: for tests, benchmarks and fuzzing.
+//! Random policies, random requests and random bodies, the same for the same seed: for tests, benchmarks and fuzzing.
 
 #![allow(dead_code, reason = "each of those who share this uses a part of it")]
 
+pub mod grafts;
 mod policies;
 mod requests;
 

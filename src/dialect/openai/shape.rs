@@ -51,7 +51,10 @@ pub fn schema<'a>(
         match member.key.as_ref() {
             "name" => {}
             "description" => schema.description = Some(at.string(value)?.into()),
-            "schema" => schema.schema = Some(draft.verbatim(value)),
+            "schema" => {
+                at.object(value)?;
+                schema.schema = Some(draft.verbatim(value));
+            }
             "strict" => schema.strict = Some(at.boolean(value)?),
             key if beside.contains(&key) => {}
             _ => draft.unknown_value(value),

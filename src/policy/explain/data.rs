@@ -1,5 +1,6 @@
 //! The full explanation: every rule, every destination, every candidate.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::reasons::{Judge, cascade, objective, percent};
@@ -11,7 +12,7 @@ use crate::policy::set::{Budget, DestinationId, DestinationSet, Guard, PolicySet
 use crate::policy::{Barrier, Inputs};
 
 /// Everything needed to answer *why*.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct Explanation<'a> {
     /// The policy set that decides.
     pub policy: PolicyName<'a>,
@@ -54,7 +55,7 @@ pub struct Explanation<'a> {
 }
 
 /// One set in force and one that is tried.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct RolloutExplanation {
     /// `warn`, `shadow` or `canary`.
     pub mode: &'static str,
@@ -65,7 +66,7 @@ pub struct RolloutExplanation {
 }
 
 /// One detector.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct DetectorExplanation<'a> {
     /// Its name.
     pub detector: &'a str,
@@ -77,7 +78,7 @@ pub struct DetectorExplanation<'a> {
 }
 
 /// Findings of one kind in one part.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct FindingExplanation {
     /// What was found.
     pub entity: &'static str,
@@ -93,7 +94,7 @@ pub struct FindingExplanation {
 }
 
 /// The class and why.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct ClassExplanation<'a> {
     /// Its name.
     pub value: &'a str,
@@ -109,7 +110,7 @@ pub struct ClassExplanation<'a> {
 }
 
 /// One rule about the class.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct RuleExplanation<'a> {
     /// `baseline` or `classify`.
     pub section: &'static str,
@@ -124,7 +125,7 @@ pub struct RuleExplanation<'a> {
 }
 
 /// One guard.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct GuardExplanation<'a> {
     /// Its id.
     pub id: &'a str,
@@ -150,7 +151,7 @@ pub struct GuardExplanation<'a> {
 }
 
 /// One budget.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct BudgetExplanation<'a> {
     /// Its id.
     pub id: &'a str,
@@ -171,7 +172,7 @@ pub struct BudgetExplanation<'a> {
 }
 
 /// One step of a budget's ladder.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct StepExplanation<'a> {
     /// From which share on.
     pub at: f64,
@@ -189,7 +190,7 @@ pub struct StepExplanation<'a> {
 }
 
 /// One destination's standing.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct DestinationExplanation<'a> {
     /// Its name.
     pub name: &'a str,
@@ -210,7 +211,7 @@ pub struct DestinationExplanation<'a> {
 }
 
 /// One route.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct RouteExplanation<'a> {
     /// Its id.
     pub id: &'a str,
@@ -223,7 +224,7 @@ pub struct RouteExplanation<'a> {
 }
 
 /// One candidate of the route.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct CandidateExplanation<'a> {
     /// Its name.
     pub name: &'a str,

@@ -1,5 +1,6 @@
 //! The decision record: what is kept of every request. Lean, for it is written on the request's path.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Before, Seen};
@@ -36,7 +37,7 @@ pub struct Summary<'a> {
 }
 
 /// Name and digest of a set.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct PolicyName<'a> {
     /// Its name.
     pub name: &'a str,
@@ -74,7 +75,7 @@ pub struct ClassSummary<'a> {
 }
 
 /// What a conversation was before this request.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct ConversationSummary<'a> {
     /// The class that counts for it.
     pub class: &'a str,
@@ -114,7 +115,7 @@ pub struct DestinationSummary<'a> {
 }
 
 /// The estimated gain.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct GainExplanation {
     /// Expected difference of the scores.
     pub value: f64,

@@ -142,9 +142,11 @@ impl<'a> Decoder<'a> {
                     self.draft.parts.tree(&member.value, Source::Media);
                 }
                 ("image_url", "detail") | ("input_audio", "format") => {
-                    self.draft.parts.tree(&member.value, Source::Parameter);
+                    self.draft.parts.text(at.key(&member.key).string(&member.value)?, Source::Parameter);
                 }
-                ("file", "filename") => self.draft.parts.tree(&member.value, Source::Name),
+                ("file", "filename") => {
+                    self.draft.parts.text(at.key("filename").string(&member.value)?, Source::Name);
+                }
                 (_, key) => self.draft.unknown(key, &member.value),
             }
         }

@@ -144,7 +144,11 @@ impl<'a> Decoder<'a> {
         for member in at.object(json)? {
             match member.key.as_ref() {
                 "image_url" | "file_id" => self.draft.parts.tree(&member.value, Source::Media),
-                "type" | "detail" => self.draft.parts.tree(&member.value, Source::Parameter),
+                "detail" => optional(&member.value, || {
+                    self.draft.parts.text(at.key("detail").string(&member.value)?, Source::Parameter);
+                    Ok(())
+                })?,
+                "type" => self.draft.parts.tree(&member.value, Source::Parameter),
                 key => self.draft.unknown(key, &member.value),
             }
         }
