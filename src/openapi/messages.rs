@@ -161,6 +161,8 @@ pub enum UserBlock {
 pub enum AssistantBlock {
     /// Words.
     Text(Words),
+    /// An image, which some models make.
+    Image(Image),
     /// What it thought.
     Thinking {
         /// The thought.

@@ -141,6 +141,18 @@ impl Operation {
         self
     }
 
+    /// With something in the URL's query.
+    pub fn queried(mut self, name: &str, description: &str, schema: Value) -> Self {
+        self.parameters.push(json!({"name": name, "in": "query", "description": description, "schema": schema}));
+        self
+    }
+
+    /// What is asked for in the query may not be there to be asked for.
+    pub fn may_be_wrong(mut self) -> Self {
+        self.failures.push(400);
+        self
+    }
+
     /// For the key that is named by a header.
     pub fn named(mut self) -> Self {
         self.parameters.push(header("x-ajar-key", "For whom: a key's name."));

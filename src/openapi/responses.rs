@@ -400,6 +400,22 @@ pub struct ResponseUsage {
     pub output_tokens_details: Option<Object>,
 }
 
+/// What an answer was given, a page of it.
+#[derive(JsonSchema)]
+pub struct InputItems {
+    /// The type of the object.
+    #[schemars(extend("const" = "list"))]
+    pub object: String,
+    /// The items.
+    pub data: Vec<OutputItem>,
+    /// The id of the first.
+    pub first_id: Option<String>,
+    /// The id of the last.
+    pub last_id: Option<String>,
+    /// Whether there are more after it.
+    pub has_more: bool,
+}
+
 /// An answer that is no longer kept.
 #[derive(JsonSchema)]
 pub struct Deleted {
