@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 
 use ajar::chat::reply::Delta;
 use ajar::chat::request::{ChatRequest, Content, Message};
-use ajar::dispatch::local::{Engine, EngineConfig, EngineError, Job, Sharing};
+use ajar::dispatch::local::{Embeddings, Engine, EngineConfig, EngineError, Job, Sharing};
+use ajar::models::gguf::Gguf;
 use futures_util::StreamExt;
 use gguf::GgufFile;
 use support::Random;
@@ -38,10 +39,13 @@ fn config(model: PathBuf) -> EngineConfig {
     }
 }
 
-/// Loads the file and has it answer; how many tokens that took.
+/// Loads the file and has it answer, or embed; how many tokens that took.
 async fn answer(file: &Path) -> Result<u64, EngineError> {
     let engine = Engine::load(config(file.to_owned()));
     engine.ready().await?;
+    if Gguf::open(file).is_ok_and(|gguf| gguf.embeds()) {
+        return Ok(embed(&engine, &["he said hello".to_owned()]).await?.tokens);
+    }
     let message = Message { content: vec![Content::Text("he said hello".into())], ..Message::default() };
     let request = Arc::new(ChatRequest { messages: vec![message], ..ChatRequest::default() });
     let sharing = Sharing { tenant: "t".into(), class: "public".into() };
@@ -73,6 +77,56 @@ async fn llama_and_bloom_load_and_answer() {
     }
 }
 
+/// The vectors of `texts`.
+async fn embed(engine: &Engine, texts: &[String]) -> Result<Embeddings, EngineError> {
+    let texts = texts.iter().map(|text| text.as_str().into()).collect();
+    engine.embed(texts, Instant::now() + Duration::from_secs(60)).await
+}
+
+#[tokio::test]
+async fn bert_loads_and_embeds_each_text_as_it_would_alone_and_refuses_what_is_too_long() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = Engine::load(config(write(folder.path(), &GgufFile::bert().bytes())));
+    engine.ready().await.unwrap();
+    let texts: Vec<String> = (0..80_u8).map(|n| char::from(b'a' + n % 26).to_string().repeat(n.into()) + "!").collect();
+    let together = embed(&engine, &texts).await.unwrap();
+    assert_eq!(together.vectors.len(), texts.len());
+    let mut tokens = 0;
+    for (text, vector) in texts.iter().zip(&together.vectors) {
+        let alone = embed(&engine, std::slice::from_ref(text)).await.unwrap();
+        let apart = difference(vector, &alone.vectors[0]);
+        assert!(apart < 1e-3, "{text}: {apart}");
+        tokens += alone.tokens;
+    }
+    assert_eq!(together.tokens, tokens);
+    let between = difference(&together.vectors[0], &together.vectors[25]);
+    assert!(between > 1e-2, "texts have vectors of their own: {between}");
+    let refused = embed(&engine, &["fine".to_owned(), "x".repeat(300)]).await;
+    assert_eq!(refused, Err(EngineError::InputTooLong { index: 1, tokens: 300, limit: 256 }));
+}
+
+fn difference(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+/// Of vectors of length 1.
+fn cosine(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+#[tokio::test]
+async fn minilm_finds_what_means_the_same() {
+    let Some(file) = std::env::var_os("AJAR_TEST_EMBEDDER") else {
+        return println!("skipped: AJAR_TEST_EMBEDDER names no all-MiniLM-L6-v2 file");
+    };
+    let engine = Engine::load(config(file.into()));
+    engine.ready().await.unwrap();
+    let texts = ["A man is eating food.", "A man eats a piece of bread.", "A cheetah runs behind its prey."];
+    let vectors = embed(&engine, &texts.map(str::to_owned)).await.unwrap().vectors;
+    let (near, far) = (cosine(&vectors[0], &vectors[1]), cosine(&vectors[0], &vectors[2]));
+    assert!(vectors[0].len() == 384 && near > 0.6 && far < 0.3, "{near} {far}");
+}
+
 #[test]
 fn check_tells_what_a_file_is_and_refuses_what_does_not_load() {
     let folder = tempfile::tempdir().unwrap();
@@ -83,6 +137,8 @@ fn check_tells_what_a_file_is_and_refuses_what_does_not_load() {
     };
     let (loads, told) = check(&GgufFile::bloom().bytes());
     assert!(loads && told.contains("bloom, 2 layers") && told.contains("loads and answers"), "{told}");
+    let (loads, told) = check(&GgufFile::bert().bytes());
+    assert!(loads && told.contains("bert, 2 layers") && told.contains("loads and embeds"), "{told}");
     let mut lacking = GgufFile::bloom();
     lacking.number("bloom.block_count", 3);
     let (loads, told) = check(&lacking.bytes());
@@ -109,7 +165,7 @@ fn bench_measures_a_file_at_each_number_of_answers() {
 
 /// A model with something wrong in its description, its weights or its length.
 fn mutant(random: &mut Random) -> Vec<u8> {
-    let mut file = if random.one_in(2) { GgufFile::llama() } else { GgufFile::bloom() };
+    let mut file = [GgufFile::llama, GgufFile::bloom, GgufFile::bert][random.below(3)]();
     if random.one_in(2) {
         distort(&mut file, random);
     }

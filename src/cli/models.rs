@@ -43,7 +43,7 @@ pub(super) enum Action {
         /// Its name in the catalogue.
         name: String,
     },
-    /// Say what a model file is, and whether it loads and answers: tried in a process of its own.
+    /// Say what a model file is, and whether it loads and answers or embeds: tried in a process of its own.
     Check {
         /// The GGUF file.
         file: PathBuf,
@@ -145,9 +145,10 @@ fn check(file: &Path) -> Result<String> {
     let (architecture, layers, context, vocabulary) =
         (&gguf.architecture, gguf.layers(), gguf.context(), gguf.vocabulary());
     let [weights, cache] = [gguf.weights(), gguf.cache_per_token()].map(ByteSize);
+    let does = if gguf.embeds() { "embeds" } else { "answers" };
     Ok(format!(
         "{}: {architecture}, {layers} layers, context of {context} tokens, vocabulary of {vocabulary}, {weights} of weights, \
-         {cache} for each token of context; loads and answers",
+         {cache} for each token of context; loads and {does}",
         file.display()
     ))
 }

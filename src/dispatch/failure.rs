@@ -173,7 +173,10 @@ impl Failure {
             Self::Rejected { .. } => "upstream_rejected",
             Self::Unreadable => "upstream_unreadable",
             Self::Engine(EngineError::QueueFull { .. }) => "local_queue_full",
-            Self::Engine(EngineError::PromptTooLong { .. }) => "context_length_exceeded",
+            Self::Engine(EngineError::PromptTooLong { .. } | EngineError::InputTooLong { .. }) => {
+                "context_length_exceeded"
+            }
+            Self::Engine(EngineError::InputEmpty { .. }) => "empty_input",
             Self::Engine(EngineError::Unavailable { .. } | EngineError::Model(_) | EngineError::Stopped) => {
                 "local_unavailable"
             }

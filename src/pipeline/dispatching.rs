@@ -313,7 +313,9 @@ fn client_error(failure: &Failure) -> ApiError {
             StatusCode::SERVICE_UNAVAILABLE,
             "what would be sent cannot be entered in the egress ledger, so nothing was sent".to_owned(),
         ),
-        Failure::Engine(EngineError::PromptTooLong { .. }) => (StatusCode::BAD_REQUEST, failure.to_string()),
+        Failure::Engine(
+            EngineError::PromptTooLong { .. } | EngineError::InputTooLong { .. } | EngineError::InputEmpty { .. },
+        ) => (StatusCode::BAD_REQUEST, failure.to_string()),
         Failure::Engine(EngineError::Deadline) => (StatusCode::GATEWAY_TIMEOUT, failure.to_string()),
         Failure::Engine(EngineError::Unsupported(_)) => (StatusCode::UNPROCESSABLE_ENTITY, failure.to_string()),
         Failure::Engine(_) => (StatusCode::SERVICE_UNAVAILABLE, "the local model is not available".to_owned()),

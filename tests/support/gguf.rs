@@ -8,6 +8,7 @@ pub struct GgufFile {
     random: u64,
 }
 
+const CONTEXT: u32 = 256;
 const WIDTH: u64 = 32;
 const HIDDEN: u64 = 64;
 const LAYERS: u64 = 2;
@@ -58,12 +59,36 @@ impl GgufFile {
         file
     }
 
+    /// A model of BERT's architecture, which turns texts into vectors: the mean over their tokens.
+    pub fn bert() -> Self {
+        let mut file = Self::of("bert", "default");
+        file.float("bert.attention.layer_norm_epsilon", 1e-5);
+        file.entry("bert.attention.causal", 7, &[0]);
+        file.number("bert.pooling_type", 1);
+        file.number("tokenizer.ggml.token_type_count", 1);
+        file.tensor("token_embd.weight", &[WIDTH, VOCABULARY]);
+        file.tensor("token_types.weight", &[WIDTH, 1]);
+        file.tensor("position_embd.weight", &[WIDTH, CONTEXT.into()]);
+        file.both("token_embd_norm", WIDTH, None);
+        for layer in 0..LAYERS {
+            for name in ["attn_q", "attn_k", "attn_v", "attn_output"] {
+                file.both(&format!("blk.{layer}.{name}"), WIDTH, Some(WIDTH));
+            }
+            for name in ["attn_output_norm", "layer_output_norm"] {
+                file.both(&format!("blk.{layer}.{name}"), WIDTH, None);
+            }
+            file.both(&format!("blk.{layer}.ffn_up"), HIDDEN, Some(WIDTH));
+            file.both(&format!("blk.{layer}.ffn_down"), WIDTH, Some(HIDDEN));
+        }
+        file
+    }
+
     fn of(architecture: &str, splitting: &str) -> Self {
         let mut file = Self { random: 1, ..Self::default() };
         file.text("general.architecture", architecture);
         let hidden = if architecture == "bloom" { 4 * WIDTH } else { HIDDEN } as u32;
         for (key, number) in [
-            ("context_length", 256),
+            ("context_length", CONTEXT),
             ("embedding_length", WIDTH as u32),
             ("feed_forward_length", hidden),
             ("block_count", LAYERS as u32),

@@ -8,11 +8,13 @@ use std::thread;
 use std::time::Instant;
 
 use futures_util::Stream;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::gauges::Gauges;
+use super::pending::{Asked, Pending, Reply};
 use super::queue::{Queue, Refusal};
-use super::{EngineConfig, EngineError, EngineFacts, EngineState, Job};
+use super::{Embeddings, EngineConfig, EngineError, EngineFacts, EngineState, Job};
+use crate::chat::Text;
 use crate::chat::reply::Delta;
 
 /// Deltas that a slow reader may be behind before its sequence, and only that, pauses.
@@ -21,9 +23,6 @@ const BACKLOG: usize = 32;
 /// Room that each sequence of a job needs before it computes another token: that token's text, held-back text, a call or
 /// two with their arguments, finish, usage.
 pub(super) const RESERVE: usize = 12;
-
-/// What travels from a sequence to its reader.
-pub(super) type Reply = Result<Delta, EngineError>;
 
 /// A cheap handle of one loaded model. When the last one is dropped, the engine stops.
 #[derive(Clone)]
@@ -41,14 +40,6 @@ pub(super) struct Shared {
     pub(super) queue: Queue<Pending>,
     pub(super) gauges: Gauges,
     pub(super) state: watch::Sender<State>,
-}
-
-/// A job in the queue.
-#[cfg_attr(not(any(feature = "llama", test)), expect(dead_code, reason = "nobody works without an engine"))]
-pub(super) struct Pending {
-    pub(super) job: Job,
-    pub(super) replies: mpsc::Sender<Reply>,
-    pub(super) arrived: Instant,
 }
 
 /// [`EngineState`] with the reason of a failure.
@@ -116,21 +107,35 @@ impl Engine {
     /// [`EngineError::QueueFull`], [`EngineError::Unavailable`], [`EngineError::Stopped`] or
     /// [`EngineError::Unsupported`] at once; everything later comes through the [`Generation`].
     pub fn generate(&self, job: Job) -> Result<Generation, EngineError> {
+        let reserve = RESERVE * job.choices() as usize;
+        let (replies, deltas) = mpsc::channel(BACKLOG + reserve);
+        let deadline = job.deadline;
+        self.queue(Pending { asked: Asked::Answer { job, replies }, deadline, arrived: Instant::now() })?;
+        Ok(Generation { deltas, reserve, shared: Arc::clone(&self.0.shared), ended: false })
+    }
+
+    /// The vectors of `texts`, in their order, each of length 1; until `deadline`, waiting included. Dropping the future
+    /// cancels before the next batch.
+    ///
+    /// # Errors
+    /// As [`Engine::generate`]; [`EngineError::InputTooLong`] and [`EngineError::InputEmpty`] tell which text it is; and
+    /// [`EngineError::Unsupported`] of a model that answers.
+    pub async fn embed(&self, texts: Vec<Text>, deadline: Instant) -> Result<Embeddings, EngineError> {
+        let (reply, embeddings) = oneshot::channel();
+        self.queue(Pending { asked: Asked::Embeddings { texts, reply }, deadline, arrived: Instant::now() })?;
+        embeddings.await.unwrap_or(Err(EngineError::Stopped))
+    }
+
+    fn queue(&self, pending: Pending) -> Result<(), EngineError> {
         let shared = &self.0.shared;
         if let Some(failure) = shared.failure() {
             return Err(failure);
         }
-        let reserve = RESERVE * job.choices() as usize;
-        let (replies, deltas) = mpsc::channel(BACKLOG + reserve);
-        let pending = Pending { job, replies, arrived: Instant::now() };
         let capacity = self.0.queue + self.0.free_slots();
-        match shared.queue.push(pending, capacity, |waiting| waiting.replies.is_closed()) {
-            Ok(()) => Ok(Generation { deltas, reserve, shared: Arc::clone(shared), ended: false }),
-            Err(Refusal::Full) => {
-                Err(EngineError::QueueFull { retry_after: shared.gauges.retry_after(self.0.sequences) })
-            }
-            Err(Refusal::Closed) => Err(shared.failure().unwrap_or(EngineError::Stopped)),
-        }
+        shared.queue.push(pending, capacity, Pending::is_left).map_err(|refusal| match refusal {
+            Refusal::Full => EngineError::QueueFull { retry_after: shared.gauges.retry_after(self.0.sequences) },
+            Refusal::Closed => shared.failure().unwrap_or(EngineError::Stopped),
+        })
     }
 
     /// The gauges as they stand; cheap.
@@ -188,12 +193,16 @@ impl Shared {
         }
     }
 
+    /// Drops from the queue what nobody waits for any more and what has run out of time.
+    #[cfg(any(feature = "llama", test))]
+    pub(super) fn drop_gone_and_late(&self, now: Instant) {
+        let leaves = |pending: &Pending| pending.is_left() || pending.deadline <= now;
+        self.queue.take_if(leaves).into_iter().for_each(|pending| pending.refuse(EngineError::Deadline));
+    }
+
     /// Closes the queue and gives `error` to all who wait in it.
     fn refuse_rest(&self, error: &EngineError) {
-        for pending in self.queue.close() {
-            // Fails only for a reader that has left.
-            let _ = pending.replies.try_send(Err(error.clone()));
-        }
+        self.queue.close().into_iter().for_each(|pending| pending.refuse(error.clone()));
     }
 }
 

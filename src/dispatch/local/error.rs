@@ -19,6 +19,22 @@ pub enum EngineError {
         /// The most that fit.
         limit: u64,
     },
+    /// A text to embed is longer than the model reads at once.
+    #[error("input {index} has {tokens} tokens, the local model takes {limit}")]
+    InputTooLong {
+        /// Which text, from 0.
+        index: usize,
+        /// Its tokens.
+        tokens: u64,
+        /// The most that fit.
+        limit: u64,
+    },
+    /// A text to embed has no token.
+    #[error("input {index} is empty")]
+    InputEmpty {
+        /// Which text, from 0.
+        index: usize,
+    },
     /// The job's deadline passed, in the queue or while generating.
     #[error("the deadline passed before the local model was done")]
     Deadline,

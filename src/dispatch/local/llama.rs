@@ -16,6 +16,7 @@ use llama_cpp_2::token::data::LlamaTokenData;
 use llama_cpp_2::token::data_array::LlamaTokenDataArray;
 use llama_cpp_2::{LogOptions, send_logs_to_tracing};
 
+use super::embedder::LlamaEmbedder;
 use super::engine::Shared;
 use super::form::{Form, Forms};
 use super::likelihood::likelihood;
@@ -25,7 +26,7 @@ use super::sampler::sampler;
 use super::schedule::Limits;
 use super::threads::default_threads;
 use super::tools::{Callable, MARKERS, Reading, offered};
-use super::{EngineConfig, EngineError, memory, trial, worker};
+use super::{EngineConfig, EngineError, embed, memory, trial, worker};
 use crate::chat::reply::TokenLogprob;
 use crate::chat::request::ChatRequest;
 use crate::models::gguf::Gguf;
@@ -42,7 +43,7 @@ const GPU: Limits = Limits { piece: 512, budget: 1024 };
 
 /// Held while computing: several engines share the cores by taking turns, since llama.cpp's threads spin while they
 /// wait for each other and would starve a second engine's.
-static COMPUTE: Mutex<()> = Mutex::new(());
+pub(super) static COMPUTE: Mutex<()> = Mutex::new(());
 
 /// Loads the model and serves `shared` until it is closed. To be called on the engine's own thread.
 ///
@@ -50,7 +51,11 @@ static COMPUTE: Mutex<()> = Mutex::new(());
 /// [`EngineError::Model`], with the way out.
 pub(super) fn run(config: &EngineConfig, shared: &Shared) -> Result<(), EngineError> {
     let backend = backend()?;
-    let model = load(backend, config)?;
+    let gguf = description(config)?;
+    let model = load(backend, config, &gguf)?;
+    if gguf.embeds() {
+        return embed(backend, &model, config, shared);
+    }
     let offloads = backend.supports_gpu_offload() && config.gpu_layers != Some(0);
     let limits = if offloads { GPU } else { CPU };
     let llama = Llama::new(backend, &model, config, limits)?;
@@ -67,6 +72,25 @@ pub(super) fn run(config: &EngineConfig, shared: &Shared) -> Result<(), EngineEr
     Ok(())
 }
 
+fn embed(
+    backend: &LlamaBackend,
+    model: &LlamaModel,
+    config: &EngineConfig,
+    shared: &Shared,
+) -> Result<(), EngineError> {
+    let (embedder, batch) = LlamaEmbedder::new(backend, model, config)?;
+    tracing::info!(
+        engine = config.name,
+        parameters = model.n_params(),
+        bytes = model.size(),
+        longest = batch.longest,
+        width = model.n_embd_out(),
+        "The local engine is ready to embed."
+    );
+    embed::run(embedder, shared, config.sequences as usize, batch);
+    Ok(())
+}
+
 /// llama.cpp's process-wide state: set up once, with its log lines going to `tracing`.
 pub(super) fn backend() -> Result<&'static LlamaBackend, EngineError> {
     static BACKEND: OnceLock<Result<LlamaBackend, EngineError>> = OnceLock::new();
@@ -77,15 +101,19 @@ pub(super) fn backend() -> Result<&'static LlamaBackend, EngineError> {
     backend.as_ref().map_err(Clone::clone)
 }
 
-/// Reads the model file that `config` names.
-pub(super) fn load(backend: &LlamaBackend, config: &EngineConfig) -> Result<LlamaModel, EngineError> {
+/// What the model file that `config` names says of itself.
+pub(super) fn description(config: &EngineConfig) -> Result<Gguf, EngineError> {
+    Gguf::open(&config.model).map_err(|fault| bad_file(config, &fault.to_string()))
+}
+
+/// Reads the model file that `config` names and `gguf` describes.
+pub(super) fn load(backend: &LlamaBackend, config: &EngineConfig, gguf: &Gguf) -> Result<LlamaModel, EngineError> {
     if !(1..=MAX_SEQUENCES).contains(&config.sequences) {
         let (name, given) = (&config.name, config.sequences);
         let text = format!("engine `{name}` is to serve {given} sequences: 1 to {MAX_SEQUENCES} are possible");
         return Err(EngineError::Model(text));
     }
-    let gguf = Gguf::open(&config.model).map_err(|fault| bad_file(config, &fault.to_string()))?;
-    memory::check(&gguf, config, memory::available()).map_err(EngineError::Model)?;
+    memory::check(gguf, config, memory::available()).map_err(EngineError::Model)?;
     if let Some(program) = &config.tried_by {
         trial::try_apart(program, &config.model)?;
     }

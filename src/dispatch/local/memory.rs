@@ -15,7 +15,9 @@ const OUTPUTS: u64 = 512;
 /// Bytes that an engine is going to take, as far as the file says.
 pub(super) fn estimate(gguf: &Gguf, config: &EngineConfig) -> u64 {
     let context = u64::from(config.context).min(gguf.context().max(1)).next_multiple_of(256);
-    let tokens = context.saturating_mul(u64::from(config.sequences));
+    // Texts to embed share one context, in turn.
+    let sequences = if gguf.embeds() { 1 } else { config.sequences };
+    let tokens = context.saturating_mul(u64::from(sequences));
     let computing = gguf.vocabulary().saturating_mul(OUTPUTS * PER_OUTPUT);
     gguf.weights().saturating_add(tokens.saturating_mul(gguf.cache_per_token())).saturating_add(computing)
 }

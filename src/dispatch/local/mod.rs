@@ -5,6 +5,10 @@
 //! handle, and reads a [`Generation`]. What a step contains is decided in `schedule`, what of a prompt is computed
 //! already in `prefixes`; neither knows llama.cpp, nor does `worker`, which tests drive with a scripted model.
 
+#[cfg(any(feature = "llama", test))]
+mod embed;
+#[cfg(feature = "llama")]
+mod embedder;
 mod engine;
 mod error;
 #[cfg(any(feature = "llama", test))]
@@ -18,6 +22,7 @@ mod llama;
 mod memory;
 #[cfg(any(feature = "llama", test))]
 mod model;
+mod pending;
 #[cfg(any(feature = "llama", test))]
 mod prefixes;
 #[cfg(feature = "llama")]
@@ -139,6 +144,15 @@ impl Job {
     pub(crate) fn choices(&self) -> u32 {
         self.request.sampling.n.unwrap_or(1).max(1)
     }
+}
+
+/// Texts as vectors.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Embeddings {
+    /// One for each text, in their order, of length 1.
+    pub vectors: Vec<Vec<f32>>,
+    /// Tokens of all texts.
+    pub tokens: u64,
 }
 
 /// Whose computed prompts a job may start from: those of the same tenant *and* class, and nobody else's.

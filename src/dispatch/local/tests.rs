@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
+use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
 
 use super::llama;
@@ -37,6 +38,14 @@ fn config(model: PathBuf) -> EngineConfig {
         tried_by: None,
         prefix_cache: 64 << 20,
     }
+}
+
+/// The model without an engine around it.
+fn loaded() -> LlamaModel {
+    let config = config(model());
+    let gguf = llama::description(&config).expect("a model file");
+    let backend = llama::backend().expect("llama.cpp starts");
+    llama::load(backend, &config, &gguf).expect("the model loads")
 }
 
 async fn engine() -> Engine {
@@ -249,8 +258,7 @@ async fn a_prompt_longer_than_the_context_is_refused_with_its_size() {
 
 #[test]
 fn text_cannot_pass_for_a_control_token() {
-    let backend = llama::backend().unwrap();
-    let model = llama::load(backend, &config(model())).unwrap();
+    let model = loaded();
     let writer = PromptWriter::new(&model, 512).unwrap();
     let tokens = |text: &str| writer.write(&job(text, 1, greedy()).request).unwrap().tokens;
     let vocab = model.vocab();
@@ -270,8 +278,7 @@ fn text_cannot_pass_for_a_control_token() {
 
 #[test]
 fn a_template_may_write_messages_in_another_order_and_trim_them_but_not_drop_one() {
-    let backend = llama::backend().unwrap();
-    let model = llama::load(backend, &config(model())).unwrap();
+    let model = loaded();
     let written = |source: &str| {
         let writer = PromptWriter::with_template(&model, source, 512)?;
         let tokens = writer.write(&job(" Hi ", 1, greedy()).request).map_err(|error| error.to_string())?.tokens;
@@ -285,8 +292,7 @@ fn a_template_may_write_messages_in_another_order_and_trim_them_but_not_drop_one
 
 #[test]
 fn plain_text_is_tokenised_as_the_reference_does() {
-    let backend = llama::backend().unwrap();
-    let model = llama::load(backend, &config(model())).unwrap();
+    let model = loaded();
     let writer = PromptWriter::new(&model, 512).unwrap();
     let tokens = writer.write(&job("What is the capital of France?", 1, greedy()).request).unwrap().tokens;
     let rendered = "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n\

@@ -14,6 +14,7 @@ use futures_util::StreamExt;
 
 use super::{Engine, EngineConfig, EngineError, Job, Sharing};
 use crate::chat::request::{ChatRequest, Content, Message};
+use crate::models::gguf::Gguf;
 
 /// How long a trial may take: a large file on a slow disk is read in minutes.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -97,13 +98,24 @@ fn last_line(words: &str) -> String {
     words.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("cannot be loaded").trim().to_owned()
 }
 
-/// Loads `file` in this process and asks it for a few tokens.
+/// Loads `file` in this process and asks it for a few tokens, or a vector.
 ///
 /// # Errors
 /// Why it does not answer.
 pub async fn try_here(file: &Path) -> Result<(), EngineError> {
     let engine = Engine::load(EngineConfig::trial(file.to_owned()));
     engine.ready().await?;
+    if Gguf::open(file).is_ok_and(|gguf| gguf.embeds()) {
+        engine.embed(vec!["Hello".into()], Instant::now() + PATIENCE).await?;
+    } else {
+        answer(&engine).await?;
+    }
+    engine.shutdown();
+    engine.stopped().await;
+    Ok(())
+}
+
+async fn answer(engine: &Engine) -> Result<(), EngineError> {
     let hello = Message { content: vec![Content::Text("Hello".into())], ..Message::default() };
     let request = ChatRequest { messages: vec![hello], ..ChatRequest::default() };
     let sharing = Sharing { tenant: "trial".into(), class: "trial".into() };
@@ -112,8 +124,6 @@ pub async fn try_here(file: &Path) -> Result<(), EngineError> {
     while let Some(delta) = deltas.next().await {
         delta?;
     }
-    engine.shutdown();
-    engine.stopped().await;
     Ok(())
 }
 

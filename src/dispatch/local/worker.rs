@@ -15,8 +15,9 @@ use tokio::sync::mpsc;
 
 use self::choices::Group;
 use super::EngineError;
-use super::engine::{Pending, Reply, Shared, State};
+use super::engine::{Shared, State};
 use super::model::{Drawn, Input, Model, Token};
+use super::pending::{Asked, Pending, Reply};
 use super::prefixes::Prefixes;
 use super::schedule::{Limits, Schedule, Work};
 use super::speech::Speech;
@@ -86,10 +87,7 @@ impl<M: Model> Worker<'_, M> {
 
     /// Ends what nobody reads any more and what has run out of time, waiting or generating.
     fn drop_gone_and_late(&mut self, now: Instant) {
-        let leaves = |pending: &Pending| pending.replies.is_closed() || pending.job.deadline <= now;
-        for pending in self.shared.queue.take_if(leaves) {
-            send(&pending.replies, Err(EngineError::Deadline));
-        }
+        self.shared.drop_gone_and_late(now);
         self.waiting.retain(|sequence| !sequence.group.replies.is_closed());
         for slot in 0..self.sequences.len() {
             match &self.sequences[slot] {
@@ -110,9 +108,13 @@ impl<M: Model> Worker<'_, M> {
                 self.place(sequence, &free);
             } else {
                 let Some(pending) = self.shared.queue.pop() else { return };
-                match self.begin(&pending) {
+                let Pending { asked: Asked::Answer { job, replies }, arrived, .. } = pending else {
+                    pending.refuse(EngineError::Unsupported("embeddings: its model answers"));
+                    continue;
+                };
+                match self.begin(&job, &replies, arrived) {
                     Ok(choices) => self.waiting.extend(choices),
-                    Err(error) => send(&pending.replies, Err(error)),
+                    Err(error) => send(&replies, Err(error)),
                 }
             }
             self.note_busy();

@@ -128,6 +128,11 @@ impl Gguf {
         self.length("tokenizer.ggml.tokens").unwrap_or(0)
     }
 
+    /// Whether it turns texts into vectors, and answers nothing.
+    pub fn embeds(&self) -> bool {
+        self.own("pooling_type").is_some_and(|pooling| pooling > 0)
+    }
+
     /// Bytes of keys and values that each token of context takes, at two bytes a number, as far as the file says:
     /// for architectures that keep other state this is an upper estimate.
     pub fn cache_per_token(&self) -> u64 {

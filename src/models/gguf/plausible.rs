@@ -8,6 +8,9 @@ const STRING: u32 = 8;
 const RANGES: [(&str, u64, u64); 3] =
     [("block_count", 1, 1 << 10), ("context_length", 1, 1 << 28), ("embedding_length", 1, 1 << 18)];
 
+/// Pools to a score, not to a vector (`LLAMA_POOLING_TYPE_RANK`).
+const RANK: u64 = 4;
+
 /// Arrays that have one element for each token.
 const PER_TOKEN: [&str; 2] = ["tokenizer.ggml.scores", "tokenizer.ggml.token_type"];
 
@@ -24,6 +27,9 @@ pub(super) fn check(gguf: &Gguf) -> Result<(), GgufError> {
             Some(number) => return implausible(format!("`{}.{key}` is {number}", gguf.architecture)),
             None => return implausible(format!("`{}.{key}` is missing or no whole number", gguf.architecture)),
         }
+    }
+    if gguf.own("pooling_type") == Some(RANK) {
+        return implausible("it ranks texts, which is neither to answer nor to embed".to_owned());
     }
     heads(gguf)?;
     vocabulary(gguf)

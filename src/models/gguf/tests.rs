@@ -103,3 +103,16 @@ fn a_list_with_negative_numbers_is_read_to_its_end() {
     file.number("general.behind", 1);
     assert_eq!(read(&file.bytes()).unwrap().architecture, "llama");
 }
+
+#[test]
+fn a_model_that_pools_embeds_and_one_that_ranks_is_refused() {
+    let bytes = GgufFile::bert().bytes();
+    assert!(Gguf::read(&bytes[..], bytes.len() as u64).unwrap().embeds());
+    let bytes = GgufFile::bloom().bytes();
+    assert!(!Gguf::read(&bytes[..], bytes.len() as u64).unwrap().embeds());
+    let mut ranker = GgufFile::bert();
+    ranker.number("bert.pooling_type", 4);
+    let bytes = ranker.bytes();
+    let refusal = Gguf::read(&bytes[..], bytes.len() as u64).unwrap_err().to_string();
+    assert!(refusal.contains("ranks texts"), "{refusal}");
+}

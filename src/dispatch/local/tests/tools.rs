@@ -195,8 +195,7 @@ fn texts(model: &llama_cpp_2::model::LlamaModel, tokens: &[i32]) -> String {
 
 #[test]
 fn tools_calls_and_results_are_written_as_each_familys_template_says() {
-    let backend = llama::backend().unwrap();
-    let model = llama::load(backend, &config(model())).unwrap();
+    let model = loaded();
     let families = [("hermes", HERMES), ("llama", LLAMA), ("mistral", MISTRAL), ("gemma", GEMMA)];
     let written = families.map(|(name, source)| {
         let writer = PromptWriter::with_template(&model, source, 4096).unwrap();
@@ -208,8 +207,7 @@ fn tools_calls_and_results_are_written_as_each_familys_template_says() {
 
 #[test]
 fn nothing_that_is_said_of_tools_can_pass_for_a_control_token() {
-    let backend = llama::backend().unwrap();
-    let model = llama::load(backend, &config(model())).unwrap();
+    let model = loaded();
     for source in [HERMES, LLAMA, MISTRAL, GEMMA] {
         let writer = PromptWriter::with_template(&model, source, 4096).unwrap();
         let tokens = |told: &str| writer.write(&conversation(told)).unwrap().tokens;
@@ -224,8 +222,7 @@ fn nothing_that_is_said_of_tools_can_pass_for_a_control_token() {
 
 #[test]
 fn what_a_familys_template_refuses_is_told_in_words_of_ours() {
-    let backend = llama::backend().unwrap();
-    let model = llama::load(backend, &config(model())).unwrap();
+    let model = loaded();
     let writer = PromptWriter::with_template(&model, LLAMA, 4096).unwrap();
     let mut request = conversation("");
     let twice = request.messages[2].tool_calls[0].clone();
@@ -237,8 +234,7 @@ fn what_a_familys_template_refuses_is_told_in_words_of_ours() {
 
 #[test]
 fn a_prompt_that_ends_in_a_thought_says_so() {
-    let backend = llama::backend().unwrap();
-    let model = llama::load(backend, &config(model())).unwrap();
+    let model = loaded();
     let source = "{{ messages[-1].content }}{% if enable_thinking is defined and not enable_thinking %}<think></think>\
                   {% else %}<think>\n{% endif %}";
     let writer = PromptWriter::with_template(&model, source, 512).unwrap();

@@ -6,11 +6,12 @@ use std::time::Instant;
 
 use tokio::sync::mpsc;
 
-use super::super::engine::{Pending, RESERVE, Reply};
+use super::super::engine::RESERVE;
 use super::super::model::{Model, Prompt, Token};
+use super::super::pending::Reply;
 use super::super::speech::Speech;
 use super::super::tools::Reading;
-use super::super::{EngineError, Sharing};
+use super::super::{EngineError, Job, Sharing};
 use super::{Sequence, Worker};
 use crate::chat::reply::Usage;
 use crate::chat::request::{ResponseFormat, ToolChoice};
@@ -63,8 +64,12 @@ impl Group {
 
 impl<M: Model> Worker<'_, M> {
     /// The choices of a job; the first computes the prompt.
-    pub(super) fn begin(&self, pending: &Pending) -> Result<Vec<Sequence<M::Sampler>>, EngineError> {
-        let Pending { job, replies, arrived } = pending;
+    pub(super) fn begin(
+        &self,
+        job: &Job,
+        replies: &mpsc::Sender<Reply>,
+        arrived: Instant,
+    ) -> Result<Vec<Sequence<M::Sampler>>, EngineError> {
         let Prompt { tokens: prompt, mut reading } = self.model.prompt(&job.request)?;
         // What must have a form leaves no room for a thought.
         let must_call = matches!(job.request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_)));
@@ -79,7 +84,7 @@ impl<M: Model> Worker<'_, M> {
             exactly: job.request.sampling.seed.is_some(),
             prompt,
             replies: replies.clone(),
-            arrived: *arrived,
+            arrived,
             deadline: job.deadline,
             cap,
             logprobs: job.request.sampling.logprobs.map(|top| top as usize),

@@ -1,0 +1,49 @@
+//! What waits in an engine's queue.
+
+use std::time::Instant;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Embeddings, EngineError, Job};
+use crate::chat::Text;
+use crate::chat::reply::Delta;
+
+/// What travels from a sequence to its reader.
+pub(super) type Reply = Result<Delta, EngineError>;
+
+/// Something asked of the engine.
+#[cfg_attr(not(any(feature = "llama", test)), expect(dead_code, reason = "nobody works without an engine"))]
+pub(super) struct Pending {
+    pub(super) asked: Asked,
+    /// When to give up, waiting included.
+    pub(super) deadline: Instant,
+    pub(super) arrived: Instant,
+}
+
+/// What it is, and where what comes of it goes.
+#[cfg_attr(not(any(feature = "llama", test)), expect(dead_code, reason = "nobody works without an engine"))]
+pub(super) enum Asked {
+    /// Answers to a conversation.
+    Answer { job: Job, replies: mpsc::Sender<Reply> },
+    /// The vectors of texts.
+    Embeddings { texts: Vec<Text>, reply: oneshot::Sender<Result<Embeddings, EngineError>> },
+}
+
+impl Pending {
+    /// Whether nobody waits for it any more.
+    pub(super) fn is_left(&self) -> bool {
+        match &self.asked {
+            Asked::Answer { replies, .. } => replies.is_closed(),
+            Asked::Embeddings { reply, .. } => reply.is_closed(),
+        }
+    }
+
+    /// Tells who waits that nothing comes of it.
+    pub(super) fn refuse(self, error: EngineError) {
+        match self.asked {
+            // Either fails only for a reader that has left.
+            Asked::Answer { replies, .. } => drop(replies.try_send(Err(error))),
+            Asked::Embeddings { reply, .. } => drop(reply.send(Err(error))),
+        }
+    }
+}
