@@ -21,7 +21,8 @@ pub use failure::Failure;
 use self::local::{Engine, EngineFacts, EngineState, Job, Sharing};
 use self::remote::{Provider, Reading, Resting};
 use crate::audit::EgressLedger;
-use crate::chat::{ChatRequest, Json, MicroUsd, RequestId, ResponseFormat, Streaming, Task};
+use crate::chat::reply::Embedded;
+use crate::chat::{ChatRequest, Json, MicroUsd, RequestId, ResponseFormat, Streaming, Task, Usage};
 use crate::dialect::anthropic::header::{self, Said};
 use crate::dialect::edit::{self, EditPoints, Edits};
 use crate::dialect::{Dialect, Feature, Target, Uses, faithful};
@@ -42,7 +43,7 @@ const ENGINE: [Feature; 7] = [
 ];
 
 /// What the embedded engine can be asked for.
-const ENGINE_TASKS: [Task; 2] = [Task::Chat, Task::Completions];
+const ENGINE_TASKS: [Task; 3] = [Task::Chat, Task::Completions, Task::Embeddings];
 
 /// Everybody who answers, by the names policies use.
 pub struct Dispatcher {
@@ -317,6 +318,9 @@ fn speaks(provider: &Provider, destination: &Destination, dialect: Dialect) -> b
 }
 
 async fn generate(engine: Engine, attempt: &Attempt<'_>) -> Result<Answer, Failure> {
+    if attempt.request.task == Task::Embeddings {
+        return embed(engine, attempt).await;
+    }
     let generation = engine.generate(Job {
         request: attempt.request.clone(),
         max_output: attempt.max_output,
@@ -324,6 +328,13 @@ async fn generate(engine: Engine, attempt: &Attempt<'_>) -> Result<Answer, Failu
         sharing: attempt.sharing.clone(),
     })?;
     Ok(Answer::Deltas(generation.map_err(Broken::Engine).boxed(), None))
+}
+
+async fn embed(engine: Engine, attempt: &Attempt<'_>) -> Result<Answer, Failure> {
+    let texts = attempt.request.messages.iter().map(|message| message.text().into()).collect();
+    let embeddings = engine.embed(texts, attempt.deadline).await?;
+    let usage = Some(Usage { input: embeddings.tokens, ..Usage::default() });
+    Ok(Answer::Vectors(Embedded { vectors: embeddings.vectors, usage }))
 }
 
 /// The client's bytes with the few edits that are ours, and transformed where that is asked for, proved to differ from
