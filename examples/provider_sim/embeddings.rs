@@ -38,6 +38,23 @@ pub fn answer(script: &Script, index: u64, body: &Bytes) -> Result<Reply, ApiErr
     Ok(Reply::document(200, pretty(&json!({"object": "list", "data": data, "model": model, "usage": usage}))))
 }
 
+/// The same for Google's `batchEmbedContents`.
+pub fn answer_gemini(index: u64, script: &Script, body: &Bytes) -> Result<Reply, ApiError> {
+    let request: Value = serde_json::from_slice(body).map_err(|_| ApiError::not_json())?;
+    let requests = request["requests"].as_array().ok_or_else(|| ApiError::missing("requests"))?;
+    let one = |request: &Value| {
+        let text = request["content"]["parts"][0]["text"].as_str().unwrap_or_default();
+        let dimensions = request["outputDimensionality"].as_u64().unwrap_or(DIMENSIONS);
+        (tokens(text).len(), json!({"values": vector(request["model"].as_str().unwrap_or_default(), text, dimensions)}))
+    };
+    let (counts, vectors): (Vec<usize>, Vec<Value>) = requests.iter().map(one).unzip();
+    let mut answer = json!({"embeddings": vectors});
+    if !script.faults_of(index).any(|fault| matches!(fault, Fault::NoUsage)) {
+        answer["usageMetadata"] = json!({"promptTokenCount": counts.iter().sum::<usize>()});
+    }
+    Ok(Reply::document(200, pretty(&answer)))
+}
+
 /// Of length 1.
 fn vector(model: &str, text: &str, dimensions: u64) -> Vec<f32> {
     let mut state = hash(model) ^ hash(text);

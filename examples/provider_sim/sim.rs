@@ -338,6 +338,9 @@ fn route(
         ("POST", "/v1/messages") => anthropic::answer(script, serial, index, &head.headers, body),
         ("GET", "/v1/models") => Ok(Reply::document(200, wire::models(&script.models))),
         (method, path) => match gemini::called(path) {
+            None if method == "POST" && path.ends_with(":batchEmbedContents") => {
+                embeddings::answer_gemini(index, script, body)
+            }
             Some(called) if method == "POST" => gemini::answer(script, serial, index, called, body),
             _ => Err(ApiError::unknown_url(method, path)),
         },

@@ -158,9 +158,8 @@ pub fn request_json(data: &[u8]) {
                 decoded.edits.model.clone().is_none_or(|span| data.get(span).is_some()),
                 "an edit outside the body"
             );
-            if dialect.task().generates() {
-                WIRES.iter().for_each(|wire| translates(&decoded, *wire));
-            }
+            let wires = WIRES.iter().filter(|wire| wire.can(dialect.task()));
+            wires.for_each(|wire| translates(&decoded, *wire));
         }
     }
 }
@@ -172,7 +171,7 @@ fn translates(decoded: &Decoded<'_>, wire: Wire) {
     }
     let target = Target { model: "far-7b", max_output: 2048, cap_field: CapField::default(), stream_options: true };
     if let Ok(rendered) = wire.render(&decoded.request, &target) {
-        let verified = faithful::verify(&rendered.body, &decoded.parts, wire.words(), &target);
+        let verified = faithful::verify(&rendered.body, &decoded.parts, wire.words(decoded.request.task), &target);
         let body = String::from_utf8(rendered.body).unwrap();
         assert!(verified.is_ok(), "{:?} to {wire:?} says what nobody said: {body}", decoded.dialect);
     }

@@ -218,8 +218,8 @@ impl FinishReason {
 pub struct Embedded {
     /// One for each text.
     pub vectors: Vec<Vec<f32>>,
-    /// Token counts; nothing was generated.
-    pub usage: Usage,
+    /// Token counts, where they are told; nothing was generated.
+    pub usage: Option<Usage>,
 }
 
 /// Shows how many; a vector says much of its text.

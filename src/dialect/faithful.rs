@@ -103,7 +103,8 @@ impl Checker<'_> {
     }
 
     fn text(&mut self, text: &str) -> Result<(), Unfaithful> {
-        let ours = self.words.contains(&text) || text == self.target.model;
+        // Gemini's models lie in a folder.
+        let ours = self.words.contains(&text) || text.strip_prefix("models/").unwrap_or(text) == self.target.model;
         if ours || self.said.holds(text) { Ok(()) } else { Err(Unfaithful) }
     }
 

@@ -352,6 +352,7 @@ impl Wire {
             Self::Chat => openai::render::render(request, target),
             Self::Messages => anthropic::render::render(request, target),
             Self::Responses => responses::render::render(request, target),
+            Self::Gemini if request.task == Task::Embeddings => gemini::embed::render(request, target),
             Self::Gemini => gemini::render::render(request, target),
         }
     }
@@ -386,9 +387,15 @@ impl Wire {
         }
     }
 
-    /// The fixed words of requests in it: keys, types, roles.
-    pub fn words(self) -> &'static [&'static str] {
+    /// Whether it has words for `task`: [`Self::render`] is given no other.
+    pub fn can(self, task: Task) -> bool {
+        task.generates() || self == Self::Gemini && task == Task::Embeddings
+    }
+
+    /// The fixed words of requests for `task` in it: keys, types, roles.
+    pub fn words(self, task: Task) -> &'static [&'static str] {
         match self {
+            Self::Gemini if task == Task::Embeddings => gemini::embed::WORDS,
             Self::Chat => openai::render::WORDS,
             Self::Messages => anthropic::render::WORDS,
             Self::Responses => responses::render::WORDS,

@@ -48,13 +48,15 @@ pub enum Feature {
     BestOf,
     /// Log-probabilities of the prompt as well.
     PromptLogprobs,
+    /// Vectors of so many numbers.
+    Dimensions,
     /// A field the dialect does not know: only a destination of the same dialect can be given it.
     UnknownFields,
 }
 
 impl Feature {
     /// Every feature.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Image,
         Self::Audio,
         Self::File,
@@ -76,6 +78,7 @@ impl Feature {
         Self::Suffix,
         Self::BestOf,
         Self::PromptLogprobs,
+        Self::Dimensions,
         Self::UnknownFields,
     ];
 
@@ -103,6 +106,7 @@ impl Feature {
             Self::Suffix => "suffix",
             Self::BestOf => "best_of",
             Self::PromptLogprobs => "prompt_logprobs",
+            Self::Dimensions => "dimensions",
             Self::UnknownFields => "unknown_fields",
         }
     }

@@ -22,7 +22,8 @@ use self::local::{Engine, EngineFacts, EngineState, Job, Sharing};
 pub use self::remote::Affinity;
 use self::remote::{Lease, Numbers, Provider, Reading, Resting};
 use crate::audit::EgressLedger;
-use crate::chat::{ChatRequest, Json, MicroUsd, RequestId, ResponseFormat, Streaming, Task};
+use crate::chat::reply::Embedded;
+use crate::chat::{ChatRequest, Json, MicroUsd, RequestId, ResponseFormat, Streaming, Task, Usage};
 use crate::dialect::anthropic::header::{self, Said};
 use crate::dialect::edit::{self, EditPoints, Edits, StreamOptions};
 use crate::dialect::{Dialect, Feature, Target, Uses, faithful};
@@ -43,7 +44,7 @@ const ENGINE: [Feature; 7] = [
 ];
 
 /// What the embedded engine can be asked for.
-const ENGINE_TASKS: [Task; 2] = [Task::Chat, Task::Completions];
+const ENGINE_TASKS: [Task; 3] = [Task::Chat, Task::Completions, Task::Embeddings];
 
 /// Everybody who answers, by the names policies use.
 pub struct Dispatcher {
@@ -240,9 +241,8 @@ impl Dispatcher {
         if destination.is_embedded() {
             return ENGINE_TASKS.contains(&dialect.task());
         }
-        // Conversations are translated, and nothing else is.
         let wire = self.provider(destination).map(Provider::wire);
-        dialect.task().generates() || wire.is_none_or(|wire| wire.speaks(dialect))
+        wire.is_none_or(|wire| wire.speaks(dialect) || wire.can(dialect.task()))
     }
 
     /// What `destination` can do for a client that speaks `dialect`.
@@ -306,7 +306,8 @@ impl Dispatcher {
             losses.push(header::BETA);
         }
         let lease = provider.lease(attempt.affinity)?;
-        let task = if speaks { attempt.dialect.task() } else { Task::Chat };
+        let task = attempt.dialect.task();
+        let task = if !speaks && task.generates() { Task::Chat } else { task };
         let streams = attempt.request.streaming.is_on();
         let shipment = provider.shipment(body.into(), &target, task, streams, &said, &lease)?;
         let permit = grant.permit(&Outbound {
@@ -366,6 +367,9 @@ fn speaks(provider: &Provider, destination: &Destination, dialect: Dialect) -> b
 }
 
 async fn generate(engine: Engine, attempt: &Attempt<'_>) -> Result<Answer, Failure> {
+    if attempt.request.task == Task::Embeddings {
+        return embed(engine, attempt).await;
+    }
     let generation = engine.generate(Job {
         request: attempt.request.clone(),
         max_output: attempt.max_output,
@@ -374,6 +378,13 @@ async fn generate(engine: Engine, attempt: &Attempt<'_>) -> Result<Answer, Failu
     })?;
     engine.ready_by(attempt.deadline).await?;
     Ok(Answer::Deltas(generation.map_err(Broken::Engine).boxed(), None))
+}
+
+async fn embed(engine: Engine, attempt: &Attempt<'_>) -> Result<Answer, Failure> {
+    let texts = attempt.request.messages.iter().map(|message| message.text().into()).collect();
+    let embeddings = engine.embed(texts, attempt.deadline).await?;
+    let usage = Some(Usage { input: embeddings.tokens, ..Usage::default() });
+    Ok(Answer::Vectors(Embedded { vectors: embeddings.vectors, usage }))
 }
 
 /// The client's bytes with the few edits that are ours, and transformed where that is asked for, proved to differ from
@@ -416,7 +427,8 @@ fn translated(
         return Ok((edited(attempt, disguise, target)?, Vec::new()));
     }
     let rendered = wire.render(&decoded.request, target)?;
-    faithful::verify(&rendered.body, &decoded.parts, wire.words(), target).map_err(|_| Failure::Unfaithful)?;
+    faithful::verify(&rendered.body, &decoded.parts, wire.words(decoded.request.task), target)
+        .map_err(|_| Failure::Unfaithful)?;
     let losses = [attempt.unsaid, &rendered.losses].concat();
     let (restorer, replaced) = disguised.map_or((None, 0), |outgoing| (outgoing.restorer, outgoing.replaced));
     Ok((Outgoing { body: rendered.body, restorer, replaced }, losses))

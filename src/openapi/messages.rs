@@ -165,12 +165,12 @@ pub enum UserBlock {
 pub enum AssistantBlock {
     /// Words.
     Text(Words),
+    /// An image, which some models make.
+    Image(Image),
     /// What it thought.
     Thinking(Thought),
     /// What it thought, sealed.
     RedactedThinking(Sealed),
-    /// An image.
-    Image(Image),
     /// A document.
     Document(Document),
     /// A tool that it called.

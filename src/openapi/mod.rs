@@ -4,17 +4,20 @@
 //! and values, and the document to the routes that there are.
 
 pub mod chat;
+pub mod completions;
+pub mod embeddings;
 pub mod messages;
+pub mod moderations;
 mod operation;
 pub mod responses;
 pub mod shared;
-pub mod texts;
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use self::operation::{Listener, Operation};
+use crate::dialect::Dialect;
 use crate::pipeline::Reload;
 use crate::policy::explain::Explanation;
 use crate::serve::operator::Readiness;
@@ -93,22 +96,29 @@ fn operations(types: &mut SchemaGenerator) -> Vec<Operation> {
             .gives::<responses::Deleted>(types)
             .may_miss(),
         Operation::get("/v1/responses/{id}/input_items", "listInputItems", "What an answer that is kept was given.")
-            .pages()
+            .queried("limit", "How many at most.", json!({"type": "integer", "minimum": 1, "maximum": 100}))
+            .queried("order", "Whether the latest comes first.", json!({"enum": ["asc", "desc"]}))
+            .queried("after", "The id of the item before.", json!({"type": "string"}))
             .gives::<responses::InputItems>(types)
-            .may_miss(),
-        Operation::post("/v1/completions", "createCompletion", "Go on with a text, as OpenAI's older completions.")
-            .takes::<texts::CompletionRequest>(types)
-            .gives::<texts::Completion>(types)
-            .streams::<texts::Completion>(types)
+            .may_miss()
+            .may_be_wrong(),
+        Operation::post("/v1/completions", "createCompletion", "Go on with a text, as OpenAI's legacy completions.")
+            .takes::<completions::CompletionRequest>(types)
+            .gives::<completions::Completion>(types)
+            .streams::<completions::Completion>(types)
             .of_models(),
-        Operation::post("/v1/embeddings", "createEmbedding", "Turn texts into vectors, as OpenAI's embeddings.")
-            .takes::<texts::EmbeddingRequest>(types)
-            .gives::<texts::Embeddings>(types)
+        Operation::post("/v1/embeddings", "createEmbedding", "Texts as vectors, as OpenAI's embeddings.")
+            .takes::<embeddings::EmbeddingRequest>(types)
+            .gives::<embeddings::Embeddings>(types)
             .of_models(),
-        Operation::post("/v1/moderations", "createModeration", "Judge texts and images, as OpenAI's moderations.")
-            .takes::<texts::ModerationRequest>(types)
-            .gives::<texts::Moderations>(types)
-            .of_models(),
+        Operation::post(
+            "/v1/moderations",
+            "createModeration",
+            "What is wrong with texts and images, as OpenAI's moderations.",
+        )
+        .takes::<moderations::ModerationRequest>(types)
+        .gives::<moderations::Moderation>(types)
+        .of_models(),
         Operation::post("/v1/messages", "createMessage", "Go on with a conversation, as Anthropic's messages.")
             .takes::<messages::MessagesRequest>(types)
             .gives::<messages::Message>(types)
@@ -135,9 +145,14 @@ fn operations(types: &mut SchemaGenerator) -> Vec<Operation> {
             .gives_text("application/openmetrics-text"),
         Operation::post("/api/explain", "explain", "What would be decided about a request, and why. Executes nothing.")
             .by_operators()
+            .queried(
+                "dialect",
+                "What it is written in; else what it looks like.",
+                json!({"enum": Dialect::ALL.map(Dialect::name)}),
+            )
             .takes::<AnyRequest>(types)
             .gives::<Explanation<'static>>(types)
-            .for_somebody(),
+            .named(),
         Operation::post("/api/reload", "reload", "Read policies, keys and credentials again: all or nothing.")
             .by_operators()
             .gives::<Reload>(types)
@@ -148,14 +163,19 @@ fn operations(types: &mut SchemaGenerator) -> Vec<Operation> {
 /// A request in any dialect.
 #[derive(JsonSchema)]
 #[schemars(untagged)]
-#[allow(dead_code, clippy::large_enum_variant, reason = "only its form matters")]
-enum AnyRequest {
-    Chat(chat::ChatCompletionRequest),
-    Responses(responses::ResponseRequest),
-    Messages(messages::MessagesRequest),
-    Completion(texts::CompletionRequest),
-    Embedding(texts::EmbeddingRequest),
-    Moderation(texts::ModerationRequest),
+pub enum AnyRequest {
+    /// Of chat completions.
+    Chat(Box<chat::ChatCompletionRequest>),
+    /// Of messages.
+    Messages(Box<messages::MessagesRequest>),
+    /// Of responses.
+    Responses(Box<responses::ResponseRequest>),
+    /// Of legacy completions.
+    Completions(Box<completions::CompletionRequest>),
+    /// Of embeddings.
+    Embeddings(Box<embeddings::EmbeddingRequest>),
+    /// Of moderations.
+    Moderations(Box<moderations::ModerationRequest>),
 }
 
 /// The schema of `T`, by reference where it has a name.

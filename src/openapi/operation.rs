@@ -4,7 +4,6 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::{schema, shared};
-use crate::dialect::Dialect;
 
 /// Who calls.
 #[derive(Clone, Copy)]
@@ -136,38 +135,27 @@ impl Operation {
         Self { labelled: true, ..self }
     }
 
-    /// A page of a list.
-    pub fn pages(mut self) -> Self {
-        self.parameters.extend([
-            query(
-                "limit",
-                "How many at most; 20 where nothing is said.",
-                json!({"type": "integer", "minimum": 1, "maximum": 100}),
-            ),
-            query(
-                "order",
-                "Whether the latest comes first, as it does where nothing is said.",
-                json!({"enum": ["asc", "desc"]}),
-            ),
-            query("after", "The id after which the page begins.", json!({"type": "string"})),
-        ]);
-        self.failures.push(400);
-        self
-    }
-
     /// What is named by the path may not be there.
     pub fn may_miss(mut self) -> Self {
         self.failures.push(404);
         self
     }
 
-    /// For a key that is named by a header, in a dialect that is named by the query.
-    pub fn for_somebody(mut self) -> Self {
-        let dialects = Dialect::ALL.map(Dialect::name);
-        self.parameters.extend([
-            header("x-ajar-key", "For whom: a key's name."),
-            query("dialect", "What the body is written in, where that is not plain.", json!({"enum": dialects})),
-        ]);
+    /// With something in the URL's query.
+    pub fn queried(mut self, name: &str, description: &str, schema: Value) -> Self {
+        self.parameters.push(json!({"name": name, "in": "query", "description": description, "schema": schema}));
+        self
+    }
+
+    /// What is asked for in the query may not be there to be asked for.
+    pub fn may_be_wrong(mut self) -> Self {
+        self.failures.push(400);
+        self
+    }
+
+    /// For the key that is named by a header.
+    pub fn named(mut self) -> Self {
+        self.parameters.push(header("x-ajar-key", "For whom: a key's name."));
         self.failures.extend([400, 404, 408, 413]);
         self
     }
@@ -213,10 +201,6 @@ impl Operation {
         operation["responses"] = Value::Object(responses);
         operation
     }
-}
-
-fn query(name: &str, description: &str, schema: Value) -> Value {
-    json!({"name": name, "in": "query", "description": description, "schema": schema})
 }
 
 fn header(name: &str, description: &str) -> Value {

@@ -400,19 +400,19 @@ pub struct ResponseUsage {
     pub output_tokens_details: Option<Object>,
 }
 
-/// A page of what an answer that is kept was given.
+/// What an answer was given, a page of it.
 #[derive(JsonSchema)]
 pub struct InputItems {
     /// The type of the object.
     #[schemars(extend("const" = "list"))]
     pub object: String,
-    /// The items, latest first unless `order=asc`.
+    /// The items.
     pub data: Vec<OutputItem>,
-    /// The first of them.
+    /// The id of the first.
     pub first_id: Option<String>,
-    /// The last of them.
+    /// The id of the last.
     pub last_id: Option<String>,
-    /// Whether there are more.
+    /// Whether there are more after it.
     pub has_more: bool,
 }
 

@@ -47,7 +47,7 @@ pub(crate) async fn encode(answer: Answer, encoding: Encoding) -> Result<Body, F
         Answer::Stream(frames) => Ok(Body::Stream(frames)),
         Answer::Vectors(embedded) => {
             let bytes = embeddings::encode::encode(&encoding.meta(), &embedded).into();
-            Ok(Body::Whole(Frame { bytes, usage: Some(embedded.usage), ..Frame::default() }))
+            Ok(Body::Whole(Frame { bytes, usage: embedded.usage, ..Frame::default() }))
         }
         Answer::Deltas(deltas, restoring) => {
             let deltas = Restored { deltas, restoring, ended: false };

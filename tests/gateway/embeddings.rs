@@ -154,7 +154,7 @@ async fn each_task_goes_only_to_those_that_serve_it() {
 #[tokio::test]
 async fn a_provider_whose_words_have_none_for_it_is_not_asked() {
     let far = Sim::start(Script::default());
-    for dialect in ["anthropic", "gemini", "openai-responses"] {
+    for dialect in ["anthropic", "openai-responses"] {
         let setup = serving(Setup::new()).provider_speaking("far", &far, dialect).provider("home", &far);
         let gateway = setup.start().await;
         let reply = gateway.ask_at(PATH, &json!({"model": "vec", "input": "hello"}), &[]).await;
@@ -209,4 +209,32 @@ async fn a_dry_run_explains_and_sends_nothing() {
     assert!(text.contains("it does not serve `embeddings`"), "{text}");
     assert!(text.contains("the client named another, and nobody else's answer would do"), "{text}");
     assert_eq!(world.far.connections() + world.home.connections(), 0);
+}
+
+#[tokio::test]
+async fn gemini_is_asked_in_its_own_words_and_its_vectors_come_as_the_client_wants_them() {
+    let far = Sim::start(Script::default());
+    let setup = serving(Setup::new()).provider_speaking("far", &far, "gemini").provider("home", &far);
+    let gateway = setup.start().await;
+    let body = json!({"model": "vec", "input": ["hello", "there"], "dimensions": 3, "user": "u"});
+    let reply = gateway.ask_at(PATH, &body, &[("cache-control", "no-store")]).await;
+    assert_eq!((reply.status, reply.header("x-ajar-warning")), (200, "not sent: user"), "{}", reply.text());
+    let numbers = reply.json();
+    assert_eq!((&numbers["model"], numbers["data"][1]["embedding"].as_array().unwrap().len()), (&json!("vec"), 3));
+    let packed = with(body, json!({"encoding_format": "base64"}));
+    let packed = gateway.ask_at(PATH, &packed, &[]).await.json();
+    let bytes = STANDARD.decode(packed["data"][1]["embedding"].as_str().unwrap()).unwrap();
+    let unpacked: Vec<f32> = bytes.chunks(4).map(|four| f32::from_le_bytes(four.try_into().unwrap())).collect();
+    let numbers = numbers["data"][1]["embedding"].as_array().unwrap().iter().map(|n| n.as_f64().unwrap() as f32);
+    assert_eq!(unpacked, numbers.collect::<Vec<_>>());
+    let received = far.requests().pop().unwrap();
+    assert_eq!(received.path, "/v1/models/text-embedding-3-small:batchEmbedContents");
+    let sent: Value = serde_json::from_slice(&received.body).unwrap();
+    assert_eq!(
+        sent["requests"][0],
+        json!({"model": "models/text-embedding-3-small",
+        "content": {"parts": [{"text": "hello"}]}, "outputDimensionality": 3})
+    );
+    let rows = gateway.rows(2).await;
+    assert!(rows.iter().all(|row| row.input_tokens == Some(2) && !row.usage_estimated), "{rows:#?}");
 }

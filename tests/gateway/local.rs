@@ -5,7 +5,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Gateway, Setup, eventually, streamed, user, with};
+#[path = "../support/gguf.rs"]
+#[allow(dead_code, reason = "each that includes it uses a part of it")]
+mod gguf;
+
+use self::gguf::GgufFile;
+use crate::binary::Served;
+use crate::harness::{Gateway, Reply, Setup, client, eventually, streamed, user, with};
 use crate::sim::{Script, Sim};
 
 /// A request that only this host may answer.
@@ -293,4 +299,69 @@ async fn clients_of_every_dialect_are_answered_and_told_what_the_engine_is_not()
         assert!(stream.text().contains(end), "{path}: {}", stream.text());
     }
     assert_eq!(closed.counts().requests, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_is_gone_on_with_as_it_is_whole_and_streamed_and_nothing_is_lost() {
+    let closed = Sim::start(Script::text("closed"));
+    let gateway = gateway(&closed, "context: 1024, sequences: 2").await;
+    let body = json!({ "model": "local", "prompt": "One, two, three,", "max_tokens": 8, "temperature": 0 });
+    let ask = async |fields: Value| {
+        let reply = gateway.ask_at("/v1/completions", &with(body.clone(), fields), &[]).await;
+        assert_eq!((reply.status, reply.header("x-ajar-served-by")), (200, "local"), "{}", reply.text());
+        assert_eq!(reply.header("x-ajar-warning"), "", "it is told all");
+        reply
+    };
+    let whole = ask(json!({ "logprobs": 2 })).await.json();
+    let said = whole["choices"][0]["text"].as_str().unwrap();
+    assert!(!said.is_empty() && whole["usage"]["prompt_tokens"].as_u64() < Some(10), "no template: {whole}");
+    let likely = &whole["choices"][0]["logprobs"];
+    let tokens = likely["tokens"].as_array().unwrap();
+    assert_eq!(tokens.iter().map(|token| token.as_str().unwrap()).collect::<String>(), said);
+    assert_eq!((tokens.len(), likely["top_logprobs"][0].as_object().unwrap().len()), (8, 2));
+    let echoed = ask(json!({ "echo": true })).await.json();
+    assert_eq!(echoed["choices"][0]["text"], format!("One, two, three,{said}"));
+    let stream = ask(json!({ "stream": true })).await;
+    let events = stream.events();
+    let chunks = events.iter().filter(|event| *event != "[DONE]");
+    let chunks = chunks.map(|event| serde_json::from_str::<Value>(event).unwrap());
+    let streamed: String = chunks.map(|chunk| chunk["choices"][0]["text"].as_str().unwrap().to_owned()).collect();
+    assert_eq!((streamed.as_str(), events.last().map(String::as_str)), (said, Some("[DONE]")));
+    assert_eq!(closed.connections(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn texts_become_vectors_in_this_process_and_what_is_restricted_too() {
+    let far = Sim::start(Script::default());
+    let setup = Setup::new()
+        .policy(
+            "\n  cache: {",
+            "\n  vectors: { via: embedded, model: bert, boundary: host, serves: [embeddings] }\n  cache: {",
+        )
+        .policy("candidates: [far, home]", "candidates: [far, home, vectors]");
+    let file = setup.folder().join("bert.gguf");
+    std::fs::write(&file, GgufFile::bert().bytes()).unwrap();
+    let engine = format!("local:\n  bert: {{ model: {}, context: 256, sequences: 1, threads: 1 }}\n", file.display());
+    let setup = setup.provider("far", &far).provider("home", &far).section(&engine);
+    // A file that nobody knows is tried by the program first.
+    let served = Served::start(&setup.write());
+    let (data, ready) = (format!("http://{}/v1/embeddings", served.data), format!("http://{}/readyz", served.operator));
+    let ready = async || client().get(&ready).send().await.is_ok_and(|response| response.status() == 200);
+    eventually("the model is loaded", ready).await;
+    let ask = async |fields: Value| {
+        let body = with(json!({ "model": "auto", "input": ["he said", "card 4111 1111 1111 1111"] }), fields);
+        Reply::read(client().post(&data).body(body.to_string()).send().await.unwrap()).await
+    };
+    let reply = ask(json!({})).await;
+    assert_eq!((reply.status, reply.header("x-ajar-served-by")), (200, "vectors"), "{}", reply.text());
+    let answer = reply.json();
+    let vector = answer["data"][1]["embedding"].as_array().unwrap();
+    let length: f64 = vector.iter().map(|number| number.as_f64().unwrap().powi(2)).sum();
+    assert!((length - 1.0).abs() < 1e-3, "{length}");
+    assert!(answer["usage"]["prompt_tokens"].as_u64() > Some(10), "{}", answer["usage"]);
+    assert!(ask(json!({ "encoding_format": "base64" })).await.json()["data"][0]["embedding"].is_string());
+    assert_eq!(ask(json!({ "dimensions": 8 })).await.error().0, "capability_missing");
+    let long = ask(json!({ "input": ["fine", "x".repeat(300)] })).await;
+    assert_eq!((long.status, long.error().0.as_str()), (400, "context_length_exceeded"), "{}", long.text());
+    assert_eq!(far.connections(), 0);
 }

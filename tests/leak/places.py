@@ -177,7 +177,7 @@ TRANSLATED = {
     "embeddings: JSON in JSON in a text": (_EMBEDDINGS, lambda t: _embedded(nested(t, 2))),
     "embeddings: user": (_EMBEDDINGS, lambda t: _embedded(user=t)),
     "embeddings: unknown field": (_EMBEDDINGS, lambda t: _embedded(x_extra={"deep": [[t]]})),
-    "moderations: input": (_MODERATIONS, lambda t: {"input": t}),
+    "moderations: input": (_MODERATIONS, lambda t: {"model": MODEL, "input": t}),
     "moderations: part": (_MODERATIONS, lambda t: _judged({"type": "text", "text": t})),
     "moderations: unknown field of a part": (_MODERATIONS, lambda t: _judged({"type": "text", "text": "Hi.", "mood": t})),
     "moderations: unknown field": (_MODERATIONS, lambda t: _judged(x_extra={"deep": [[t]]})),

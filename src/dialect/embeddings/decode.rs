@@ -3,7 +3,7 @@
 use crate::chat::{Content, Json, Message, Source};
 use crate::dialect::draft::{Draft, members};
 use crate::dialect::field::{At, optional};
-use crate::dialect::{BadRequest, Decoded, Dialect};
+use crate::dialect::{BadRequest, Decoded, Dialect, Feature};
 
 /// As many texts as OpenAI takes.
 const MAX_INPUTS: usize = 2048;
@@ -29,6 +29,7 @@ fn member<'a>(draft: &mut Draft<'a>, key: &'a str, json: &'a Json<'a>) -> Result
         "dimensions" => optional(json, || {
             draft.parts.tree(json, Source::Parameter);
             draft.request.vectors.dimensions = Some(at.count(json, 1..=u32::MAX)?);
+            draft.uses.insert(Feature::Dimensions);
             Ok(())
         }),
         "encoding_format" => optional(json, || {
@@ -102,7 +103,7 @@ mod tests {
         assert_eq!((several.vectors.dimensions, several.vectors.base64), (Some(256), true));
         assert_eq!(several.end_user.as_ref().map(crate::chat::Text::expose), Some("u"));
         assert_eq!(several.sampling.max_tokens, Some(0));
-        assert!(uses(DIALECT, &body).is_empty());
+        assert_eq!(uses(DIALECT, &body), ["dimensions"]);
     }
 
     #[test]

@@ -36,7 +36,7 @@ struct Counts {
     total_tokens: u64,
 }
 
-/// A whole answer, as numbers or in base64 as the request in `meta` asks.
+/// A whole answer, with an estimate where the tokens are not told; as numbers or in base64 as the request in `meta` asks.
 pub fn encode(meta: &AnswerMeta<'_>, embedded: &Embedded) -> Vec<u8> {
     let base64 = meta.request.is_some_and(|request| request.vectors.base64);
     let data = embedded.vectors.iter().enumerate().map(|(index, numbers)| Entry {
@@ -44,7 +44,7 @@ pub fn encode(meta: &AnswerMeta<'_>, embedded: &Embedded) -> Vec<u8> {
         index,
         embedding: if base64 { Vector::Base64(packed(numbers)) } else { Vector::Numbers(numbers) },
     });
-    let tokens = embedded.usage.input;
+    let tokens = embedded.usage.map_or(meta.input_tokens, |usage| usage.input);
     let list = List {
         object: "list",
         data: data.collect(),
@@ -70,7 +70,7 @@ mod tests {
         let request = ChatRequest { vectors: Vectors { base64, ..Vectors::default() }, ..ChatRequest::default() };
         let meta = AnswerMeta { id: "", created: 0, model: "vectors", input_tokens: 0, request: Some(&request) };
         let vectors = vec![vec![0.1, -2.0, 1e-9], vec![0.0]];
-        let usage = Usage { input: 5, ..Usage::default() };
+        let usage = Some(Usage { input: 5, ..Usage::default() });
         String::from_utf8(encode(&meta, &Embedded { vectors, usage })).unwrap()
     }
 

@@ -1,6 +1,7 @@
-//! Google's Gemini: `models/NAME:generateContent`, which only providers speak here.
+//! Google's Gemini: `models/NAME:generateContent` and `:batchEmbedContents`, which only providers speak here.
 
 pub mod answer;
+pub mod embed;
 pub mod render;
 
 /// What neutral seals begin with that sign a call: then come the call's number in its answer, a colon, and the signature.

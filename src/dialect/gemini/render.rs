@@ -21,6 +21,7 @@ pub const EXPRESSES: &[Feature] = &[
     Feature::SeveralChoices,
     Feature::Stream,
     Feature::ReasoningEffort,
+    Feature::Dimensions,
 ];
 
 /// The fixed words of a body.

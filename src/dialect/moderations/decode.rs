@@ -33,26 +33,24 @@ fn input<'a>(draft: &mut Draft<'a>, at: &At<'_>, json: &'a Json<'a>) -> Result<(
     if json.is_null() {
         return Err(at.missing());
     }
-    if json.as_str().is_some() {
-        let content = text(draft, at, json)?;
-        says(draft, vec![content]);
-        return Ok(());
-    }
+    let contents = match json.as_str() {
+        Some(_) => vec![text(draft, at, json)?],
+        None => items(draft, at, json)?,
+    };
+    draft.request.messages.push(Message { content: contents, ..Message::default() });
+    Ok(())
+}
+
+fn items<'a>(draft: &mut Draft<'a>, at: &At<'_>, json: &'a Json<'a>) -> Result<Vec<Content>, BadRequest> {
     let items = json.as_array().ok_or_else(|| at.wrong_type("a string or an array", json))?;
     if items.is_empty() {
         return Err(at.invalid("not be empty"));
     }
-    let mut contents = Vec::with_capacity(items.len());
-    for (index, item) in items.iter().enumerate() {
+    let item = |(index, item): (usize, &'a Json<'a>)| {
         let at = at.index(index);
-        contents.push(if item.as_str().is_some() { text(draft, &at, item)? } else { part(draft, &at, item)? });
-    }
-    says(draft, contents);
-    Ok(())
-}
-
-fn says(draft: &mut Draft<'_>, content: Vec<Content>) {
-    draft.request.messages.push(Message { content, ..Message::default() });
+        if item.as_str().is_some() { text(draft, &at, item) } else { part(draft, &at, item) }
+    };
+    items.iter().enumerate().map(item).collect()
 }
 
 fn text<'a>(draft: &mut Draft<'a>, at: &At<'_>, json: &'a Json<'a>) -> Result<Content, BadRequest> {

@@ -30,7 +30,7 @@ use crate::chat::Task;
 use crate::config::{self, ApiVersion, Timeouts};
 use crate::dialect::anthropic::header::{self, Said};
 use crate::dialect::edit::CapField;
-use crate::dialect::{Dialect, Target, Wire};
+use crate::dialect::{Dialect, Target, Wire, gemini};
 use crate::egress::{Egress, Incoming, SendError, Shipment};
 use crate::transform::Restorer;
 use crate::transform::answer::Restoring;
@@ -244,6 +244,9 @@ impl Provider {
         let body = incoming.body(MAX_REPLY, wait).await.map_err(|error| patience.out(error))?;
         match passes {
             true => relay::whole(self.wire, reading.dialect, body, reading.bytes()).ok_or(Failure::Unreadable),
+            false if reading.dialect == Dialect::Embeddings => {
+                gemini::embed::read(&body).map(Answer::Vectors).ok_or(Failure::Unreadable)
+            }
             false => {
                 let deltas = self.wire.read_reply(&body).ok_or(Failure::Unreadable)?;
                 Ok(translate::whole(deltas, reading.deltas()))
@@ -313,10 +316,12 @@ impl Wire {
             Self::Messages => Cow::Borrowed("messages"),
             Self::Responses => Cow::Borrowed("responses"),
             Self::Gemini => {
-                let method = if streams { "streamGenerateContent?alt=sse" } else { "generateContent" };
-                // Tuned models, and those of others, say where they are.
-                let folder = if model.contains('/') { "" } else { "models/" };
-                Cow::Owned(format!("{folder}{model}:{method}"))
+                let method = match (task, streams) {
+                    (Task::Embeddings, _) => "batchEmbedContents",
+                    (_, true) => "streamGenerateContent?alt=sse",
+                    (_, false) => "generateContent",
+                };
+                Cow::Owned(format!("{}:{method}", gemini::embed::path(model)))
             }
         }
     }

@@ -383,6 +383,6 @@ fn what_chat_completions_are_told_of_a_body_stands_in_its_parts() {
     let decoded = Dialect::Messages.decode(text.as_bytes(), &json).unwrap();
     let target = Target { model: "gpt", max_output: 64, cap_field: CapField::MaxTokens, stream_options: true };
     let rendered = Wire::Chat.render(&decoded.request, &target).unwrap();
-    assert_eq!(faithful::verify(&rendered.body, &decoded.parts, Wire::Chat.words(), &target), Ok(()));
+    assert_eq!(faithful::verify(&rendered.body, &decoded.parts, Wire::Chat.words(Task::Chat), &target), Ok(()));
     assert_eq!(rendered.losses, ["thoughts", "tool_failed", "top_k"]);
 }
