@@ -12,7 +12,10 @@ NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
 ROOT := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=AJAR_DATA,AJAR_LEAK_MAY_SKIP)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps models demo run test leak leak-short evasion bench bench-local fuzz mutants eval-entities lint fmt image
+# How many requests `make api` sends, about.
+CASES := 20000
+
+.PHONY: help deps models demo run test api leak leak-short evasion bench bench-local fuzz mutants eval-entities lint fmt image
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +51,13 @@ else
 endif
 	python3 tests/leak/test_rig.py
 	AJAR_LEAK_MAY_SKIP=1 python3 tests/leak short --ajar $(BUILT)/debug/ajar
+
+api: deps ## send what docs/openapi.json allows, and what it forbids, to a running gateway (schemathesis; CASES=20000)
+	cargo build --locked --no-default-features --bin ajar --example provider_sim
+	python3 -m venv $(BUILT)/api-venv
+	$(BUILT)/api-venv/bin/pip install --quiet --disable-pip-version-check -r tests/api/requirements.txt
+	python3 tests/api --ajar $(BUILT)/debug/ajar --simulator $(BUILT)/debug/examples/provider_sim \
+		--schemathesis $(BUILT)/api-venv/bin/schemathesis --cases $(CASES)
 
 # Without the engine, which it does not need. Where no namespaces can be made it says so and ends with 77.
 leak-short: ## show in short that nothing private leaves (network namespaces, root)
