@@ -579,6 +579,40 @@ fn detectors_that_fail_let_nobody_into_large_sets_either() {
     assert!(changed > 100, "detectors decided {changed} times only: the sets show nothing");
 }
 
+/// Whatever the set says of conversations: a preference has no say in who may answer, only in who is asked first.
+#[test]
+fn who_answered_before_changes_the_order_of_plans_and_nothing_else() {
+    let (mut moved, mut total) = (0, 0);
+    for (seed, words) in
+        ["", "switch_up: never, switch_down: never", "price_prompt_cache: true"].into_iter().enumerate()
+    {
+        let mut random = Random::new(seed as u64);
+        let mut text = random_policy(&mut random, Size { rules: 60, destinations: 12, detectors: 12 });
+        if !words.is_empty() {
+            writeln!(text, "affinity: {{ key: conversation, {words} }}").unwrap();
+        }
+        let set = load(&[Source { file: "random.yaml".into(), text }], &|_| Some(Price::FREE))
+            .unwrap_or_else(|problems| panic!("seed {seed}: {problems}"));
+        for _ in 0..2000 {
+            let request = Request::random(&set, &mut random);
+            let mut without = request.clone();
+            without.states.iter_mut().for_each(|state| state.answered = None);
+            let (decision, plain) = (request.decide(&set), without.decide(&set));
+            let ids = |decision: &Decision| decision.plan().iter().map(|c| c.id.0).collect::<Vec<_>>();
+            let sorted = |mut ids: Vec<u8>| {
+                ids.sort_unstable();
+                ids
+            };
+            assert_eq!((decision.class, decision.permitted), (plain.class, plain.permitted), "seed {seed}");
+            assert_eq!((decision.transforms, decision.barriers), (plain.transforms, plain.barriers), "seed {seed}");
+            assert_eq!(sorted(ids(&decision)), sorted(ids(&plain)), "seed {seed}");
+            moved += usize::from(ids(&decision) != ids(&plain));
+            total += 1;
+        }
+    }
+    assert!(moved > total / 100, "{moved} of {total} plans changed only: the sets show nothing");
+}
+
 // === team files
 
 /// Everything that a team file may hold, at random.

@@ -238,6 +238,8 @@ pub struct Usage {
     pub output: u64,
     /// Prompt tokens that were read from the provider's or the engine's prefix cache.
     pub cached_input: u64,
+    /// Whether the provider says nothing of its cache: then `cached_input` is unknown, and counts as none.
+    pub cache_untold: bool,
     /// Prompt tokens that were written to the provider's cache, which some charge more for.
     pub cache_write: u64,
     /// Generated tokens that were thought and not said, where the provider tells.

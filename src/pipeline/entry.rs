@@ -167,7 +167,7 @@ impl Entry {
     pub(crate) fn usage(&mut self, usage: Usage, cost: MicroUsd, estimated: bool) {
         self.row.input_tokens = Some(usage.input);
         self.row.output_tokens = Some(usage.output);
-        self.row.cached_tokens = (!estimated).then_some(usage.cached_input);
+        self.row.cached_tokens = (!estimated && !usage.cache_untold).then_some(usage.cached_input);
         self.row.cost = Some(self.total_cost(cost));
         self.row.usage_estimated = estimated;
     }

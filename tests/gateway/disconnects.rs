@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use crate::harness::{Gateway, Setup, eventually, user, with};
 use crate::sim::{Answer, Fault, Script, Sim};
 
-/// How soon the provider's connection is closed once the client has left, unless the machine is busy.
+/// How soon the provider's connection is closed once the client has left, in nine of ten cases.
 const SOON: Duration = Duration::from_millis(100);
-/// On a busy one.
+/// And in all of them, on a busy machine.
 const AT_LAST: Duration = Duration::from_secs(1);
 
 const BUDGET: &str = "budgets:\n  - { id: day, per: key, window: day, limit: 10 USD, \
@@ -130,6 +130,6 @@ async fn a_client_that_leaves_at_any_moment_stops_the_provider_pays_what_came_an
         }
     }
     took.sort();
-    let (median, last) = (took[took.len() / 2], took[took.len() - 1]);
-    assert!(median < SOON && last < AT_LAST, "{took:?}");
+    let (most, last) = (took[took.len() * 9 / 10], took[took.len() - 1]);
+    assert!(most < SOON && last < AT_LAST, "{took:?}");
 }

@@ -205,6 +205,7 @@ impl WireUsage {
             input: self.input_tokens.unwrap_or(0).saturating_add(cached_input).saturating_add(cache_write),
             output: self.output_tokens.unwrap_or(0),
             cached_input,
+            cache_untold: self.cache_read_input_tokens.is_none(),
             cache_write,
             reasoning: self.output_tokens_details.and_then(|details| details.thinking_tokens).unwrap_or(0),
             ..Usage::default()

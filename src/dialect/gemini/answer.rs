@@ -132,7 +132,9 @@ impl Metadata {
         Some(Usage {
             input: input.saturating_add(self.tool_use_prompt_token_count.unwrap_or(0)),
             output: self.candidates_token_count.unwrap_or(0).saturating_add(thoughts),
+            // What is none is left out.
             cached_input: self.cached_content_token_count.unwrap_or(0),
+            cache_untold: false,
             cache_write: 0,
             reasoning: thoughts,
             audio_input: sound(&self.prompt_tokens_details),

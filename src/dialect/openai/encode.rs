@@ -327,6 +327,7 @@ mod tests {
         reasoning: 4,
         audio_input: 0,
         audio_output: 0,
+        cache_untold: false,
     };
 
     fn text(index: u32, text: &str) -> Delta {

@@ -276,10 +276,12 @@ impl WireUsage {
         let (input, output) = (self.prompt_tokens_details.as_ref(), self.completion_tokens_details.as_ref());
         let of_input = |count: fn(&WireDetails) -> Count| input.and_then(|details| count(details).0);
         let of_output = |count: fn(&WireOutputDetails) -> Count| output.and_then(|details| count(details).0);
+        let cached = of_input(|d| d.cached_tokens).or(self.prompt_cache_hit_tokens.0);
         Some(Usage {
             input: self.prompt_tokens.0.unwrap_or(0),
             output: self.completion_tokens.0.unwrap_or(0),
-            cached_input: of_input(|d| d.cached_tokens).or(self.prompt_cache_hit_tokens.0).unwrap_or(0),
+            cached_input: cached.unwrap_or(0),
+            cache_untold: cached.is_none(),
             cache_write: of_input(|d| d.cache_write_tokens).unwrap_or(0),
             reasoning: of_output(|d| d.reasoning_tokens).unwrap_or(0),
             audio_input: of_input(|d| d.audio_tokens).unwrap_or(0),
@@ -376,6 +378,11 @@ mod tests {
         }
     }
 
+    /// Counts that say nothing of a cache.
+    fn uncached(input: u64, output: u64) -> Usage {
+        Usage { input, output, cache_untold: true, ..Usage::default() }
+    }
+
     #[test]
     fn a_role_chunk_is_no_content_and_characters_are_counted_not_bytes() {
         let role = chunk(r#"{"choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}"#);
@@ -428,15 +435,14 @@ mod tests {
                 .replace('\n', " ")
                 .as_str(),
         );
-        let counts =
-            Usage { input: 20, output: 9, cache_write: 5, audio_input: 7, audio_output: 4, ..Usage::default() };
+        let counts = Usage { cache_write: 5, audio_input: 7, audio_output: 4, ..uncached(20, 9) };
         assert_eq!(usage.usage, Some(counts));
     }
 
     #[test]
     fn groqs_own_usage_counts_where_there_is_no_other() {
         let own = chunk(r#"{"choices":[],"x_groq":{"id":"r","usage":{"prompt_tokens":7,"completion_tokens":2}}}"#);
-        assert_eq!(own.usage, Some(Usage { input: 7, output: 2, ..Usage::default() }));
+        assert_eq!(own.usage, Some(uncached(7, 2)));
         let both = r#"{"choices":[],"usage":{"prompt_tokens":8},"x_groq":{"usage":{"prompt_tokens":7}}}"#;
         assert_eq!(chunk(both).usage.map(|usage| usage.input), Some(8));
     }

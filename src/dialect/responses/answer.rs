@@ -239,6 +239,7 @@ impl WireUsage {
             input: self.input_tokens,
             output: self.output_tokens,
             cached_input: input.cached_tokens.unwrap_or(0),
+            cache_untold: input.cached_tokens.is_none(),
             cache_write: input.cache_write_tokens.unwrap_or(0),
             reasoning: output.reasoning_tokens.unwrap_or(0),
             // It tells no sound apart.

@@ -9,8 +9,16 @@ use crate::dialect::{Progress, Wire};
 
 const META: AnswerMeta<'static> =
     AnswerMeta { id: "msg_01", created: 1_741_569_952, model: "qwen3-4b", input_tokens: 21, request: None };
-const COUNTS: Usage =
-    Usage { input: 19, output: 10, cached_input: 7, cache_write: 2, reasoning: 4, audio_input: 0, audio_output: 0 };
+const COUNTS: Usage = Usage {
+    input: 19,
+    output: 10,
+    cached_input: 7,
+    cache_write: 2,
+    reasoning: 4,
+    audio_input: 0,
+    audio_output: 0,
+    cache_untold: false,
+};
 
 fn text(text: &str) -> Delta {
     Delta::Text { index: 0, text: text.into(), logprobs: Vec::new() }

@@ -7,8 +7,16 @@ use crate::chat::reply::{LikelyToken, TokenLogprob};
 use crate::chat::request::{Function, Reasoning, Schema};
 use crate::chat::{ChatRequest, Delta, ResponseFormat, Sampling, Tool, ToolChoice};
 
-const COUNTS: Usage =
-    Usage { input: 19, output: 10, cached_input: 16, cache_write: 1, reasoning: 4, audio_input: 0, audio_output: 0 };
+const COUNTS: Usage = Usage {
+    input: 19,
+    output: 10,
+    cached_input: 16,
+    cache_write: 1,
+    reasoning: 4,
+    audio_input: 0,
+    audio_output: 0,
+    cache_untold: false,
+};
 
 fn asked() -> ChatRequest {
     let function = Function { name: "f".into(), parameters: Some(r#"{ "n":1.50}"#.into()), ..Function::default() };
