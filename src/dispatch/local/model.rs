@@ -66,6 +66,9 @@ pub(super) trait Model {
         cap: usize,
     ) -> Result<Self::Sampler, EngineError>;
 
+    /// What is computed from now on is computed by this adapter; 0 is none.
+    fn adapt(&mut self, adapter: usize);
+
     /// Computes one batch.
     fn decode(&mut self, inputs: &[Input]) -> Result<(), EngineError>;
 

@@ -35,6 +35,7 @@ fn config(model: PathBuf) -> EngineConfig {
         threads: Some(1),
         gpu_layers: Some(0),
         queue: 8,
+        adapters: Vec::new(),
         load: Load::Start,
         tried_by: None,
         prefix_cache: 64 << 20,

@@ -109,11 +109,11 @@ impl<M: Model> Worker<'_, M> {
                 self.place(sequence, &free);
             } else {
                 let Some(pending) = self.shared.queue.pop() else { return };
-                let Pending { asked: Asked::Answer { job, replies }, arrived, .. } = pending else {
+                let Pending { asked: Asked::Answer { job, adapter, replies }, arrived, .. } = pending else {
                     pending.refuse(EngineError::Unsupported("embeddings: its model answers"));
                     continue;
                 };
-                match self.begin(&job, &replies, arrived) {
+                match self.begin(&job, adapter, &replies, arrived) {
                     Ok(choices) => self.waiting.extend(choices),
                     Err(error) => send(&replies, Err(error)),
                 }
@@ -125,6 +125,7 @@ impl<M: Model> Worker<'_, M> {
     fn step(&mut self, step: &[Work]) {
         let began = Instant::now();
         let inputs: Vec<Input> = step.iter().flat_map(|work| self.inputs(work)).collect();
+        self.model.adapt(self.schedule.adapter_of(step));
         if let Err(error) = self.model.decode(&inputs) {
             tracing::error!(%error, "A step of the local engine failed; its sequences are ended.");
             for work in step {

@@ -19,6 +19,8 @@ use crate::chat::request::{ResponseFormat, ToolChoice};
 /// What all choices of a job have in common.
 pub(super) struct Group {
     pub(super) sharing: Sharing,
+    /// Which adapter answers; 0 is none.
+    pub(super) adapter: usize,
     /// Whether the same request must give the same answer whatever is kept.
     pub(super) exactly: bool,
     pub(super) prompt: Vec<Token>,
@@ -67,6 +69,7 @@ impl<M: Model> Worker<'_, M> {
     pub(super) fn begin(
         &self,
         job: &Job,
+        adapter: usize,
         replies: &mpsc::Sender<Reply>,
         arrived: Instant,
     ) -> Result<Vec<Sequence<M::Sampler>>, EngineError> {
@@ -81,6 +84,7 @@ impl<M: Model> Worker<'_, M> {
         let cap = (job.max_output.max(1) as usize).min(context - prompt.len());
         let group = Rc::new(Group {
             sharing: job.sharing.clone(),
+            adapter,
             exactly: job.request.sampling.seed.is_some(),
             prompt,
             replies: replies.clone(),

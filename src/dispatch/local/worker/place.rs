@@ -13,6 +13,7 @@ impl<M: Model> Worker<'_, M> {
         let own = || self.prefixes.origin(sequence.wanted(), |slot| free.contains(&slot));
         let origin = if leader.is_none() { own() } else { None };
         let slot = self.prefixes.choose(free, origin);
+        self.schedule.assign(slot, sequence.group.adapter);
         if self.prefixes.loses(slot, origin) {
             self.park(slot);
         }
@@ -110,7 +111,7 @@ impl<M: Model> Worker<'_, M> {
 
 impl<S> Sequence<S> {
     fn wanted(&self) -> Wanted<'_> {
-        let Group { sharing, prompt, exactly, .. } = &*self.group;
-        Wanted { sharing, prompt, exactly: *exactly }
+        let Group { sharing, adapter, prompt, exactly, .. } = &*self.group;
+        Wanted { sharing, adapter: *adapter, prompt, exactly: *exactly }
     }
 }
