@@ -154,6 +154,8 @@ impl Engine {
             sequences: *sequences,
             tokens_per_second: shared.gauges.tokens_per_second.get(),
             ttft_ms: shared.gauges.ttft_ms.get(),
+            guessed: shared.gauges.guessed.load(Relaxed),
+            guessed_right: shared.gauges.guessed_right.load(Relaxed),
         }
     }
 

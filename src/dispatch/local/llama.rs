@@ -365,6 +365,14 @@ impl Model for Llama<'_> {
             && self.context.kv_cache_seq_pos_max(sequence) == tokens as i32 - 1
     }
 
+    fn can_forget(&self) -> bool {
+        // A sliding window has forgotten what lies before.
+        let window =
+            || self.model.meta_val_str("general.architecture").map(|kind| format!("{kind}.attention.sliding_window"));
+        let slides = window().is_ok_and(|key| self.model.meta_val_str(&key).is_ok());
+        !self.model.is_recurrent() && !self.model.is_hybrid() && !slides
+    }
+
     fn saved_bytes(&self, slot: usize) -> usize {
         self.context.state_seq_get_size_ext(slot as i32, LlamaStateSeqFlags::empty())
     }

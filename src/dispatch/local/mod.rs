@@ -6,6 +6,8 @@
 //! already in `prefixes`; neither knows llama.cpp, nor does `worker`, which tests drive with a scripted model.
 
 #[cfg(any(feature = "llama", test))]
+mod draft;
+#[cfg(any(feature = "llama", test))]
 mod embed;
 #[cfg(feature = "llama")]
 mod embedder;

@@ -96,6 +96,9 @@ pub(super) trait Model {
     /// a part: then what `slot` holds is of no use.
     fn keep(&mut self, slot: usize, tokens: usize) -> bool;
 
+    /// Whether [`Model::keep`] can be relied on for what was computed last.
+    fn can_forget(&self) -> bool;
+
     /// How many bytes a copy of what was computed for `slot` takes.
     fn saved_bytes(&self, slot: usize) -> usize;
 

@@ -68,13 +68,15 @@ pub(super) enum Work {
     Prompt { slot: usize, range: Range<usize>, last: bool },
     /// The token sampled last.
     Next { slot: usize },
+    /// Guesses of what comes behind that; stands right behind it.
+    Guess { slot: usize, count: usize },
 }
 
 impl Work {
     /// Whose work it is.
     pub(super) fn slot(&self) -> usize {
         match *self {
-            Self::Prompt { slot, .. } | Self::Next { slot } => slot,
+            Self::Prompt { slot, .. } | Self::Next { slot } | Self::Guess { slot, .. } => slot,
         }
     }
 }
@@ -179,6 +181,23 @@ impl Schedule {
             step.push(Work::Prompt { slot, range: done..end, last: end == total });
         }
         step
+    }
+
+    /// Adds as many guesses to `step` as each sequence that generates `wishes`, and as the prompts in it leave room for.
+    pub(super) fn add_guesses(&self, step: Vec<Work>, wishes: impl Fn(usize) -> usize) -> Vec<Work> {
+        let read = |work: &Work| if let Work::Prompt { range, .. } = work { range.len() } else { 0 };
+        let mut left = self.limits.budget.saturating_sub(step.iter().map(read).sum());
+        let mut all = Vec::with_capacity(step.len());
+        for work in step {
+            let slot = work.slot();
+            let count = if matches!(work, Work::Next { .. }) { wishes(slot).min(left) } else { 0 };
+            all.push(work);
+            if count > 0 {
+                left -= count;
+                all.push(Work::Guess { slot, count });
+            }
+        }
+        all
     }
 
     /// Whose turn it is of the adapters that have something to do: the one of the last step, or the next one by number.
@@ -448,6 +467,7 @@ mod tests {
                             let (done, total) = expected[work.slot()].expect("only taken slots work");
                             match work {
                                 Work::Next { slot } => next[*slot] = true,
+                                Work::Guess { .. } => prop_assert!(false, "nobody has wished for guesses"),
                                 Work::Prompt { slot, range, last } => {
                                     prop_assert_eq!(range.start, done);
                                     prop_assert_eq!(*last, range.end == total);
@@ -471,6 +491,34 @@ mod tests {
             (0..4).for_each(|slot| schedule.release(slot));
             prop_assert_eq!(schedule.busy(), 0);
             prop_assert!(schedule.plan(|_| true).is_empty());
+        }
+
+        #[test]
+        fn guesses_stand_behind_what_they_follow_and_use_what_prompts_leave(
+            totals in prop::collection::vec(1..20_usize, 1..8),
+            steps in 0..6_usize,
+            wishes in prop::collection::vec(0..12_usize, 8),
+        ) {
+            let mut schedule = Schedule::new(totals.len(), LIMITS);
+            totals.iter().enumerate().for_each(|(slot, &total)| schedule.admit(slot, 0, total));
+            next(&mut schedule, steps);
+            let plain = schedule.plan(|_| true);
+            let step = schedule.add_guesses(plain.clone(), |slot| wishes[slot]);
+            let mut tokens = 0;
+            for (at, work) in step.iter().enumerate() {
+                match work {
+                    Work::Prompt { range, .. } => tokens += range.len(),
+                    Work::Next { .. } => {}
+                    Work::Guess { slot, count } => {
+                        prop_assert_eq!(&step[at - 1], &Work::Next { slot: *slot });
+                        prop_assert!((1..=wishes[*slot]).contains(count));
+                        tokens += count;
+                    }
+                }
+            }
+            prop_assert!(tokens <= LIMITS.budget);
+            let without: Vec<_> = step.into_iter().filter(|work| !matches!(work, Work::Guess { .. })).collect();
+            prop_assert_eq!(without, plain);
         }
 
         #[test]

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use tokio::sync::mpsc;
 
+use super::super::draft::Drafter;
 use super::super::engine::RESERVE;
 use super::super::model::{Model, Prompt, Token};
 use super::super::pending::Reply;
@@ -99,11 +100,14 @@ impl<M: Model> Worker<'_, M> {
             generated: Cell::new(0),
             thought: Cell::new(0),
         });
+        // What is computed together with guesses is rounded otherwise.
+        let guesses = self.model.can_forget() && !group.exactly;
         let choice = |index| {
             Ok(Sequence {
                 group: group.clone(),
                 index,
                 sampler: self.model.sampler(&job.request, reading, index, cap)?,
+                drafter: guesses.then(|| Drafter::new(&group.prompt)),
                 speech: Speech::new(index, &job.request.sampling.stop, reading),
                 admitted: Instant::now(),
                 generated: 0,

@@ -97,7 +97,8 @@ impl<M: Model> Worker<'_, M> {
             match (work, &self.sequences[work.slot()]) {
                 (Work::Prompt { slot, range, .. }, Some(_)) => self.prefixes.computed(*slot, range.end),
                 (Work::Next { slot }, Some(sequence)) => self.prefixes.generated(*slot, sequence.last),
-                (_, None) => {}
+                // What is right of a guess is noted when that is known.
+                (Work::Guess { .. }, _) | (_, None) => {}
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The step loop with a scripted model.
 
 mod choices;
+mod guesses;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -35,6 +36,7 @@ struct Echo {
     /// Which adapter computes; what each slot holds was computed by one.
     adapter: usize,
     by: Vec<usize>,
+    forgets: bool,
 }
 
 impl Model for Echo {
@@ -108,6 +110,10 @@ impl Model for Echo {
         true
     }
 
+    fn can_forget(&self) -> bool {
+        self.forgets
+    }
+
     fn saved_bytes(&self, slot: usize) -> usize {
         self.prompts[slot].len()
     }
@@ -142,6 +148,7 @@ fn counting(permits: std_mpsc::Receiver<()>, queue: usize, prefix_cache: usize) 
         outputs: Vec::new(),
         adapter: 0,
         by: vec![0; SLOTS],
+        forgets: false,
     };
     let shared = once("echo", move |shared| {
         run(echo, shared, SLOTS, limits, prefix_cache);

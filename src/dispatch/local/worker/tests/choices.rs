@@ -67,6 +67,7 @@ async fn choices_of_a_prompt_that_waits_for_anothers_beginning_still_compute_not
         outputs: Vec::new(),
         adapter: 0,
         by: vec![0; 4],
+        forgets: false,
     };
     let limits = Limits { piece: 4, budget: 8 };
     let shared = once("echo", move |shared| {
