@@ -42,6 +42,7 @@ fn config(threads: u32) -> EngineConfig {
         threads: Some(threads),
         gpu_layers: None,
         queue: 16,
+        adapters: Vec::new(),
         load: Load::Start,
         tried_by: None,
         // Each round asks the same again, and is to compute it again.

@@ -15,8 +15,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ajar::chat::reply::Delta;
-use ajar::chat::request::{ChatRequest, Content, Message};
-use ajar::dispatch::local::{Embeddings, Engine, EngineConfig, EngineError, Job, Load, Sharing};
+use ajar::chat::request::{ChatRequest, Content, Message, Sampling};
+use ajar::dispatch::local::{Adapter, Embeddings, Engine, EngineConfig, EngineError, Job, Load, Sharing};
 use ajar::models::gguf::Gguf;
 use futures_util::StreamExt;
 use gguf::GgufFile;
@@ -35,6 +35,7 @@ fn config(model: PathBuf) -> EngineConfig {
         gpu_layers: Some(0),
         queue: 4,
         prefix_cache: 1 << 20,
+        adapters: Vec::new(),
         load: Load::Start,
         tried_by: Some(env!("CARGO_BIN_EXE_ajar").into()),
     }
@@ -75,6 +76,53 @@ async fn llama_and_bloom_load_and_answer() {
     for file in [GgufFile::llama(), GgufFile::bloom()] {
         let file = write(folder.path(), &file.bytes());
         assert!((1..=8).contains(&answer(&file).await.unwrap()));
+    }
+}
+
+/// What `engine` says to `text`, and how much of the prompt it had computed.
+async fn say(engine: &Engine, text: &str) -> (String, u64) {
+    let message = Message { content: vec![Content::Text(text.into())], ..Message::default() };
+    let sampling = Sampling { temperature: Some(0.0), ..Sampling::default() };
+    let request = Arc::new(ChatRequest { messages: vec![message], sampling, ..ChatRequest::default() });
+    let sharing = Sharing { tenant: "t".into(), class: "public".into() };
+    let job = Job { request, max_output: 40, deadline: Instant::now() + Duration::from_secs(60), sharing };
+    let (mut said, mut deltas) = (String::new(), engine.generate(job).unwrap());
+    while let Some(delta) = deltas.next().await {
+        match delta.unwrap() {
+            Delta::Text { text, .. } => said.push_str(text.expose()),
+            Delta::Usage(usage) => return (said, usage.cached_input),
+            _ => {}
+        }
+    }
+    panic!("an answer ends with its usage");
+}
+
+#[tokio::test]
+async fn adapters_answer_each_in_its_way_alone_and_among_others_and_share_no_prefix() {
+    let folder = tempfile::tempdir().unwrap();
+    let adapter = |(name, random, scale): (&str, u64, f32)| {
+        let file = folder.path().join(format!("{name}.gguf"));
+        fs::write(&file, GgufFile::lora(random).bytes()).unwrap();
+        Adapter { name: name.to_owned(), file, scale }
+    };
+    let adapters = [("one", 7, 1.0), ("two", 8, 1.0), ("none", 7, 0.0)].map(adapter).to_vec();
+    let base = config(write(folder.path(), &GgufFile::llama().bytes()));
+    let base = Engine::load(EngineConfig { adapters, sequences: 4, queue: 64, ..base });
+    base.ready().await.unwrap();
+    let [one, two, none] = ["one", "two", "none"].map(|name| base.with_adapter(name).unwrap());
+    let prompt = "he said hello ".repeat(5);
+    let mut alone = Vec::new();
+    for engine in [&base, &one, &two, &none] {
+        let (said, cached) = say(engine, &prompt).await;
+        assert_eq!(cached, 0, "nobody goes on with what another adapter computed");
+        alone.push(said);
+    }
+    assert_eq!(alone[0], alone[3], "an adapter of no strength changes nothing");
+    assert!(alone[0] != alone[1] && alone[0] != alone[2] && alone[1] != alone[2], "{alone:?}");
+    let all = [&base, &one, &two, &none].repeat(4);
+    let said = futures_util::future::join_all(all.iter().map(|engine| say(engine, &prompt))).await;
+    for (at, (said, _)) in said.iter().enumerate() {
+        assert_eq!(*said, alone[at % 4], "answer {at}");
     }
 }
 

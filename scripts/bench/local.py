@@ -60,10 +60,10 @@ class Server:
                 time.sleep(0.2)
         sys.exit(f"{name} did not start:\n{self.log.read_text()[-2000:]}")
 
-    def ask(self, prompt, tokens):
+    def ask(self, prompt, tokens, **more):
         """Seconds to the first token, and the number of tokens."""
         body = {"model": "bench", "messages": [{"role": "user", "content": prompt}], "max_tokens": tokens,
-                "temperature": 0, "stream": True, "stream_options": {"include_usage": True}}
+                "temperature": 0, "stream": True, "stream_options": {"include_usage": True}, **more}
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=600)
         began, first, generated = time.perf_counter(), None, 0
         # Without the header the gateway's cache of answers would answer a repeated prompt.
@@ -102,6 +102,12 @@ class Server:
         if None in answers:
             sys.exit(f"{self.name} did not answer")
         return sum(count for _, count in answers) / took, sum(first for first, _ in answers) / len(answers)
+
+    def copy(self, text, **more):
+        """Tokens per second behind the first while it says `text` again."""
+        began = time.perf_counter()
+        first, count = self.ask(f"Repeat this text exactly, and then repeat it again:\n{text}\n{text}", 300, **more)
+        return (count - 1) / (time.perf_counter() - began - first)
 
     def stop(self):
         self.process.terminate()
@@ -149,6 +155,11 @@ def measure(args, servers):
             server.ask(long, 4)
             repeated[server.name] = server.ask(long, 4)[0]
         points.setdefault(("first token, repeated prompt", args.repeated), []).append(repeated)
+        # With a seed nothing is guessed.
+        text = f"Entry {pair}: " + " ".join(f"{number * 37 % 101} red foxes and {number} blue crows;" for number in range(20))
+        ajar = next(server for server in servers if server.name == "ajar")
+        copies = {"llama-server": ajar.copy(text, seed=1), "ajar": ajar.copy(text)}
+        points.setdefault(("tokens/s of a copied text, without guesses and with", 1), []).append(copies)
         print(f"pair {pair + 1} of {args.pairs} done", file=sys.stderr)
     return points
 
@@ -160,13 +171,13 @@ def report(points):
         ours, theirs = ([pair[name] for pair in pairs] for name in ("ajar", "llama-server"))
         ratio = sorted(a / b for a, b in zip(ours, theirs))
         ratios.setdefault(kind, []).append(median(ratio))
-        scale, unit = (1, "") if kind == "tokens/s" else (1000, " ms")
+        scale, unit = (1, "") if kind.startswith("tokens/s") else (1000, " ms")
         shown = f"{number} tokens" if "repeated" in kind else number
         print(f"| {kind} | {shown} | {median(theirs) * scale:.1f}{unit} | {median(ours) * scale:.1f}{unit} "
               f"| {median(ratio):.3f} ({ratio[0]:.3f} to {ratio[-1]:.3f}) |")
     print()
     for kind, all_of in ratios.items():
-        print(f"{kind}: geometric mean {geometric_mean(all_of):.3f}, worst {(min if kind == 'tokens/s' else max)(all_of):.3f}")
+        print(f"{kind}: geometric mean {geometric_mean(all_of):.3f}, worst {(min if kind.startswith('tokens/s') else max)(all_of):.3f}")
 
 
 def output(command):

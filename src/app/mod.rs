@@ -20,9 +20,9 @@ pub use self::watch::Watch;
 use crate::audit::{EgressLedger, LedgerError, LedgerOptions};
 use crate::cache::{Flights, Responses, Store};
 use crate::classify::difficulty::Estimator;
-use crate::config::{Config, LocalModel};
+use crate::config::{self, Config, LocalModel};
 use crate::dispatch::Dispatcher;
-use crate::dispatch::local::{Engine, EngineConfig, Load};
+use crate::dispatch::local::{Adapter, Engine, EngineConfig, Load};
 use crate::dispatch::remote::Provider;
 use crate::egress::SendError;
 use crate::govern::{Ledger, PriceList};
@@ -216,7 +216,14 @@ async fn egress_ledger(config: &Config) -> Result<EgressLedger, LedgerError> {
 // === who answers
 
 fn serves(local: &LocalModel, model: &str) -> bool {
-    local.name == model || local.model == model
+    names(local).any(|(name, _)| name == model)
+}
+
+/// By which names destinations ask for a local model, and for which of its adapters.
+fn names(local: &LocalModel) -> impl Iterator<Item = (String, Option<&str>)> {
+    let bases = [&local.name, &local.model];
+    let adapted = |base| local.adapters.iter().map(move |a| (format!("{base}+{}", a.name), Some(a.name.as_str())));
+    bases.into_iter().flat_map(move |base| std::iter::once((base.clone(), None)).chain(adapted(base)))
 }
 
 /// Where a local model's file is: a catalogue name stands for a file in the models' folder.
@@ -233,33 +240,45 @@ fn check_models(config: &Config) -> Result<(), StartError> {
         let path = model_path(config, local);
         match models::find(&local.model) {
             Some(entry) => models::verify(&path, entry)?,
-            None => {
-                std::fs::metadata(&path).map_err(|error| StartError::File { path, error })?;
-            }
+            None => is_there(path)?,
         }
+        local.adapters.iter().try_for_each(|adapter| is_there(adapter.file.clone()))?;
     }
     Ok(())
+}
+
+fn is_there(path: PathBuf) -> Result<(), StartError> {
+    std::fs::metadata(&path).map(drop).map_err(|error| StartError::File { path, error })
 }
 
 fn engines(config: &Config, load: impl Fn(EngineConfig) -> Option<Engine>) -> HashMap<String, Option<Engine>> {
     let mut engines = HashMap::new();
     for local in &config.local {
+        let is_known = models::find(&local.model).is_some() && local.adapters.is_empty();
         let engine = load(EngineConfig {
             name: local.name.clone(),
             model: model_path(config, local),
+            adapters: local.adapters.iter().map(adapter).collect(),
             context: local.context,
             sequences: local.sequences,
             threads: local.threads,
             gpu_layers: local.gpu_layers,
             queue: local.queue,
-            tried_by: models::find(&local.model).is_none().then(this_program),
+            tried_by: (!is_known).then(this_program),
             prefix_cache: local.prefix_cache,
             load: if local.on_demand { Load::OnDemand { idle: local.idle_unload } } else { Load::Start },
         });
-        engines.insert(local.name.clone(), engine.clone());
-        engines.insert(local.model.clone(), engine);
+        for (name, adapter) in names(local) {
+            let adapted = |engine: &Engine| adapter.map_or(Some(engine.clone()), |name| engine.with_adapter(name));
+            engines.insert(name, engine.as_ref().and_then(adapted));
+        }
     }
     engines
+}
+
+fn adapter(adapter: &config::Adapter) -> Adapter {
+    let config::Adapter { name, file, scale } = adapter.clone();
+    Adapter { name, file, scale }
 }
 
 /// Where this cannot be told, a file that must be tried is refused.

@@ -9,7 +9,7 @@ use bytesize::ByteSize;
 use comfy_table::{LineStyle, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::dispatch::local::{Engine, EngineConfig, speed, try_apart, try_here};
+use crate::dispatch::local::{Adapter, Engine, EngineConfig, speed, try_apart, try_here};
 use crate::models::gguf::Gguf;
 use crate::models::{self, DEFAULT_FOLDER, Entry, Source, catalogue};
 use crate::yaml::did_you_mean;
@@ -47,6 +47,9 @@ pub(super) enum Action {
     Check {
         /// The GGUF file.
         file: PathBuf,
+        /// An adapter of it, a GGUF file, to be tried too.
+        #[arg(long, value_name = "FILE")]
+        adapter: Vec<PathBuf>,
         /// Load it in this process.
         #[arg(long, hide = true)]
         here: bool,
@@ -97,8 +100,8 @@ pub(super) async fn run(action: Action) -> Result<ExitCode> {
             models::verify(&path, entry)?;
             writeln!(out, "{}: verified, SHA-256 {}", path.display(), entry.sha256)?;
         }
-        Action::Check { file, here: true } => try_here(&file).await?,
-        Action::Check { file, here: false } => writeln!(out, "{}", check(&file)?)?,
+        Action::Check { file, adapter, here: true } => try_here(&file, adapter).await?,
+        Action::Check { file, adapter, here: false } => writeln!(out, "{}", check(&file, &adapter)?)?,
         Action::Bench { folder, model, at_once, prompt, answer, threads } => {
             let file = match models::find(&model) {
                 Some(entry) => models::path(&folder.dir, entry),
@@ -139,9 +142,13 @@ async fn bench(file: PathBuf, measures: &Measures) -> Result<Table> {
     Ok(table)
 }
 
-fn check(file: &Path) -> Result<String> {
+fn check(file: &Path, adapters: &[PathBuf]) -> Result<String> {
     let gguf = Gguf::open(file).map_err(|fault| anyhow!("the model file `{}` {fault}", file.display()))?;
-    try_apart(&std::env::current_exe()?, file)?;
+    for adapter in adapters {
+        gguf.check_adapter(adapter).map_err(|fault| anyhow!("the adapter `{}` {fault}", adapter.display()))?;
+    }
+    let adapter = |file: &PathBuf| Adapter { name: String::new(), file: file.clone(), scale: 1.0 };
+    try_apart(&std::env::current_exe()?, file, &adapters.iter().map(adapter).collect::<Vec<_>>())?;
     let (architecture, layers, context, vocabulary) =
         (&gguf.architecture, gguf.layers(), gguf.context(), gguf.vocabulary());
     let [weights, cache] = [gguf.weights(), gguf.cache_per_token()].map(ByteSize);

@@ -115,6 +115,8 @@ pub struct LocalModel {
     pub name: String,
     /// A name of the catalogue, or the path of a GGUF file.
     pub model: String,
+    /// LoRA adapters of it, each a destination's model by `NAME+ADAPTER`.
+    pub adapters: Vec<Adapter>,
     /// Tokens of context per sequence.
     pub context: u32,
     /// How many sequences decode together.
@@ -131,6 +133,17 @@ pub struct LocalModel {
     pub on_demand: bool,
     /// How long such a model is kept unused; `None` is until another needs the memory.
     pub idle_unload: Option<Duration>,
+}
+
+/// A LoRA adapter of a local model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Adapter {
+    /// Its name.
+    pub name: String,
+    /// The path of a GGUF file.
+    pub file: PathBuf,
+    /// How strongly it acts; 1 as it was trained.
+    pub scale: f32,
 }
 
 /// A provider behind an API.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::provider::provider;
-use super::{Anonymous, Cache, Config, Ledger, LocalModel, ModelNames, Pseudonyms, Record, Server};
+use super::{Adapter, Anonymous, Cache, Config, Ledger, LocalModel, ModelNames, Pseudonyms, Record, Server};
 use crate::audit::Mode;
 use crate::govern::{Explain, KeyEntry, RateLimit};
 use crate::yaml::{Fields, Node, Problems};
@@ -152,6 +152,7 @@ fn named<T>(
 
 fn local_model(name: &str, fields: &mut Fields<'_>, problems: &mut Problems) -> Option<LocalModel> {
     let model = fields.required("model", problems).and_then(|n| n.text(problems)).map(str::to_owned);
+    let adapters = fields.optional("adapters").map(|n| adapters(n, problems)).unwrap_or_default();
     let context = fields.optional("context").and_then(|n| small(n, problems)).unwrap_or(4096);
     let sequences = fields.optional("sequences").and_then(|n| small(n, problems)).unwrap_or(4);
     let threads = fields.optional("threads").and_then(|n| small_or_auto(n, problems));
@@ -168,6 +169,7 @@ fn local_model(name: &str, fields: &mut Fields<'_>, problems: &mut Problems) -> 
     Some(LocalModel {
         name,
         model: model?,
+        adapters,
         context,
         sequences,
         threads,
@@ -177,6 +179,24 @@ fn local_model(name: &str, fields: &mut Fields<'_>, problems: &mut Problems) -> 
         on_demand,
         idle_unload,
     })
+}
+
+/// Each is a file, or says how strongly it acts, too.
+fn adapters(node: &Node, problems: &mut Problems) -> Vec<Adapter> {
+    let entries = node.map(problems).unwrap_or_default();
+    entries.iter().filter_map(|(name, value)| adapter(name.scalar().unwrap_or_default(), value, problems)).collect()
+}
+
+fn adapter(name: &str, node: &Node, problems: &mut Problems) -> Option<Adapter> {
+    let name = name.to_owned();
+    if node.scalar().is_some() {
+        return Some(Adapter { name, file: node.text(problems)?.into(), scale: 1.0 });
+    }
+    let mut fields = Fields::of(node, "an adapter", problems)?;
+    let file = fields.required("file", problems).and_then(|n| n.text(problems)).map(PathBuf::from);
+    let scale = fields.optional("scale").and_then(|n| n.number(problems)).unwrap_or(1.0);
+    fields.finish(problems);
+    Some(Adapter { name, file: file?, scale: scale as f32 })
 }
 
 /// Whether the model is loaded only when somebody asks, and how long it is kept then.

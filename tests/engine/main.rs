@@ -40,6 +40,7 @@ async fn engine_of(sequences: u32, context: u32, prefix_cache: u64) -> Engine {
         gpu_layers: Some(0),
         queue: 64,
         prefix_cache,
+        adapters: Vec::new(),
         load: Load::Start,
         tried_by: None,
     });

@@ -11,6 +11,7 @@ pub struct GgufFile {
 const CONTEXT: u32 = 256;
 const WIDTH: u64 = 32;
 const HIDDEN: u64 = 64;
+const RANK: u64 = 4;
 const LAYERS: u64 = 2;
 const HEADS: u32 = 2;
 const ALIGNMENT: usize = 32;
@@ -83,6 +84,22 @@ impl GgufFile {
         file
     }
 
+    /// A LoRA adapter of [`Self::llama`]; another `random` is another one.
+    pub fn lora(random: u64) -> Self {
+        let mut file = Self { random, ..Self::default() };
+        file.text("general.architecture", "llama");
+        file.text("general.type", "adapter");
+        file.text("adapter.type", "lora");
+        file.float("adapter.lora.alpha", 2.0 * RANK as f32);
+        for layer in 0..LAYERS {
+            for (name, from, to) in [("attn_q", WIDTH, WIDTH), ("attn_v", WIDTH, WIDTH), ("ffn_down", HIDDEN, WIDTH)] {
+                file.tensor(&format!("blk.{layer}.{name}.weight.lora_a"), &[from, RANK]);
+                file.tensor(&format!("blk.{layer}.{name}.weight.lora_b"), &[RANK, to]);
+            }
+        }
+        file
+    }
+
     fn of(architecture: &str, splitting: &str) -> Self {
         let mut file = Self { random: 1, ..Self::default() };
         file.text("general.architecture", architecture);
@@ -130,7 +147,8 @@ impl GgufFile {
         self.entry(key, 4, &number.to_le_bytes());
     }
 
-    fn float(&mut self, key: &str, number: f32) {
+    /// Adds a metadata entry that is a number.
+    pub fn float(&mut self, key: &str, number: f32) {
         self.entry(key, 6, &number.to_le_bytes());
     }
 

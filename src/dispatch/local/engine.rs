@@ -28,9 +28,15 @@ pub(super) const RESERVE: usize = 12;
 
 /// A cheap handle of one model. When the last one is dropped, the engine stops.
 #[derive(Clone)]
-pub struct Engine(Arc<Handle>);
+pub struct Engine {
+    handle: Arc<Handle>,
+    /// Which adapter answers; 0 is none.
+    adapter: usize,
+}
 
 struct Handle {
+    /// Their names, from 1.
+    adapters: Vec<String>,
     shared: Arc<Shared>,
     sequences: usize,
     /// How many jobs may wait beyond those that a free sequence is there for.
@@ -42,14 +48,22 @@ impl Engine {
     /// Returns at once; wait with [`Engine::ready`].
     pub fn load(config: EngineConfig) -> Self {
         let (sequences, queue) = (config.sequences as usize, config.queue);
-        Self::of(Shared::new(config.name.clone(), config.load, move |shared| run(&config, shared)), sequences, queue)
+        let adapters = config.adapters.iter().map(|adapter| adapter.name.clone()).collect();
+        let shared = Shared::new(config.name.clone(), config.load, move |shared| run(&config, shared));
+        Self::of(shared, sequences, queue, adapters)
+    }
+
+    /// The same engine, where the adapter called `name` answers; `None` where it has none.
+    pub fn with_adapter(&self, name: &str) -> Option<Self> {
+        let at = self.handle.adapters.iter().position(|adapter| adapter == name)?;
+        Some(Self { handle: Arc::clone(&self.handle), adapter: at + 1 })
     }
 
     /// An engine whose thread does what `shared` says.
-    pub(super) fn of(shared: Shared, sequences: usize, queue: usize) -> Self {
+    pub(super) fn of(shared: Shared, sequences: usize, queue: usize, adapters: Vec<String>) -> Self {
         let shared = Arc::new(shared);
         life::begin(&shared);
-        Self(Arc::new(Handle { shared, sequences, queue }))
+        Self { handle: Arc::new(Handle { adapters, shared, sequences, queue }), adapter: 0 }
     }
 
     /// Waits until the model is loaded.
@@ -57,7 +71,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Model`] says why it cannot be; [`EngineError::Stopped`] that the engine was shut down.
     pub async fn ready(&self) -> Result<(), EngineError> {
-        let mut states = self.0.shared.state.subscribe();
+        let mut states = self.handle.shared.state.subscribe();
         // The sender lives in `shared`, which this handle keeps alive.
         match states.wait_for(|state| *state != State::Loading).await.as_deref() {
             Ok(State::Failed(reason)) => Err(EngineError::Model(reason.clone())),
@@ -76,8 +90,12 @@ impl Engine {
         let reserve = RESERVE * job.choices() as usize;
         let (replies, deltas) = mpsc::channel(BACKLOG + reserve);
         let deadline = job.deadline;
-        self.queue(Pending { asked: Asked::Answer { job, replies }, deadline, arrived: Instant::now() })?;
-        Ok(Generation { deltas, reserve, shared: Arc::clone(&self.0.shared), ended: false })
+        self.queue(Pending {
+            asked: Asked::Answer { job, adapter: self.adapter, replies },
+            deadline,
+            arrived: Instant::now(),
+        })?;
+        Ok(Generation { deltas, reserve, shared: Arc::clone(&self.handle.shared), ended: false })
     }
 
     /// The vectors of `texts`, in their order, each of length 1; until `deadline`, waiting included. Dropping the future
@@ -93,13 +111,13 @@ impl Engine {
     }
 
     fn queue(&self, pending: Pending) -> Result<(), EngineError> {
-        let shared = &self.0.shared;
+        let shared = &self.handle.shared;
         if let Some(failure) = shared.failure() {
             return Err(failure);
         }
-        let capacity = self.0.queue + self.0.free_slots();
+        let capacity = self.handle.queue + self.handle.free_slots();
         shared.queue.push(pending, capacity, Pending::is_left).map_err(|refusal| match refusal {
-            Refusal::Full => EngineError::QueueFull { retry_after: shared.gauges.retry_after(self.0.sequences) },
+            Refusal::Full => EngineError::QueueFull { retry_after: shared.gauges.retry_after(self.handle.sequences) },
             Refusal::Closed => shared.failure().unwrap_or(EngineError::Stopped),
         })?;
         life::wake(shared);
@@ -112,7 +130,7 @@ impl Engine {
     /// [`EngineError::Loading`] when it will not be by `deadline`, at once where that can be told by how long it took the
     /// last time; it goes on loading, for whoever asks next. Else as [`Engine::ready`].
     pub async fn ready_by(&self, deadline: Instant) -> Result<(), EngineError> {
-        let shared = &self.0.shared;
+        let shared = &self.handle.shared;
         if *shared.state.borrow() == State::Ready {
             return Ok(());
         }
@@ -127,27 +145,29 @@ impl Engine {
 
     /// The gauges as they stand; cheap.
     pub fn facts(&self) -> EngineFacts {
-        let Handle { shared, sequences, .. } = &*self.0;
+        let Handle { shared, sequences, .. } = &*self.handle;
         EngineFacts {
             state: shared.state.borrow().told(),
             on_demand: shared.is_on_demand(),
             queue: shared.queue.len(),
-            free_slots: self.0.free_slots(),
+            free_slots: self.handle.free_slots(),
             sequences: *sequences,
             tokens_per_second: shared.gauges.tokens_per_second.get(),
             ttft_ms: shared.gauges.ttft_ms.get(),
+            guessed: shared.gauges.guessed.load(Relaxed),
+            guessed_right: shared.gauges.guessed_right.load(Relaxed),
         }
     }
 
     /// Tells the engine to stop after the current step; what waits or generates ends with [`EngineError::Stopped`].
     pub fn shutdown(&self) {
-        life::stop(&self.0.shared);
+        life::stop(&self.handle.shared);
     }
 
     /// Waits until the thread is gone, after [`Engine::shutdown`] or a failure: llama.cpp must not be at work while
     /// the process takes itself apart.
     pub async fn stopped(&self) {
-        let mut states = self.0.shared.state.subscribe();
+        let mut states = self.handle.shared.state.subscribe();
         // An error would mean that the sender is gone, which `shared` holds.
         let _ = states.wait_for(|state| matches!(state, State::Failed(_) | State::Stopped)).await;
     }

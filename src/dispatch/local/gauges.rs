@@ -24,6 +24,10 @@ pub struct EngineFacts {
     pub tokens_per_second: f64,
     /// Time from a job's arrival to its first token, in milliseconds; 0 before the first.
     pub ttft_ms: f64,
+    /// Tokens that were guessed, since the start.
+    pub guessed: u64,
+    /// Those of them that were drawn: steps saved.
+    pub guessed_right: u64,
 }
 
 /// The engine's life.
@@ -66,6 +70,10 @@ pub(super) struct Gauges {
     pub(super) busy_slots: AtomicUsize,
     pub(super) tokens_per_second: Average,
     pub(super) ttft_ms: Average,
+    /// How many tokens were guessed.
+    pub(super) guessed: AtomicU64,
+    /// How many of those were drawn.
+    pub(super) guessed_right: AtomicU64,
     /// How long the model takes to load.
     pub(super) load_ms: Average,
     /// How long a job holds its sequence.

@@ -9,8 +9,8 @@ use llama_cpp_2::context::params::LlamaContextParams;
 use llama_cpp_2::context::session::{LlamaStateSeqFlags, SeqState};
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::llama_batch::LlamaBatch;
-use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::model::params::LlamaModelParams;
+use llama_cpp_2::model::{LlamaLoraAdapter, LlamaModel};
 use llama_cpp_2::sampling::LlamaSampler;
 use llama_cpp_2::token::LlamaToken;
 use llama_cpp_2::token::data::LlamaTokenData;
@@ -27,7 +27,7 @@ use super::sampler::sampler;
 use super::schedule::Limits;
 use super::threads::default_threads;
 use super::tools::{Callable, MARKERS, Reading, offered};
-use super::{EngineConfig, EngineError, embed, memory, residents, trial, worker};
+use super::{Adapter, EngineConfig, EngineError, embed, memory, residents, trial, worker};
 use crate::chat::reply::TokenLogprob;
 use crate::chat::request::ChatRequest;
 use crate::models::gguf::Gguf;
@@ -55,13 +55,14 @@ pub(super) fn run(config: &EngineConfig, shared: &Shared) -> Result<(), EngineEr
     let gguf = description(config)?;
     residents::make_room(memory::estimate(&gguf, config), memory::available);
     shared.gauges.bytes.store(memory::estimate(&gguf, config), Relaxed);
-    let model = load(backend, config, &gguf)?;
+    let mut model = load(backend, config, &gguf)?;
+    let adapters = adapters(&mut model, config)?;
     if gguf.embeds() {
         return embed(backend, &model, config, shared);
     }
     let offloads = backend.supports_gpu_offload() && config.gpu_layers != Some(0);
     let limits = if offloads { GPU } else { CPU };
-    let llama = Llama::new(backend, &model, config, limits)?;
+    let llama = Llama::new(backend, &model, adapters, config, limits)?;
     tracing::info!(
         engine = config.name,
         parameters = model.n_params(),
@@ -117,8 +118,11 @@ pub(super) fn load(backend: &LlamaBackend, config: &EngineConfig, gguf: &Gguf) -
         return Err(EngineError::Model(text));
     }
     memory::check(gguf, config, memory::available())?;
+    for adapter in &config.adapters {
+        gguf.check_adapter(&adapter.file).map_err(|fault| bad_adapter(adapter, &fault.to_string()))?;
+    }
     if let Some(program) = &config.tried_by {
-        trial::try_apart(program, &config.model)?;
+        trial::try_apart(program, &config.model, &config.adapters)?;
     }
     let mut params = LlamaModelParams::default();
     if let Some(layers) = config.gpu_layers {
@@ -126,6 +130,20 @@ pub(super) fn load(backend: &LlamaBackend, config: &EngineConfig, gguf: &Gguf) -
     }
     LlamaModel::load_from_file(backend, &config.model, &params)
         .map_err(|_| bad_file(config, "is incomplete, damaged or of a kind that llama.cpp does not know"))
+}
+
+/// Reads the adapters that `config` names.
+fn adapters(model: &mut LlamaModel, config: &EngineConfig) -> Result<Vec<(LlamaLoraAdapter, f32)>, EngineError> {
+    let read = |adapter: &Adapter| match model.lora_adapter_init(&adapter.file) {
+        Ok(loaded) => Ok((loaded, adapter.scale)),
+        Err(_) => Err(bad_adapter(adapter, "is damaged, or made for another model")),
+    };
+    config.adapters.iter().map(read).collect()
+}
+
+fn bad_adapter(adapter: &Adapter, what: &str) -> EngineError {
+    let (name, file) = (&adapter.name, adapter.file.display());
+    EngineError::Model(format!("the file `{file}` of adapter `{name}` {what}: name one that was made for this model"))
 }
 
 fn bad_file(config: &EngineConfig, what: &str) -> EngineError {
@@ -156,6 +174,10 @@ struct Llama<'m> {
     model: &'m LlamaModel,
     context: LlamaContext<'m>,
     batch: LlamaBatch<'static>,
+    /// From 1, each with its strength.
+    adapters: Vec<(LlamaLoraAdapter, f32)>,
+    /// The one that computes; 0 is none.
+    adapter: usize,
     prompts: PromptWriter<'m>,
     forms: Forms,
     /// Markers that are control tokens.
@@ -167,6 +189,7 @@ impl<'m> Llama<'m> {
     fn new(
         backend: &LlamaBackend,
         model: &'m LlamaModel,
+        adapters: Vec<(LlamaLoraAdapter, f32)>,
         config: &EngineConfig,
         limits: Limits,
     ) -> Result<Self, EngineError> {
@@ -192,7 +215,17 @@ impl<'m> Llama<'m> {
         let forms = Forms::new(&LlamaSampler::llguidance_tok_env(model)).map_err(|what| bad_file(config, &what))?;
         let batch = LlamaBatch::new(batch, 1);
         let markers = markers(model);
-        Ok(Self { model, context, batch, prompts, forms, markers, context_length: length as usize })
+        Ok(Self {
+            model,
+            context,
+            batch,
+            adapters,
+            adapter: 0,
+            prompts,
+            forms,
+            markers,
+            context_length: length as usize,
+        })
     }
 
     /// Draws among the tokens that the form allows.
@@ -270,6 +303,18 @@ impl Model for Llama<'_> {
         }
     }
 
+    fn adapt(&mut self, adapter: usize) {
+        if adapter == self.adapter {
+            return;
+        }
+        // Neither has a way to fail: llama.cpp only notes it.
+        match self.adapters.get_mut(adapter.wrapping_sub(1)) {
+            Some((adapter, scale)) => drop(self.context.lora_adapter_set(adapter, *scale)),
+            None => self.adapters.iter_mut().take(1).for_each(|(any, _)| drop(self.context.lora_adapter_remove(any))),
+        }
+        self.adapter = adapter;
+    }
+
     fn decode(&mut self, inputs: &[Input]) -> Result<(), EngineError> {
         self.fill(inputs)?;
         let _turn = COMPUTE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -318,6 +363,14 @@ impl Model for Llama<'_> {
         removed == Ok(true)
             && self.context.kv_cache_seq_pos_min(sequence) == 0
             && self.context.kv_cache_seq_pos_max(sequence) == tokens as i32 - 1
+    }
+
+    fn can_forget(&self) -> bool {
+        // A sliding window has forgotten what lies before.
+        let window =
+            || self.model.meta_val_str("general.architecture").map(|kind| format!("{kind}.attention.sliding_window"));
+        let slides = window().is_ok_and(|key| self.model.meta_val_str(&key).is_ok());
+        !self.model.is_recurrent() && !self.model.is_hybrid() && !slides
     }
 
     fn saved_bytes(&self, slot: usize) -> usize {

@@ -3,7 +3,7 @@
 use bytesize::ByteSize;
 use sysinfo::System;
 
-use super::{EngineConfig, EngineError};
+use super::{Adapter, EngineConfig, EngineError};
 use crate::models::gguf::Gguf;
 
 /// What an engine takes beside weights, keys and values, for each token computed at once: a row of logits and of
@@ -19,7 +19,12 @@ pub(super) fn estimate(gguf: &Gguf, config: &EngineConfig) -> u64 {
     let sequences = if gguf.embeds() { 1 } else { config.sequences };
     let tokens = context.saturating_mul(u64::from(sequences));
     let computing = gguf.vocabulary().saturating_mul(OUTPUTS * PER_OUTPUT);
-    gguf.weights().saturating_add(tokens.saturating_mul(gguf.cache_per_token())).saturating_add(computing)
+    let size = |adapter: &Adapter| std::fs::metadata(&adapter.file).map_or(0, |file| file.len());
+    let adapters: u64 = config.adapters.iter().map(size).sum();
+    gguf.weights()
+        .saturating_add(adapters)
+        .saturating_add(tokens.saturating_mul(gguf.cache_per_token()))
+        .saturating_add(computing)
 }
 
 /// Bytes that this process may still take: of the machine's, and of its control group's.

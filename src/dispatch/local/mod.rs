@@ -6,6 +6,8 @@
 //! already in `prefixes`; neither knows llama.cpp, nor does `worker`, which tests drive with a scripted model.
 
 #[cfg(any(feature = "llama", test))]
+mod draft;
+#[cfg(any(feature = "llama", test))]
 mod embed;
 #[cfg(feature = "llama")]
 mod embedder;
@@ -73,6 +75,8 @@ pub struct EngineConfig {
     pub name: String,
     /// The GGUF file.
     pub model: PathBuf,
+    /// What changes how the model answers, for those who ask for it: see [`Engine::with_adapter`].
+    pub adapters: Vec<Adapter>,
     /// Tokens of context per sequence, prompt and answer together; capped at what the model was trained on.
     pub context: u32,
     /// How many sequences decode together, 1 to 256. Context memory is reserved for all of them.
@@ -113,6 +117,7 @@ impl EngineConfig {
         Self {
             name: "trial".to_owned(),
             model,
+            adapters: Vec::new(),
             context: 256,
             sequences: 1,
             threads: Some(1),
@@ -123,6 +128,17 @@ impl EngineConfig {
             tried_by: None,
         }
     }
+}
+
+/// A LoRA adapter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Adapter {
+    /// Its name.
+    pub name: String,
+    /// The GGUF file.
+    pub file: PathBuf,
+    /// How strongly it acts; 1 as it was trained, 0 not at all.
+    pub scale: f32,
 }
 
 /// When a model takes memory.

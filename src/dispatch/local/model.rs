@@ -66,6 +66,9 @@ pub(super) trait Model {
         cap: usize,
     ) -> Result<Self::Sampler, EngineError>;
 
+    /// What is computed from now on is computed by this adapter; 0 is none.
+    fn adapt(&mut self, adapter: usize);
+
     /// Computes one batch.
     fn decode(&mut self, inputs: &[Input]) -> Result<(), EngineError>;
 
@@ -92,6 +95,9 @@ pub(super) trait Model {
     /// Forgets what was computed for `slot` behind its first `tokens` tokens. False where this model cannot forget only
     /// a part: then what `slot` holds is of no use.
     fn keep(&mut self, slot: usize, tokens: usize) -> bool;
+
+    /// Whether [`Model::keep`] can be relied on for what was computed last.
+    fn can_forget(&self) -> bool;
 
     /// How many bytes a copy of what was computed for `slot` takes.
     fn saved_bytes(&self, slot: usize) -> usize;

@@ -23,8 +23,8 @@ pub(super) struct Pending {
 /// What it is, and where what comes of it goes.
 #[cfg_attr(not(any(feature = "llama", test)), expect(dead_code, reason = "nobody works without an engine"))]
 pub(super) enum Asked {
-    /// Answers to a conversation.
-    Answer { job: Job, replies: mpsc::Sender<Reply> },
+    /// Answers to a conversation, by an adapter of the model, where it is not 0.
+    Answer { job: Job, adapter: usize, replies: mpsc::Sender<Reply> },
     /// The vectors of texts.
     Embeddings { texts: Vec<Text>, reply: oneshot::Sender<Result<Embeddings, EngineError>> },
 }

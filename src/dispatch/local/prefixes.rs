@@ -2,7 +2,7 @@
 //!
 //! A slot keeps what was computed in it after its answer has ended, until somebody else needs the slot; what would be
 //! lost then is parked in the host's memory, within a budget of bytes. A new prompt starts from whatever is kept of
-//! the same tenant *and* class and begins like it. Nobody else's is ever looked at.
+//! the same tenant *and* class, by the same adapter, and begins like it. Nobody else's is ever looked at.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -31,6 +31,8 @@ pub(super) struct Prefixes<S> {
 #[derive(Clone)]
 struct Held {
     sharing: Sharing,
+    /// By which adapter of the model; another one computes otherwise.
+    adapter: usize,
     tokens: Vec<Token>,
     /// How many of the tokens are computed.
     done: usize,
@@ -57,6 +59,8 @@ impl fmt::Debug for Held {
 pub(super) struct Wanted<'a> {
     /// Whose it is.
     pub(super) sharing: &'a Sharing,
+    /// By which adapter of the model.
+    pub(super) adapter: usize,
     /// Its tokens; at least one.
     pub(super) prompt: &'a [Token],
     /// Whether the answer must not depend on what happens to be kept: then only whole pieces count.
@@ -203,7 +207,7 @@ impl<S> Prefixes<S> {
     fn hold(&mut self, slot: usize, wanted: Wanted<'_>, done: usize, exact: usize) {
         self.clock += 1;
         let (sharing, tokens) = (wanted.sharing.clone(), wanted.prompt.to_vec());
-        self.slots[slot] = Some(Held { sharing, tokens, done, exact, used: self.clock });
+        self.slots[slot] = Some(Held { sharing, adapter: wanted.adapter, tokens, done, exact, used: self.clock });
     }
 
     /// `to` has a copy of all that `from` holds.
@@ -247,7 +251,7 @@ impl<S> Prefixes<S> {
 impl Held {
     /// How many tokens begin like `wanted`; none of them where it is somebody else's.
     fn common(&self, wanted: Wanted<'_>) -> usize {
-        if self.sharing != *wanted.sharing {
+        if self.sharing != *wanted.sharing || self.adapter != wanted.adapter {
             return 0;
         }
         self.tokens.iter().zip(wanted.prompt).take_while(|(a, b)| a == b).count()
@@ -256,7 +260,7 @@ impl Held {
     /// Whether all that is computed of `other` is also computed here.
     fn covers(&self, other: &Self) -> bool {
         let computed = &other.tokens[..other.done];
-        self.sharing == other.sharing && self.tokens[..self.done].starts_with(computed)
+        self.sharing == other.sharing && self.adapter == other.adapter && self.tokens[..self.done].starts_with(computed)
     }
 }
 

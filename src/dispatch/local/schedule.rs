@@ -5,6 +5,9 @@
 //! tokens come early on average; in each fourth step they take turns, so that a long one comes to its end among many that
 //! are short. Pieces end at multiples of the piece length whatever else is
 //! going on: how a prompt is cut changes rounding, and with it answers.
+//!
+//! llama.cpp computes a step by one adapter, so sequences of several adapters take turns, of a few steps each since changing
+//! costs.
 
 use std::ops::Range;
 
@@ -21,12 +24,19 @@ pub(super) struct Limits {
 #[derive(Clone, Debug)]
 pub(super) struct Schedule {
     slots: Vec<Slot>,
+    /// By which adapter each slot's sequence is computed.
+    adapters: Vec<usize>,
+    /// The adapter of the last step, and how many steps in a row were by it.
+    adapter: (usize, usize),
     limits: Limits,
     /// Where the search for prompt work starts, so that long prompts take turns.
     turn: usize,
     /// How many steps had prompt work.
     steps: usize,
 }
+
+/// For so many steps one adapter goes on while others wait.
+const STAY: usize = 4;
 
 /// In each step of so many, prompts take turns.
 const TURNS: usize = 4;
@@ -58,20 +68,23 @@ pub(super) enum Work {
     Prompt { slot: usize, range: Range<usize>, last: bool },
     /// The token sampled last.
     Next { slot: usize },
+    /// Guesses of what comes behind that; stands right behind it.
+    Guess { slot: usize, count: usize },
 }
 
 impl Work {
     /// Whose work it is.
     pub(super) fn slot(&self) -> usize {
         match *self {
-            Self::Prompt { slot, .. } | Self::Next { slot } => slot,
+            Self::Prompt { slot, .. } | Self::Next { slot } | Self::Guess { slot, .. } => slot,
         }
     }
 }
 
 impl Schedule {
     pub(super) fn new(slots: usize, limits: Limits) -> Self {
-        Self { slots: vec![Slot::Free; slots], limits, turn: 0, steps: 0 }
+        let (adapters, adapter) = (vec![0; slots], (0, 0));
+        Self { slots: vec![Slot::Free; slots], adapters, adapter, limits, turn: 0, steps: 0 }
     }
 
     /// The slots that the next sequence may get, lowest first: those within, or next to, the ones that are taken.
@@ -92,6 +105,16 @@ impl Schedule {
     /// How many slots are taken.
     pub(super) fn busy(&self) -> usize {
         self.slots.iter().filter(|&&slot| slot != Slot::Free).count()
+    }
+
+    /// What comes to `slot` next is computed by `adapter`.
+    pub(super) fn assign(&mut self, slot: usize, adapter: usize) {
+        self.adapters[slot] = adapter;
+    }
+
+    /// By which adapter `step`, which is not empty, is computed.
+    pub(super) fn adapter_of(&self, step: &[Work]) -> usize {
+        step.first().map_or(self.adapter.0, |work| self.adapters[work.slot()])
     }
 
     /// Gives `slot` to a sequence whose prompt has `total` tokens, of which `done`, fewer than all, are computed.
@@ -144,6 +167,8 @@ impl Schedule {
 
     /// The next step; empty when there is nothing to do. Sequences that are not `ready` to send are left out.
     pub(super) fn plan(&self, ready: impl Fn(usize) -> bool) -> Vec<Work> {
+        let adapter = self.next_adapter(&ready);
+        let ready = |slot: usize| Some(self.adapters[slot]) == adapter && ready(slot);
         let generating = (0..self.slots.len()).filter(|&slot| self.slots[slot] == Slot::Generate);
         let mut step: Vec<Work> = generating.filter(|&slot| ready(slot)).map(|slot| Work::Next { slot }).collect();
         let mut left = self.limits.budget;
@@ -156,6 +181,35 @@ impl Schedule {
             step.push(Work::Prompt { slot, range: done..end, last: end == total });
         }
         step
+    }
+
+    /// Adds as many guesses to `step` as each sequence that generates `wishes`, and as the prompts in it leave room for.
+    pub(super) fn add_guesses(&self, step: Vec<Work>, wishes: impl Fn(usize) -> usize) -> Vec<Work> {
+        let read = |work: &Work| if let Work::Prompt { range, .. } = work { range.len() } else { 0 };
+        let mut left = self.limits.budget.saturating_sub(step.iter().map(read).sum());
+        let mut all = Vec::with_capacity(step.len());
+        for work in step {
+            let slot = work.slot();
+            let count = if matches!(work, Work::Next { .. }) { wishes(slot).min(left) } else { 0 };
+            all.push(work);
+            if count > 0 {
+                left -= count;
+                all.push(Work::Guess { slot, count });
+            }
+        }
+        all
+    }
+
+    /// Whose turn it is of the adapters that have something to do: the one of the last step, or the next one by number.
+    fn next_adapter(&self, ready: impl Fn(usize) -> bool) -> Option<usize> {
+        let (current, stayed) = self.adapter;
+        let works = |slot: &usize| matches!(self.slots[*slot], Slot::Prompt { .. } | Slot::Generate) && ready(*slot);
+        let waiting = (0..self.slots.len()).filter(works).map(|slot| self.adapters[slot]);
+        waiting.min_by_key(|&adapter| match adapter {
+            adapter if adapter == current && stayed < STAY => (0, adapter),
+            adapter if adapter > current => (1, adapter),
+            adapter => (2, adapter),
+        })
     }
 
     /// The slots that compute prompts, with how much is done of how much, in the order in which they come in this step.
@@ -178,6 +232,8 @@ impl Schedule {
 
     /// Notes that `step` was computed.
     pub(super) fn advance(&mut self, step: &[Work]) {
+        let adapter = self.adapter_of(step);
+        self.adapter = (adapter, if adapter == self.adapter.0 { self.adapter.1 + 1 } else { 1 });
         let takes_turns = self.takes_turns();
         self.steps = self.steps.wrapping_add(step.iter().any(|work| matches!(work, Work::Prompt { .. })).into());
         for work in step {
@@ -337,6 +393,19 @@ mod tests {
         assert_eq!(schedule.free(), [1, 3, 5]);
     }
 
+    #[test]
+    fn adapters_take_turns_of_a_few_steps_and_one_alone_goes_on() {
+        let mut schedule = Schedule::new(3, LIMITS);
+        for (slot, adapter) in [(0, 0), (1, 2), (2, 0)] {
+            schedule.assign(slot, adapter);
+            schedule.admit(slot, 0, 1);
+        }
+        let alternating = [vec![vec![0, 2]; 4], vec![vec![1]; 4], vec![vec![0, 2]; 4]].concat();
+        assert_eq!(next(&mut schedule, 12), alternating);
+        schedule.release(1);
+        assert_eq!(next(&mut schedule, 6), vec![vec![0, 2]; 6]);
+    }
+
     /// What happens to a schedule from outside.
     #[derive(Clone, Debug)]
     enum Event {
@@ -398,6 +467,7 @@ mod tests {
                             let (done, total) = expected[work.slot()].expect("only taken slots work");
                             match work {
                                 Work::Next { slot } => next[*slot] = true,
+                                Work::Guess { .. } => prop_assert!(false, "nobody has wished for guesses"),
                                 Work::Prompt { slot, range, last } => {
                                     prop_assert_eq!(range.start, done);
                                     prop_assert_eq!(*last, range.end == total);
@@ -421,6 +491,60 @@ mod tests {
             (0..4).for_each(|slot| schedule.release(slot));
             prop_assert_eq!(schedule.busy(), 0);
             prop_assert!(schedule.plan(|_| true).is_empty());
+        }
+
+        #[test]
+        fn guesses_stand_behind_what_they_follow_and_use_what_prompts_leave(
+            totals in prop::collection::vec(1..20_usize, 1..8),
+            steps in 0..6_usize,
+            wishes in prop::collection::vec(0..12_usize, 8),
+        ) {
+            let mut schedule = Schedule::new(totals.len(), LIMITS);
+            totals.iter().enumerate().for_each(|(slot, &total)| schedule.admit(slot, 0, total));
+            next(&mut schedule, steps);
+            let plain = schedule.plan(|_| true);
+            let step = schedule.add_guesses(plain.clone(), |slot| wishes[slot]);
+            let mut tokens = 0;
+            for (at, work) in step.iter().enumerate() {
+                match work {
+                    Work::Prompt { range, .. } => tokens += range.len(),
+                    Work::Next { .. } => {}
+                    Work::Guess { slot, count } => {
+                        prop_assert_eq!(&step[at - 1], &Work::Next { slot: *slot });
+                        prop_assert!((1..=wishes[*slot]).contains(count));
+                        tokens += count;
+                    }
+                }
+            }
+            prop_assert!(tokens <= LIMITS.budget);
+            let without: Vec<_> = step.into_iter().filter(|work| !matches!(work, Work::Guess { .. })).collect();
+            prop_assert_eq!(without, plain);
+        }
+
+        #[test]
+        fn a_step_is_of_one_adapter_and_each_that_can_work_soon_does(
+            adapters in prop::collection::vec(0..4_usize, 1..8),
+            totals in prop::collection::vec(1..30_usize, 8),
+            held in prop::collection::vec(prop::collection::vec(any::<bool>(), 8), 1..60),
+        ) {
+            let mut schedule = Schedule::new(adapters.len(), LIMITS);
+            for (slot, &adapter) in adapters.iter().enumerate() {
+                schedule.assign(slot, adapter);
+                schedule.admit(slot, 0, totals[slot]);
+            }
+            let mut waited = [0; 4];
+            for held in held {
+                let step = schedule.plan(|slot| !held[slot]);
+                let by = |work: &Work| adapters[work.slot()];
+                prop_assert!(step.iter().all(|work| by(work) == schedule.adapter_of(&step)));
+                for adapter in 0..4 {
+                    let could = (0..adapters.len()).any(|slot| adapters[slot] == adapter && !held[slot]);
+                    let does = step.first().map(by) == Some(adapter);
+                    waited[adapter] = if could && !does { waited[adapter] + 1 } else { 0 };
+                    prop_assert!(waited[adapter] <= 3 * super::STAY, "{waited:?}");
+                }
+                schedule.advance(&step);
+            }
         }
 
         #[test]

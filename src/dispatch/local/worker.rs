@@ -4,6 +4,7 @@
 //! the step, one whose reader is gone leaves before the step.
 
 mod choices;
+mod guesses;
 mod place;
 
 use std::collections::VecDeque;
@@ -15,6 +16,7 @@ use tokio::sync::mpsc;
 
 use self::choices::Group;
 use super::EngineError;
+use super::draft::Drafter;
 use super::life::Shared;
 use super::model::{Drawn, Input, Model, Token};
 use super::pending::{Asked, Pending, Reply};
@@ -59,6 +61,8 @@ struct Sequence<S> {
     /// Which of the choices.
     index: u32,
     sampler: S,
+    /// Guesses what comes next; `None` where that may not be.
+    drafter: Option<Drafter>,
     speech: Speech,
     admitted: Instant,
     generated: usize,
@@ -77,7 +81,7 @@ impl<M: Model> Worker<'_, M> {
             self.admit();
             let step = self.schedule.plan(|slot| self.sequences[slot].as_ref().is_some_and(Sequence::has_room));
             if !step.is_empty() {
-                self.step(&step);
+                self.step(&self.with_guesses(step));
             } else if self.schedule.busy() > 0 {
                 self.shared.queue.wait(seen, Some(PATIENCE));
             } else if !self.shared.sleep(seen) {
@@ -109,11 +113,11 @@ impl<M: Model> Worker<'_, M> {
                 self.place(sequence, &free);
             } else {
                 let Some(pending) = self.shared.queue.pop() else { return };
-                let Pending { asked: Asked::Answer { job, replies }, arrived, .. } = pending else {
+                let Pending { asked: Asked::Answer { job, adapter, replies }, arrived, .. } = pending else {
                     pending.refuse(EngineError::Unsupported("embeddings: its model answers"));
                     continue;
                 };
-                match self.begin(&job, &replies, arrived) {
+                match self.begin(&job, adapter, &replies, arrived) {
                     Ok(choices) => self.waiting.extend(choices),
                     Err(error) => send(&replies, Err(error)),
                 }
@@ -125,6 +129,7 @@ impl<M: Model> Worker<'_, M> {
     fn step(&mut self, step: &[Work]) {
         let began = Instant::now();
         let inputs: Vec<Input> = step.iter().flat_map(|work| self.inputs(work)).collect();
+        self.model.adapt(self.schedule.adapter_of(step));
         if let Err(error) = self.model.decode(&inputs) {
             tracing::error!(%error, "A step of the local engine failed; its sequences are ended.");
             for work in step {
@@ -136,16 +141,37 @@ impl<M: Model> Worker<'_, M> {
         }
         self.schedule.advance(step);
         self.note_computed(step);
-        for (at, input) in inputs.iter().enumerate().filter(|(_, input)| input.sampled) {
-            for slot in self.join_followers(input.slot) {
-                self.sample(slot, at);
+        let said = self.sample_all(step, &inputs);
+        if said > 0 {
+            self.shared.gauges.tokens_per_second.add(said as f64 / began.elapsed().as_secs_f64());
+        }
+    }
+
+    /// Draws what follows each work of `step`. How many tokens follow what was generated before.
+    fn sample_all(&mut self, step: &[Work], inputs: &[Input]) -> usize {
+        let (mut at, mut said) = (0, 0);
+        for work in step {
+            match work {
+                Work::Prompt { slot, range, last } => {
+                    at += range.len();
+                    if *last {
+                        for follower in self.join_followers(*slot) {
+                            self.sample(follower, at - 1);
+                        }
+                        self.sample(*slot, at - 1);
+                    }
+                }
+                Work::Next { slot } => {
+                    self.sample(*slot, at);
+                    (at, said) = (at + 1, said + 1);
+                }
+                Work::Guess { slot, count } => {
+                    said += self.judge(*slot, at, &inputs[at..at + count]);
+                    at += count;
+                }
             }
-            self.sample(input.slot, at);
         }
-        let generated = step.iter().filter(|work| matches!(work, Work::Next { .. })).count();
-        if generated > 0 {
-            self.shared.gauges.tokens_per_second.add(generated as f64 / began.elapsed().as_secs_f64());
-        }
+        said
     }
 
     fn inputs(&self, work: &Work) -> Vec<Input> {
@@ -163,6 +189,7 @@ impl<M: Model> Worker<'_, M> {
                 let position = sequence.group.prompt.len() + sequence.generated - 1;
                 vec![Input { token: sequence.last, position, slot, sampled: true }]
             }
+            Work::Guess { count, .. } => sequence.guesses(slot, *count),
         }
     }
 
@@ -182,6 +209,9 @@ impl<M: Model> Worker<'_, M> {
         };
         sequence.last = token;
         sequence.generated += 1;
+        if let Some(drafter) = &mut sequence.drafter {
+            drafter.push(token);
+        }
         let mut bytes = Vec::new();
         self.model.write(token, sequence.group.reading, &mut bytes);
         let likelihood = sequence.group.logprobs.map(|top| self.model.likelihood(input, token, top));

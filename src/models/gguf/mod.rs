@@ -5,6 +5,7 @@
 //! numbers a tokenizer or an attention head is made of can be true. The format is that of
 //! <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>, versions 2 and 3, little-endian.
 
+mod adapter;
 mod plausible;
 mod read;
 mod tensor;
@@ -24,6 +25,20 @@ pub struct Gguf {
     /// The tensors, in the file's order.
     pub tensors: Vec<Tensor>,
     values: BTreeMap<String, Value>,
+}
+
+/// A file that can be read, and its length.
+fn open(path: &Path) -> Result<(BufReader<File>, u64), GgufError> {
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => GgufError::Missing,
+        _ => GgufError::Unreadable(error),
+    };
+    let file = File::open(path).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    if !metadata.is_file() {
+        return Err(GgufError::NotAFile);
+    }
+    Ok((BufReader::new(file), metadata.len()))
 }
 
 /// A value of the metadata. Of arrays only what is asked for is kept.
@@ -86,16 +101,17 @@ impl Gguf {
     /// # Errors
     /// See [`GgufError`].
     pub fn open(path: &Path) -> Result<Self, GgufError> {
-        let failed = |error: io::Error| match error.kind() {
-            io::ErrorKind::NotFound => GgufError::Missing,
-            _ => GgufError::Unreadable(error),
-        };
-        let file = File::open(path).map_err(failed)?;
-        let metadata = file.metadata().map_err(failed)?;
-        if !metadata.is_file() {
-            return Err(GgufError::NotAFile);
-        }
-        Self::read(BufReader::new(file), metadata.len())
+        let (file, length) = open(path)?;
+        Self::read(file, length)
+    }
+
+    /// Reads and checks the file at `path` as a LoRA adapter of this model. Blocking; the weights are not read.
+    ///
+    /// # Errors
+    /// See [`GgufError`].
+    pub fn check_adapter(&self, path: &Path) -> Result<(), GgufError> {
+        let (file, length) = open(path)?;
+        adapter::check(&read::file(file, length)?, self)
     }
 
     /// Reads and checks a file of `length` bytes.

@@ -116,3 +116,35 @@ fn a_model_that_pools_embeds_and_one_that_ranks_is_refused() {
     let refusal = Gguf::read(&bytes[..], bytes.len() as u64).unwrap_err().to_string();
     assert!(refusal.contains("ranks texts"), "{refusal}");
 }
+
+#[test]
+fn an_adapter_that_does_not_fit_its_model_is_refused_with_what_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = GgufFile::llama().bytes();
+    let model = Gguf::read(&bytes[..], bytes.len() as u64).unwrap();
+    let check = |file: GgufFile| {
+        let path = folder.path().join("adapter.gguf");
+        fs::write(&path, file.bytes()).unwrap();
+        model.check_adapter(&path).map_err(|error| error.to_string())
+    };
+    assert_eq!(check(GgufFile::lora(1)), Ok(()));
+    let changed = |change: &dyn Fn(&mut GgufFile)| {
+        let mut file = GgufFile::lora(1);
+        change(&mut file);
+        check(file).unwrap_err()
+    };
+    let halves = |file: &mut GgufFile, name: &str, from: u64| {
+        file.tensor(&format!("{name}.lora_a"), &[from, 4]);
+        file.tensor(&format!("{name}.lora_b"), &[4, 32]);
+    };
+    for (refusal, why) in [
+        (check(GgufFile::llama()).unwrap_err(), "is no LoRA adapter"),
+        (changed(&|file| file.text("general.architecture", "bloom")), "of kind `bloom`"),
+        (changed(&|file| file.tensor("blk.0.attn_k.weight.lora_a", &[32, 4])), "lacks its other half"),
+        (changed(&|file| halves(file, "blk.0.attn_k.weight", 64)), "does not fit"),
+        (changed(&|file| halves(file, "blk.9.attn_k.weight", 32)), "no tensor `blk.9"),
+        (changed(&|file| file.float("adapter.lora.alpha", f32::NAN)), "`adapter.lora.alpha`"),
+    ] {
+        assert!(refusal.contains(why), "{refusal}");
+    }
+}

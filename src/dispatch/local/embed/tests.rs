@@ -46,7 +46,7 @@ fn rig() -> Rig {
         run(model, shared, 2, Batch { texts: 4, tokens: 10, longest: 8 });
         Ok(())
     });
-    let engine = Engine::of(shared, 2, 8);
+    let engine = Engine::of(shared, 2, 8, Vec::new());
     Rig { engine, permit, batches }
 }
 

@@ -54,7 +54,7 @@ fn rig(idle: Option<Duration>) -> Rig {
         run(One, shared, 2, Batch { texts: 4, tokens: 4, longest: 4 });
         Ok(())
     });
-    Rig { engine: Engine::of(shared, 2, 4), permit, loads }
+    Rig { engine: Engine::of(shared, 2, 4, Vec::new()), permit, loads }
 }
 
 fn in_a_minute() -> Instant {

@@ -18,7 +18,7 @@ fn tokens(text: Token, count: usize) -> Vec<Token> {
 }
 
 fn wanted<'a>(sharing: &'a Sharing, prompt: &'a [Token]) -> Wanted<'a> {
-    Wanted { sharing, prompt, exactly: false }
+    Wanted { sharing, adapter: 0, prompt, exactly: false }
 }
 
 /// Computes `prompt` from nothing in `slot`, and lets it rest there.
@@ -68,6 +68,23 @@ fn a_slot_is_continued_in_place_unless_most_of_it_would_be_lost() {
     let short = prefixes.origin(wanted(&mine, &long[..40]), |_| true);
     assert_eq!((prefixes.choose(&[0, 1], short), prefixes.loses(1, short)), (1, false));
     assert_eq!((prefixes.choose(&[0], short), prefixes.loses(0, short)), (0, true));
+}
+
+#[test]
+fn adapters_share_nothing_in_slots_nor_of_what_is_parked() {
+    let mut prefixes = Prefixes::new(1, 1000, PIECE);
+    let (mine, text) = (sharing("a", "public"), tokens(1, 80));
+    fill(&mut prefixes, 0, &mine, &text);
+    let other = Wanted { adapter: 1, ..wanted(&mine, &text) };
+    assert_eq!((prefixes.origin(other, |_| true), prefixes.leader(other, |_| true)), (None, Some((0, 0))));
+    prefixes.park(0, (), 30);
+    prefixes.forget(0);
+    assert_eq!(prefixes.origin(other, |_| true), None);
+    assert!(prefixes.origin(wanted(&mine, &text), |_| true).is_some());
+    // A copy of the same tokens by another adapter is no copy.
+    prefixes.begin(0, other, None);
+    prefixes.computed(0, 80);
+    assert!(prefixes.loses(0, None));
 }
 
 #[test]
@@ -163,7 +180,7 @@ proptest! {
         let mut busy: Vec<usize> = Vec::new();
         for request in requests {
             let mine = sharing(&request.tenant.to_string(), &request.class.to_string());
-            let wanted = Wanted { sharing: &mine, prompt: &request.prompt, exactly: request.exactly };
+            let wanted = Wanted { sharing: &mine, adapter: 0, prompt: &request.prompt, exactly: request.exactly };
             if !request.overlaps || busy.len() == 3 {
                 busy.drain(..).for_each(|slot| prefixes.rest(slot));
             }

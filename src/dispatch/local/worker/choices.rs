@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use tokio::sync::mpsc;
 
+use super::super::draft::Drafter;
 use super::super::engine::RESERVE;
 use super::super::model::{Model, Prompt, Token};
 use super::super::pending::Reply;
@@ -19,6 +20,8 @@ use crate::chat::request::{ResponseFormat, ToolChoice};
 /// What all choices of a job have in common.
 pub(super) struct Group {
     pub(super) sharing: Sharing,
+    /// Which adapter answers; 0 is none.
+    pub(super) adapter: usize,
     /// Whether the same request must give the same answer whatever is kept.
     pub(super) exactly: bool,
     pub(super) prompt: Vec<Token>,
@@ -67,6 +70,7 @@ impl<M: Model> Worker<'_, M> {
     pub(super) fn begin(
         &self,
         job: &Job,
+        adapter: usize,
         replies: &mpsc::Sender<Reply>,
         arrived: Instant,
     ) -> Result<Vec<Sequence<M::Sampler>>, EngineError> {
@@ -81,6 +85,7 @@ impl<M: Model> Worker<'_, M> {
         let cap = (job.max_output.max(1) as usize).min(context - prompt.len());
         let group = Rc::new(Group {
             sharing: job.sharing.clone(),
+            adapter,
             exactly: job.request.sampling.seed.is_some(),
             prompt,
             replies: replies.clone(),
@@ -95,11 +100,14 @@ impl<M: Model> Worker<'_, M> {
             generated: Cell::new(0),
             thought: Cell::new(0),
         });
+        // What is computed together with guesses is rounded otherwise.
+        let guesses = self.model.can_forget() && !group.exactly;
         let choice = |index| {
             Ok(Sequence {
                 group: group.clone(),
                 index,
                 sampler: self.model.sampler(&job.request, reading, index, cap)?,
+                drafter: guesses.then(|| Drafter::new(&group.prompt)),
                 speech: Speech::new(index, &job.request.sampling.stop, reading),
                 admitted: Instant::now(),
                 generated: 0,

@@ -13,6 +13,7 @@ impl<M: Model> Worker<'_, M> {
         let own = || self.prefixes.origin(sequence.wanted(), |slot| free.contains(&slot));
         let origin = if leader.is_none() { own() } else { None };
         let slot = self.prefixes.choose(free, origin);
+        self.schedule.assign(slot, sequence.group.adapter);
         if self.prefixes.loses(slot, origin) {
             self.park(slot);
         }
@@ -96,7 +97,8 @@ impl<M: Model> Worker<'_, M> {
             match (work, &self.sequences[work.slot()]) {
                 (Work::Prompt { slot, range, .. }, Some(_)) => self.prefixes.computed(*slot, range.end),
                 (Work::Next { slot }, Some(sequence)) => self.prefixes.generated(*slot, sequence.last),
-                (_, None) => {}
+                // What is right of a guess is noted when that is known.
+                (Work::Guess { .. }, _) | (_, None) => {}
             }
         }
     }
@@ -110,7 +112,7 @@ impl<M: Model> Worker<'_, M> {
 
 impl<S> Sequence<S> {
     fn wanted(&self) -> Wanted<'_> {
-        let Group { sharing, prompt, exactly, .. } = &*self.group;
-        Wanted { sharing, prompt, exactly: *exactly }
+        let Group { sharing, adapter, prompt, exactly, .. } = &*self.group;
+        Wanted { sharing, adapter: *adapter, prompt, exactly: *exactly }
     }
 }

@@ -1,6 +1,7 @@
 //! The step loop with a scripted model.
 
 mod choices;
+mod guesses;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -32,6 +33,10 @@ struct Echo {
     computed: Arc<AtomicUsize>,
     prompts: Vec<Vec<Token>>,
     outputs: Vec<Token>,
+    /// Which adapter computes; what each slot holds was computed by one.
+    adapter: usize,
+    by: Vec<usize>,
+    forgets: bool,
 }
 
 impl Model for Echo {
@@ -51,6 +56,10 @@ impl Model for Echo {
         Ok(())
     }
 
+    fn adapt(&mut self, adapter: usize) {
+        self.adapter = adapter;
+    }
+
     fn decode(&mut self, inputs: &[Input]) -> Result<(), EngineError> {
         // A test that has dropped its end lets the model run freely.
         let _ = self.permits.recv();
@@ -58,6 +67,10 @@ impl Model for Echo {
         self.computed.fetch_add(inputs.len(), Relaxed);
         for input in inputs {
             let seen = &mut self.prompts[input.slot];
+            if seen.is_empty() {
+                self.by[input.slot] = self.adapter;
+            }
+            assert_eq!(self.by[input.slot], self.adapter, "what one adapter computed no other goes on with");
             assert_eq!(seen.len(), input.position, "positions of a slot follow each other from 0");
             seen.push(input.token);
             if input.token == Token::from(b'#') {
@@ -97,6 +110,10 @@ impl Model for Echo {
         true
     }
 
+    fn can_forget(&self) -> bool {
+        self.forgets
+    }
+
     fn saved_bytes(&self, slot: usize) -> usize {
         self.prompts[slot].len()
     }
@@ -124,12 +141,20 @@ fn start(permits: std_mpsc::Receiver<()>, queue: usize) -> Engine {
 fn counting(permits: std_mpsc::Receiver<()>, queue: usize, prefix_cache: usize) -> (Engine, Arc<AtomicUsize>) {
     let limits = Limits { piece: 4, budget: 8 };
     let computed = Arc::<AtomicUsize>::default();
-    let echo = Echo { permits, computed: computed.clone(), prompts: vec![Vec::new(); SLOTS], outputs: Vec::new() };
+    let echo = Echo {
+        permits,
+        computed: computed.clone(),
+        prompts: vec![Vec::new(); SLOTS],
+        outputs: Vec::new(),
+        adapter: 0,
+        by: vec![0; SLOTS],
+        forgets: false,
+    };
     let shared = once("echo", move |shared| {
         run(echo, shared, SLOTS, limits, prefix_cache);
         Ok(())
     });
-    (Engine::of(shared, SLOTS, queue), computed)
+    (Engine::of(shared, SLOTS, queue, vec!["a".to_owned(), "b".to_owned()]), computed)
 }
 
 fn job(text: &str, max_output: u32) -> Job {
@@ -322,7 +347,7 @@ async fn whatever_readers_do_every_slot_and_every_place_comes_back() {
 
 #[tokio::test]
 async fn a_panic_of_the_engine_leaves_nobody_waiting() {
-    let engine = Engine::of(once("broken", |_| panic!("scripted")), 1, 1);
+    let engine = Engine::of(once("broken", |_| panic!("scripted")), 1, 1, Vec::new());
     engine.stopped().await;
     assert_eq!(engine.ready().await, Err(EngineError::Model("its thread panicked".to_owned())));
     assert!(matches!(engine.generate(job("abc", 1)), Err(EngineError::Unavailable { .. })));
@@ -365,6 +390,22 @@ async fn tenants_and_classes_share_no_computation() {
         let sharing = Sharing { tenant: tenant.into(), class: class.into() };
         assert_eq!(kept(&engine, Job { sharing, ..job(&prompt, 1) }).await, 0);
         assert_eq!(computed.load(Relaxed), 40 * (n + 1));
+    }
+}
+
+#[tokio::test]
+async fn adapters_share_no_computation_and_are_computed_apart() {
+    let (engine, _) = running(PREFIX_CACHE);
+    let adapted = ["a", "b"].map(|name| engine.with_adapter(name).unwrap());
+    assert!(engine.with_adapter("c").is_none());
+    let prompt = "a".repeat(30);
+    for one in [&engine, &adapted[0], &adapted[1]] {
+        assert_eq!(kept(one, job(&prompt, 1)).await, 0);
+    }
+    assert_eq!(kept(&adapted[1], job(&prompt, 1)).await, 29);
+    let answers = [&engine, &adapted[0], &adapted[1]].map(|one| collect(one.generate(job(&prompt, 20)).unwrap()));
+    for (text, ..) in futures_util::future::join_all(answers).await {
+        assert_eq!(text.len(), 20);
     }
 }
 

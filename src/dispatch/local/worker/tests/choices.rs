@@ -60,13 +60,21 @@ async fn more_choices_than_slots_take_turns() {
 async fn choices_of_a_prompt_that_waits_for_anothers_beginning_still_compute_nothing_twice() {
     let (permit, permits) = std_mpsc::channel();
     let computed = Arc::<AtomicUsize>::default();
-    let echo = Echo { permits, computed: computed.clone(), prompts: vec![Vec::new(); 4], outputs: Vec::new() };
+    let echo = Echo {
+        permits,
+        computed: computed.clone(),
+        prompts: vec![Vec::new(); 4],
+        outputs: Vec::new(),
+        adapter: 0,
+        by: vec![0; 4],
+        forgets: false,
+    };
     let limits = Limits { piece: 4, budget: 8 };
     let shared = once("echo", move |shared| {
         run(echo, shared, 4, limits, PREFIX_CACHE);
         Ok(())
     });
-    let engine = Engine::of(shared, 4, QUEUE);
+    let engine = Engine::of(shared, 4, QUEUE, Vec::new());
     let first = engine.generate(job(&format!("{}bbbb", "a".repeat(40)), 1)).unwrap();
     let second = engine.generate(several(3, &format!("{}cccc", "a".repeat(40)), 1)).unwrap();
     drop(permit);

@@ -1,0 +1,68 @@
+//! Guesses of what comes next, computed along with the last token: those that are drawn are steps saved.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::super::EngineError;
+use super::super::model::{Input, Model};
+use super::super::schedule::Work;
+use super::{Sequence, Worker};
+
+impl<M: Model> Worker<'_, M> {
+    /// `step` with the guesses that pay.
+    pub(super) fn with_guesses(&self, step: Vec<Work>) -> Vec<Work> {
+        let generating = step.iter().filter(|work| matches!(work, Work::Next { .. })).count();
+        let others = generating.saturating_sub(1);
+        let wishes = |slot: usize| self.sequences[slot].as_ref().map_or(0, |sequence| sequence.wishes(others));
+        self.schedule.add_guesses(step, wishes)
+    }
+
+    /// Goes on drawing as long as what is drawn was guessed: the `inputs`, of which the last batch has the first at
+    /// `first`, follow what `slot` said last. How many were right.
+    pub(super) fn judge(&mut self, slot: usize, first: usize, inputs: &[Input]) -> usize {
+        let mut right = 0;
+        for (at, input) in inputs.iter().enumerate() {
+            let Some(sequence) = &self.sequences[slot] else { break };
+            if sequence.last != input.token || !sequence.has_room() {
+                break;
+            }
+            right += 1;
+            self.prefixes.generated(slot, input.token);
+            self.sample(slot, first + at);
+        }
+        let gauges = &self.shared.gauges;
+        gauges.guessed.fetch_add(inputs.len() as u64, Relaxed);
+        gauges.guessed_right.fetch_add(right as u64, Relaxed);
+        if let Some(sequence) = &mut self.sequences[slot] {
+            sequence.drafter.iter_mut().for_each(|drafter| drafter.judge(inputs.len(), right));
+        }
+        if right < inputs.len() {
+            self.forget_from(slot, inputs[right].position);
+        }
+        right
+    }
+
+    /// Takes wrong guesses out of the memory of `slot`, which may be at rest by now.
+    fn forget_from(&mut self, slot: usize, position: usize) {
+        let is_at_work = self.sequences[slot].is_some();
+        if (is_at_work || self.prefixes.keeps()) && !self.model.keep(slot, position) {
+            self.fail(slot, &EngineError::Decode("it cannot forget what was not drawn".to_owned()));
+            self.forget(slot);
+        }
+    }
+}
+
+impl<S> Sequence<S> {
+    /// How many guesses are worth computing, in a step with so many `others` that generate.
+    fn wishes(&self, others: usize) -> usize {
+        // The token that is drawn anyway is one of those that it may still say.
+        let most = (self.group.cap - self.generated).saturating_sub(1);
+        self.drafter.as_ref().map_or(0, |drafter| drafter.guess(others).len().min(most))
+    }
+
+    /// The first `count` guesses as inputs.
+    pub(super) fn guesses(&self, slot: usize, count: usize) -> Vec<Input> {
+        let position = self.group.prompt.len() + self.generated;
+        let guesses = self.drafter.iter().flat_map(|drafter| drafter.guess(0)).take(count);
+        guesses.zip(position..).map(|(&token, position)| Input { token, position, slot, sampled: true }).collect()
+    }
+}

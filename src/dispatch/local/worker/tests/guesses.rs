@@ -1,0 +1,64 @@
+//! Guesses change when tokens come, and nothing else.
+
+use super::*;
+
+/// An engine that guesses or does not, how many tokens it has computed and in how many steps.
+fn guessing(forgets: bool) -> (Engine, Arc<AtomicUsize>) {
+    let computed = Arc::<AtomicUsize>::default();
+    let echo = Echo {
+        permits: std_mpsc::channel().1,
+        computed: computed.clone(),
+        prompts: vec![Vec::new(); SLOTS],
+        outputs: Vec::new(),
+        adapter: 0,
+        by: vec![0; SLOTS],
+        forgets,
+    };
+    let shared = once("echo", move |shared| {
+        run(echo, shared, SLOTS, Limits { piece: 4, budget: 8 }, PREFIX_CACHE);
+        Ok(())
+    });
+    (Engine::of(shared, SLOTS, QUEUE, Vec::new()), computed)
+}
+
+async fn say(engine: &Engine, text: &str, max_output: u32) -> (String, Option<FinishReason>, Usage) {
+    let (said, finish, usage, error) = collect(engine.generate(job(text, max_output)).unwrap()).await;
+    assert_eq!(error, None);
+    (said, finish, usage.unwrap())
+}
+
+#[tokio::test]
+async fn answers_with_guesses_are_those_without_and_come_in_fewer_steps() {
+    let (plain, guesses) = (guessing(false).0, guessing(true).0);
+    // An answer of `x`, one that ends in the middle, and one that ends while its guesses go on.
+    for (text, most) in [("abc", 40), ("abcdefg!hijk", 40), ("xxxxxxxxxxxx!xx", 40), ("xxxxxxxxxx.xx", 40), ("xxxx", 7)]
+    {
+        let (said, finish, usage) = say(&plain, text, most).await;
+        let (again, ended, guessed) = say(&guesses, text, most).await;
+        assert_eq!((&again, ended, guessed.output), (&said, finish, usage.output), "{text}");
+    }
+    assert_eq!(plain.facts().guessed, 0);
+    let facts = guesses.facts();
+    assert!(facts.guessed_right > 20 && facts.guessed_right <= facts.guessed, "{facts:?}");
+}
+
+#[tokio::test]
+async fn what_was_guessed_wrong_is_forgotten_before_the_next_goes_on_behind_it() {
+    let (engine, _) = guessing(true);
+    // It ends while guesses behind the end are computed; a follow-up goes on behind what was said.
+    let (said, ..) = say(&engine, "xxxxxxxxxxxx!xx", 40).await;
+    until(&engine, |e| e.facts().free_slots == SLOTS).await;
+    let next = format!("xxxxxxxxxxxx!xx{said}yy");
+    let (_, _, usage) = say(&engine, &next, 4).await;
+    assert!(usage.cached_input >= 15, "{usage:?}");
+}
+
+#[tokio::test]
+async fn an_answer_with_a_seed_is_not_guessed() {
+    let (engine, _) = guessing(true);
+    let sampling = Sampling { seed: Some(1), ..Sampling::default() };
+    let plain = job("xxxxxxxx", 40);
+    let seeded = Job { request: Arc::new(ChatRequest { sampling, ..(*plain.request).clone() }), ..plain };
+    let (said, ..) = collect(engine.generate(seeded).unwrap()).await;
+    assert_eq!((said.len(), engine.facts().guessed), (40, 0));
+}
