@@ -178,6 +178,36 @@ async fn a_client_that_leaves_frees_its_slot() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_leaves_the_queue_or_a_whole_answer_frees_its_place_and_leaves_one_record() {
+    let closed = Sim::start(Script::text("closed"));
+    let gateway = gateway(&closed, "context: 2048, sequences: 1").await;
+    let facts = async |name: &str, value: u64| {
+        eventually(name, async || engine(&gateway).await[name] == value).await;
+    };
+    let whole = gateway.open(endless("Tell a long story.").to_string(), &AT_HOME);
+    let at_work = async {
+        facts("free_slots", 0).await;
+        let waiting = gateway.open(endless("Tell another.").to_string(), &AT_HOME);
+        tokio::select! {
+            _ = waiting => panic!("answered out of turn"),
+            () = facts("queue", 1) => {}
+        }
+        let left = std::time::Instant::now();
+        facts("queue", 0).await;
+        assert!(left.elapsed() < Duration::from_secs(2), "{:?}", left.elapsed());
+        assert_eq!(engine(&gateway).await["free_slots"], 0, "the other is still at work");
+    };
+    tokio::select! {
+        _ = whole => panic!("answered too soon"),
+        () = at_work => {}
+    }
+    facts("free_slots", 1).await;
+    let rows = gateway.rows(2).await;
+    assert!(rows.iter().all(|row| (row.outcome.name(), row.status) == ("hung_up", 499)), "{rows:#?}");
+    assert_eq!(closed.counts().requests, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn several_choices_come_whole_and_streamed_with_their_indices() {
     let closed = Sim::start(Script::text("closed"));
     let gateway = gateway(&closed, "context: 1024, sequences: 2").await;
