@@ -18,7 +18,7 @@ use futures_util::{FutureExt, StreamExt, TryStreamExt};
 pub use answer::{Answer, Broken, DeltaStream, Frame, FrameStream};
 pub use failure::Failure;
 
-use self::local::{Engine, EngineFacts, EngineState, Job, Sharing};
+use self::local::{Engine, EngineFacts, EngineState, Job, Sharing, Waited};
 use self::remote::{Provider, Reading, Resting};
 use crate::audit::EgressLedger;
 use crate::chat::{ChatRequest, Json, MicroUsd, RequestId, ResponseFormat, Streaming};
@@ -77,6 +77,8 @@ pub struct Attempt<'a> {
     pub deadline: Instant,
     /// With whom the engine may share computed prompts.
     pub sharing: Sharing,
+    /// Is told how long the engine's queue took.
+    pub waited: Waited,
 }
 
 /// An attempt that can be made: its body is built, transformed and found clean.
@@ -283,12 +285,13 @@ impl Dispatcher {
 }
 
 async fn generate(engine: Engine, attempt: &Attempt<'_>) -> Result<Answer, Failure> {
-    let generation = engine.generate(Job {
+    let job = Job {
         request: attempt.request.clone(),
         max_output: attempt.max_output,
         deadline: attempt.deadline,
         sharing: attempt.sharing.clone(),
-    })?;
+    };
+    let generation = engine.generate_noting(job, attempt.waited.clone())?;
     engine.ready_by(attempt.deadline).await?;
     Ok(Answer::Deltas(generation.map_err(Broken::Engine).boxed(), None))
 }

@@ -225,6 +225,7 @@ fn to_attempt<'a>(gateway: &Gateway, call: &'a Call, entry: &Entry, candidate: &
             tenant: call.tenant.clone(),
             class: call.policy.names.classes[usize::from(call.decision.class.0)].clone(),
         },
+        waited: entry.waited.clone(),
     }
 }
 
