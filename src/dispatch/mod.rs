@@ -18,7 +18,7 @@ use futures_util::{FutureExt, StreamExt, TryStreamExt};
 pub use answer::{Answer, Broken, DeltaStream, Frame, FrameStream};
 pub use failure::Failure;
 
-use self::local::{Engine, EngineFacts, EngineState, Job, Sharing};
+use self::local::{Engine, EngineFacts, EngineState, Job, Sharing, Waited};
 pub use self::remote::Affinity;
 use self::remote::{Lease, Numbers, Provider, Reading, Resting};
 use crate::audit::EgressLedger;
@@ -85,6 +85,8 @@ pub struct Attempt<'a> {
     pub sharing: Sharing,
     /// Which of a provider's credentials suits it.
     pub affinity: Affinity,
+    /// Is told how long the engine's queue took.
+    pub waited: Waited,
 }
 
 /// An attempt that can be made: its body is built, transformed and found clean.
@@ -370,12 +372,13 @@ async fn generate(engine: Engine, attempt: &Attempt<'_>) -> Result<Answer, Failu
     if attempt.request.task == Task::Embeddings {
         return embed(engine, attempt).await;
     }
-    let generation = engine.generate(Job {
+    let job = Job {
         request: attempt.request.clone(),
         max_output: attempt.max_output,
         deadline: attempt.deadline,
         sharing: attempt.sharing.clone(),
-    })?;
+    };
+    let generation = engine.generate_noting(job, attempt.waited.clone())?;
     engine.ready_by(attempt.deadline).await?;
     Ok(Answer::Deltas(generation.map_err(Broken::Engine).boxed(), None))
 }

@@ -77,7 +77,25 @@ async fn a_whole_answer_and_a_stream_say_the_same_and_count_the_same() {
     for row in gateway.rows(2).await {
         assert_eq!((row.local, row.output_tokens, row.cost.unwrap().0), (Some(true), Some(12), 0));
         assert_eq!((row.bytes_out, row.usage_estimated), (0, false));
+        assert!(row.timing.queue.is_some_and(|queue| queue < row.timing.total), "{:?}", row.timing);
     }
+    assert_eq!(closed.connections(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_on_demand_is_loaded_for_whoever_asks_first_and_never_holds_up_readiness() {
+    let closed = Sim::start(Script::text("closed"));
+    let gateway = gateway(&closed, "context: 512, sequences: 1, load: on_demand").await;
+    assert_eq!(engine(&gateway).await["state"], "unloaded");
+    let metric = async |state: &str| {
+        let metrics = gateway.get(gateway.operator("/metrics")).await.text();
+        metrics.contains(&format!("ajar_local_state{{engine=\"smollm2\",state=\"{state}\"}} 1"))
+    };
+    assert!(metric("unloaded").await);
+    let answer = gateway.ask(&local("Say hello.", json!({ "max_tokens": 4 }))).await;
+    assert_eq!((answer.status, answer.header("x-ajar-served-by")), (200, "local"), "{}", answer.text());
+    assert_eq!(engine(&gateway).await["state"], "ready");
+    assert!(metric("ready").await);
     assert_eq!(closed.connections(), 0);
 }
 

@@ -49,6 +49,7 @@ mod threads;
 #[cfg(any(feature = "llama", test))]
 mod tools;
 mod trial;
+mod waited;
 #[cfg(any(feature = "llama", test))]
 mod worker;
 
@@ -64,6 +65,7 @@ pub use error::EngineError;
 pub use gauges::{EngineFacts, EngineState};
 pub use speed::{Speed, speed};
 pub use trial::{try_apart, try_here};
+pub use waited::Waited;
 
 use crate::chat::Content;
 use crate::chat::request::{ChatRequest, Message};

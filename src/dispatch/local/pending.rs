@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Embeddings, EngineError, Job};
+use super::{Embeddings, EngineError, Job, Waited};
 use crate::chat::Text;
 use crate::chat::reply::Delta;
 
@@ -24,7 +24,7 @@ pub(super) struct Pending {
 #[cfg_attr(not(any(feature = "llama", test)), expect(dead_code, reason = "nobody works without an engine"))]
 pub(super) enum Asked {
     /// Answers to a conversation, by an adapter of the model, where it is not 0.
-    Answer { job: Job, adapter: usize, replies: mpsc::Sender<Reply> },
+    Answer { job: Job, adapter: usize, replies: mpsc::Sender<Reply>, waited: Waited },
     /// The vectors of texts.
     Embeddings { texts: Vec<Text>, reply: oneshot::Sender<Result<Embeddings, EngineError>> },
 }

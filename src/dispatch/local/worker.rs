@@ -113,10 +113,11 @@ impl<M: Model> Worker<'_, M> {
                 self.place(sequence, &free);
             } else {
                 let Some(pending) = self.shared.queue.pop() else { return };
-                let Pending { asked: Asked::Answer { job, adapter, replies }, arrived, .. } = pending else {
+                let Pending { asked: Asked::Answer { job, adapter, replies, waited }, arrived, .. } = pending else {
                     pending.refuse(EngineError::Unsupported("embeddings: its model answers"));
                     continue;
                 };
+                waited.note(arrived.elapsed());
                 match self.begin(&job, adapter, &replies, arrived) {
                     Ok(choices) => self.waiting.extend(choices),
                     Err(error) => send(&replies, Err(error)),
