@@ -12,6 +12,7 @@ mod cache;
 mod cli;
 mod conversations;
 mod crash;
+mod cuts;
 mod dispatching;
 mod dry_run;
 mod gemini;
