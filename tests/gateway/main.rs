@@ -10,6 +10,8 @@ mod binary;
 mod budget;
 mod cache;
 mod cli;
+#[cfg(feature = "llama")]
+mod clients;
 mod conversations;
 mod crash;
 mod cuts;
@@ -31,9 +33,7 @@ mod pseudonyms;
 mod reload;
 mod resilience;
 mod responses;
-mod responses_sdk;
 mod rollout;
-mod sdk;
 mod serving;
 mod sets;
 #[path = "../../examples/provider_sim/sim.rs"]
