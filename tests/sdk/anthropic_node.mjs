@@ -17,7 +17,8 @@ const conversation = [
   { role: "user", content: [{ type: "text", text: "What is my cat called?" }] },
 ];
 const tools = [{ name: "weather", description: "of a city", input_schema: the.CITY_SCHEMA }];
-const calling = { model, max_tokens: 200, messages: user(the.ONE_CITY), tools, tool_choice: { type: "any" } };
+const tool_choice = { type: "any", disable_parallel_tool_use: true };
+const calling = { model, max_tokens: 200, messages: user(the.ONE_CITY), tools, tool_choice };
 
 const ask = (options = {}) => client.messages.create({ model, max_tokens: 24, messages: ping, ...options });
 const textOf = (message) => message.content.map((block) => block.text ?? "").join("");

@@ -17,6 +17,7 @@ CONVERSATION = [
     {"role": "assistant", "content": [{"type": "text", "text": "Noted."}]},
     {"role": "user", "content": [{"type": "text", "text": "What is my cat called?"}]},
 ]
+ONE_TOOL = {"type": "any", "disable_parallel_tool_use": True}
 WEATHER = {"name": "weather", "description": "of a city", "input_schema": CITY_SCHEMA}
 
 
@@ -138,7 +139,7 @@ def the_list_of_models():
 
 @check("tools")
 def a_tool_is_called_and_told_what_it_returned():
-    answer = ask(user(ONE_CITY), tools=[WEATHER], tool_choice={"type": "any"}, max_tokens=200)
+    answer = ask(user(ONE_CITY), tools=[WEATHER], tool_choice=ONE_TOOL, max_tokens=200)
     calls = calls_in(answer)
     assert answer.stop_reason == "tool_use" and calls[0].input == {"city": "Ulm"}, answer
     results = [{"type": "tool_result", "tool_use_id": call.id, "content": "rain"} for call in calls]
@@ -149,7 +150,7 @@ def a_tool_is_called_and_told_what_it_returned():
 
 @check("streamed tools")
 def a_tool_is_called_in_a_stream():
-    options = {"messages": user(ONE_CITY), "tools": [WEATHER], "tool_choice": {"type": "any"}}
+    options = {"messages": user(ONE_CITY), "tools": [WEATHER], "tool_choice": ONE_TOOL}
     with client().messages.stream(model=MODEL, max_tokens=200, **options) as stream:
         pieces = [event.partial_json for event in stream if event.type == "input_json"]
         answer = stream.get_final_message()

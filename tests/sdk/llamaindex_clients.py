@@ -12,7 +12,7 @@ from llama_index.core.prompts import PromptTemplate
 from llama_index.core.tools import FunctionTool
 from llama_index.llms.anthropic import Anthropic
 from llama_index.llms.openai_like import OpenAILike
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from checks import (API_KEY, BASE_URL, CARD, LOOK, MODEL, NAME_A_CITY, ONE_CITY, PING, PNG, SCRIPTED, THINK, TOO_MUCH,
                     TWO_CITIES, WORDS, check, expect, run, scripted, unless_refused)
@@ -22,22 +22,29 @@ ERRORS = anthropic if ANTHROPIC else openai
 CLAUDE, ANOTHER = "claude-sonnet-4-0", "claude-opus-4-0"
 
 
-class City(BaseModel):
+class Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class City(Closed):
     """A city."""
 
     name: Literal["Ulm"]
 
 
-def of_ulm(city: Literal["Ulm"]) -> str:
-    return "rain"
+class OfUlm(Closed):
+    city: Literal["Ulm"]
 
 
-def of_cities(city: str) -> str:
-    return "rain"
+class OfCities(Closed):
+    city: Literal["Ulm", "Oslo"]
 
 
-def weather(function):
-    return FunctionTool.from_defaults(fn=function, name="weather", description="The weather of a city.")
+def weather(schema):
+    def rains(city):
+        return "rain"
+
+    return FunctionTool.from_defaults(fn=rains, name="weather", description="The weather of a city.", fn_schema=schema)
 
 
 def model(name=None, **options):
@@ -85,20 +92,20 @@ def calls_in(llm, answer):
 @check("tools")
 def a_tool_is_called_and_told_what_it_returned():
     llm = model(max_tokens=200)
-    answer = llm.chat_with_tools([weather(of_ulm)], user_msg=ONE_CITY, tool_required=True)
+    answer = llm.chat_with_tools([weather(OfUlm)], user_msg=ONE_CITY, tool_required=True)
     calls = llm.get_tool_calls_from_response(answer)
     assert calls[0].tool_name == "weather" and calls[0].tool_kwargs == {"city": "Ulm"}, answer
     key = "tool_call_id"
     results = [ChatMessage(role=MessageRole.TOOL, content="rain", additional_kwargs={key: call.tool_id}) for call in calls]
     turns = [*user(ONE_CITY), answer.message, *results]
-    told = llm.chat_with_tools([weather(of_ulm)], user_msg="and now?", chat_history=turns)
+    told = llm.chat_with_tools([weather(OfUlm)], user_msg="and now?", chat_history=turns)
     assert told.message.blocks or told.message.content, told
 
 
 @check("streamed tools")
 def a_tool_is_called_in_a_stream():
     llm = model(max_tokens=200)
-    *_, last = llm.stream_chat_with_tools([weather(of_ulm)], user_msg=ONE_CITY, tool_required=True)
+    *_, last = llm.stream_chat_with_tools([weather(OfUlm)], user_msg=ONE_CITY, tool_required=True)
     assert calls_in(llm, last)[0] == {"city": "Ulm"}, last
 
 
@@ -106,8 +113,8 @@ def a_tool_is_called_in_a_stream():
 def two_tools_are_called_at_once_whole_and_streamed():
     llm = model(max_tokens=200)
     options = {"user_msg": TWO_CITIES, "allow_parallel_tool_calls": True}
-    *_, streamed = llm.stream_chat_with_tools([weather(of_cities)], **options)
-    for answer in (llm.chat_with_tools([weather(of_cities)], **options), streamed):
+    *_, streamed = llm.stream_chat_with_tools([weather(OfCities)], **options)
+    for answer in (llm.chat_with_tools([weather(OfCities)], **options), streamed):
         assert calls_in(llm, answer) == [{"city": "Ulm"}, {"city": "Oslo"}], answer
 
 
