@@ -6,6 +6,8 @@ BUILT := $(or $(CARGO_TARGET_DIR),target)
 TARGET := policy_file
 SECONDS := 600
 DICTIONARY = fuzz/$(if $(filter policy_file expression yaml,$(TARGET)),policy,openai).dict
+# The test of `make compat`.
+CLIENTS := clients::client_libraries_and_frameworks_talk_to_every_provider_and_the_embedded_model
 NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
 
 # What leaves is measured in network namespaces, which need root.
@@ -15,7 +17,7 @@ ROOT := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=AJAR_DATA,AJAR_LEAK
 # How many requests `make api` sends, about.
 CASES := 20000
 
-.PHONY: help deps models demo run test api leak leak-short evasion bench bench-local fuzz mutants eval-entities lint fmt image
+.PHONY: help deps models demo run test compat api leak leak-short evasion bench bench-local fuzz mutants eval-entities lint fmt image
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,11 +40,10 @@ demo: deps ## show the gateway at work: a local model, a simulated closed one, a
 run: models ## serve with config/ajar.yaml
 	cargo run --release --quiet -- serve --config config/ajar.yaml
 
-test: ## run all tests, the official SDKs' and the leak rig's included
+test: ## run all tests, the leak rig's included; those of client libraries are `make compat`
 	@scripts/install-deps.sh --leak
 	cargo test --locked --no-run
 	$(BUILT)/debug/ajar models pull $(MODEL)
-	scripts/sdk-venv.sh
 ifeq ($(NEXTEST),yes)
 	cargo nextest run --locked --profile $(if $(CI),ci,default)
 	cargo test --locked --doc
@@ -51,6 +52,13 @@ else
 endif
 	python3 tests/leak/test_rig.py
 	AJAR_LEAK_MAY_SKIP=1 python3 tests/leak short --ajar $(BUILT)/debug/ajar
+
+# Installs some 130 Python packages and a few of Node's, into the target folder and tests/sdk.
+compat: deps ## run client libraries and frameworks against simulated providers and the embedded model, and write the table
+	cargo test --locked --no-run
+	$(BUILT)/debug/ajar models pull $(MODEL)
+	scripts/sdk-venv.sh
+	cargo test --locked --test gateway -- --ignored --exact $(CLIENTS)
 
 api: deps ## send what docs/openapi.json allows, and what it forbids, to a running gateway (schemathesis; CASES=20000)
 	cargo build --locked --no-default-features --bin ajar --example provider_sim

@@ -106,4 +106,14 @@ fn request_bodies() {
 fn streams_of_events() {
     assert!(replay("fuzz/corpus/sse", fuzz::sse) > 15);
     vary("fuzz/corpus/sse", fuzz::sse);
+    assert!(replay("tests/streams", fuzz::sse) >= 8);
+}
+
+#[test]
+fn conversations_that_are_continued() {
+    for folder in ["fuzz/corpus/continued", "fuzz/corpus/request_json", "tests/streams"] {
+        assert!(replay(folder, fuzz::continued) > 5);
+        vary(folder, fuzz::continued);
+    }
+    transplant("fuzz/corpus/continued", fuzz::continued);
 }

@@ -150,7 +150,9 @@ struct Block {
 
 struct Said {
     blocks: Vec<Block>,
+    /// Those of the thought included.
     tokens: usize,
+    thought_tokens: usize,
     stop_reason: &'static str,
 }
 
@@ -174,15 +176,18 @@ impl Said {
         };
         pieces.truncate(limit);
         let thought = match answer {
-            Answer::Thought { thought, .. } => Some(thinking(thought, id)),
+            Answer::Thought { thought, .. } => Some(thought),
             _ => None,
         };
+        let thought_tokens = thought.map_or(0, |thought| tokens(thought).len());
+        let thought = thought.map(|thought| thinking(thought, id));
         let text = Block {
             whole: json!({"type": "text", "text": pieces.concat()}),
             begun: json!({"type": "text", "text": ""}),
             deltas: pieces.iter().map(|piece| json!({"type": "text_delta", "text": piece})).collect(),
         };
-        Self { blocks: thought.into_iter().chain([text]).collect(), tokens: pieces.len(), stop_reason }
+        let blocks = thought.into_iter().chain([text]).collect();
+        Self { blocks, tokens: pieces.len() + thought_tokens, thought_tokens, stop_reason }
     }
 
     fn calling(calls: &[(String, String)], id: &str) -> Self {
@@ -198,7 +203,8 @@ impl Said {
             }
         };
         let tokens = calls.iter().map(|(_, arguments)| tokens(arguments).len()).sum();
-        Self { blocks: calls.iter().enumerate().map(block).collect(), tokens, stop_reason: "tool_use" }
+        let blocks = calls.iter().enumerate().map(block).collect();
+        Self { blocks, tokens, thought_tokens: 0, stop_reason: "tool_use" }
     }
 }
 
@@ -233,11 +239,24 @@ impl Message<'_> {
         let mut message = json!({"id": self.id, "type": "message", "role": "assistant", "model": self.model,
             "content": content, "stop_reason": stop_reason, "stop_sequence": null});
         if self.usage {
-            let (written, read) = if self.cached { (3, 7) } else { (0, 0) };
-            message["usage"] = json!({"input_tokens": self.input, "cache_creation_input_tokens": written,
-                "cache_read_input_tokens": read, "output_tokens": output, "service_tier": "standard"});
+            message["usage"] = self.usage_of(output);
+            message["usage"]["service_tier"] = "standard".into();
+            self.detail(&mut message["usage"], stop_reason.is_some());
         }
         message
+    }
+
+    fn usage_of(&self, output: usize) -> Value {
+        let (written, read) = if self.cached { (3, 7) } else { (0, 0) };
+        json!({"input_tokens": self.input, "cache_creation_input_tokens": written, "cache_read_input_tokens": read,
+            "output_tokens": output})
+    }
+
+    /// How much of the answer was thought.
+    fn detail(&self, usage: &mut Value, ended: bool) {
+        if ended && self.said.thought_tokens > 0 {
+            usage["output_tokens_details"] = json!({"thinking_tokens": self.said.thought_tokens});
+        }
     }
 
     fn events(&self) -> Vec<Bytes> {
@@ -255,7 +274,8 @@ impl Message<'_> {
         let mut end = json!({"type": "message_delta",
             "delta": {"stop_reason": self.said.stop_reason, "stop_sequence": null}});
         if self.usage {
-            end["usage"] = json!({"output_tokens": self.said.tokens});
+            end["usage"] = self.usage_of(self.said.tokens);
+            self.detail(&mut end["usage"], true);
         }
         events.push(event("message_delta", end));
         events.push(Bytes::from_static(STOP));

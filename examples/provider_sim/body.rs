@@ -85,6 +85,7 @@ impl Reply {
                 self.headers.remove(header::CONTENT_LENGTH);
             }
             Fault::Cut { after, how } => self.replace_rest(*after, [Step::Flush, Step::Break(*how)]),
+            Fault::CutAt { bytes, how } => self.cut_at(*bytes, *how),
             Fault::MalformedChunk { after } => self.garble(*after),
             Fault::ErrorEvent { after } => {
                 self.replace_rest(*after, [Step::Send(self.speech.error_event(500))]);
@@ -163,6 +164,14 @@ impl Reply {
         let half = whole.len();
         self.steps.insert(1, Step::Send(rest));
         Some(half)
+    }
+
+    fn cut_at(&mut self, bytes: usize, how: Break) {
+        let sent =
+            self.steps.iter().filter_map(|step| if let Step::Send(bytes) = step { Some(&bytes[..]) } else { None });
+        let mut sent = sent.collect::<Vec<_>>().concat();
+        sent.truncate(bytes);
+        self.steps = vec![Step::Send(sent.into()), Step::Flush, Step::Break(how)];
     }
 
     fn drip(&mut self, size: usize, every: Duration) {

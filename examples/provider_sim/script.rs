@@ -138,6 +138,13 @@ pub enum Fault {
         /// How it ends.
         how: Break,
     },
+    /// The connection ends in the middle of the body, wherever that is.
+    CutAt {
+        /// Bytes of the body sent before.
+        bytes: usize,
+        /// How it ends.
+        how: Break,
+    },
     /// An event whose JSON breaks off; of a whole answer, half a JSON document with an honest length.
     MalformedChunk {
         /// Events sent before.

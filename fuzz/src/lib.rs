@@ -10,6 +10,7 @@ use ajar::chat::{Delta, Json, Part, Reply};
 use ajar::classify::Truth;
 use ajar::dialect::edit::CapField;
 use ajar::dialect::openai::read::{observe, observe_reply};
+use ajar::dialect::responses::thread;
 use ajar::dialect::sse::{SseFramer, Tail};
 use ajar::dialect::{AnswerMeta, Decoded, Dialect, StreamEncoder, Target, Wire, faithful};
 use ajar::govern::Price;
@@ -174,6 +175,25 @@ fn translates(decoded: &Decoded<'_>, wire: Wire) {
         let verified = faithful::verify(&rendered.body, &decoded.parts, wire.words(decoded.request.task), &target);
         let body = String::from_utf8(rendered.body).unwrap();
         assert!(verified.is_ok(), "{:?} to {wire:?} says what nobody said: {body}", decoded.dialect);
+    }
+}
+
+/// A body of responses with what was said before, or is referred to, in it is one; what is kept of an answer can be read.
+pub fn continued(data: &[u8]) {
+    if let Some((_, items)) = thread::ended(data).and_then(thread::said) {
+        let items = [b"[".as_slice(), &items, b"]"].concat();
+        assert!(serde_json::from_slice::<serde_json::Value>(&items).is_ok(), "what is kept is no JSON");
+    }
+    let Ok(json) = Json::parse(data) else { return };
+    let found = |id: &str| Ok::<_, std::convert::Infallible>((id.len() % 2 == 1).then(|| b"{\"a\":1}".to_vec()));
+    let Ok(body) = thread::resolved(data, &json, found);
+    let json = Json::parse(&body).expect("items stand where they were referred to");
+    let own = thread::input(&body, &json).map(|_| json.get("input").and_then(Json::as_array).map_or(1, <[_]>::len));
+    let whole = thread::continued(&body, &json, [b"{\"b\":2},{}".as_slice(), b""]);
+    let whole = Json::parse(&whole).expect("what was said before comes into the body");
+    if let Some(own) = own {
+        let items = whole.get("input").and_then(Json::as_array).expect("what was said is a list");
+        assert_eq!(items.len(), own + 2, "something got lost or was added");
     }
 }
 

@@ -216,6 +216,17 @@ impl Incoming {
     }
 }
 
+#[cfg(test)]
+impl Incoming {
+    /// An answer whose body is `chunks`, after which the connection ends or, if it `breaks`, breaks.
+    pub(crate) fn arriving(chunks: Vec<Bytes>, breaks: bool) -> Self {
+        let broken = breaks.then(|| Err(std::io::Error::other("reset")));
+        let body = reqwest::Body::wrap_stream(futures_util::stream::iter(chunks.into_iter().map(Ok).chain(broken)));
+        let response = Response::from(http::Response::new(body));
+        Self { status: response.status(), headers: response.headers().clone(), response }
+    }
+}
+
 /// The headers as HTTP has them; a credential is marked as one, so that nobody's debug output shows it.
 fn header_map(headers: &[(&'static str, String)]) -> Result<HeaderMap, SendError> {
     let mut map = HeaderMap::with_capacity(headers.len());

@@ -19,7 +19,7 @@ use crate::policy::decision::Decision;
 /// A body with the conversation that it continues.
 pub(super) struct Received {
     pub(super) body: Bytes,
-    /// The answer that it continues, as it named it.
+    /// The answer that it continues, as it named it, or whose items it refers to.
     pub(super) continues: Option<Text>,
     /// What is to be kept with the answer, where the client lets it be kept.
     pub(super) turns: Option<Vec<Bytes>>,
@@ -28,7 +28,7 @@ pub(super) struct Received {
 /// Puts the conversation that `body` continues into it.
 ///
 /// # Errors
-/// 400 where nothing is kept under the id, 413 where the conversation has grown too large.
+/// 400 where nothing is kept under an id, 413 where the conversation has grown too large.
 pub(super) fn receive(
     gateway: &Gateway,
     tenant: &Arc<str>,
@@ -39,20 +39,66 @@ pub(super) fn receive(
         return Ok(Received { body, continues: None, turns: None });
     }
     let json = Json::parse(&body)?;
-    let may_be_kept = thread::may_be_kept(&json);
-    let kept = thread::continues(&json).map(|id| find(gateway, tenant, id)).transpose()?;
+    if !thread::refers(&json) {
+        return continued(gateway, tenant, &body, &json, None);
+    }
+    let (body, referred) = refer(gateway, tenant, &body, &json)?;
+    continued(gateway, tenant, &body, &Json::parse(&body)?, referred)
+}
+
+fn continued(
+    gateway: &Gateway,
+    tenant: &Arc<str>,
+    body: &Bytes,
+    json: &Json<'_>,
+    referred: Option<String>,
+) -> Result<Received, ApiError> {
+    let may_be_kept = thread::may_be_kept(json);
+    let kept = thread::continues(json).map(|id| find(gateway, tenant, id)).transpose()?;
     let mut turns = kept.as_ref().map(|kept| kept.turns.clone()).unwrap_or_default();
     let continued = match kept {
-        Some(_) => Bytes::from(thread::continued(&body, &json, turns.iter().map(Bytes::as_ref))),
+        Some(_) => Bytes::from(thread::continued(body, json, turns.iter().map(Bytes::as_ref))),
         None => body.clone(),
     };
     if continued.len() > gateway.config.server.body {
         let message = "the conversation has become larger than a request may be";
         return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, message));
     }
-    turns.extend(thread::input(&body, &json).map(Bytes::from));
-    let continues = thread::continues(&json).map(Text::new);
+    turns.extend(thread::input(body, json).map(Bytes::from));
+    let continues = thread::continues(json).or(referred.as_deref()).map(Text::new);
     Ok(Received { body: continued, continues, turns: may_be_kept.then_some(turns) })
+}
+
+/// Puts the items that `body` refers to into it, where ajar wrote them; also the last answer of which there are some.
+fn refer(
+    gateway: &Gateway,
+    tenant: &Arc<str>,
+    body: &[u8],
+    json: &Json<'_>,
+) -> Result<(Bytes, Option<String>), ApiError> {
+    let mut referred = None;
+    let find = |id: &str| {
+        let Some(answer) = thread::answer_of(id) else { return Ok(None) };
+        let kept = gateway.responses.as_ref().and_then(|responses| responses.get(tenant, &answer));
+        let answered = kept.as_ref().and_then(|kept| std::str::from_utf8(&kept.answer).ok());
+        let item = answered.and_then(|answer| thread::item(answer, id)).ok_or_else(not_kept)?;
+        referred = Some(answer);
+        Ok::<_, ApiError>(Some(item))
+    };
+    let body = thread::resolved(body, json, find)?;
+    Ok((body.into(), referred))
+}
+
+fn not_kept() -> ApiError {
+    ApiError {
+        param: Some("input".to_owned()),
+        ..ApiError::new(
+            StatusCode::BAD_REQUEST,
+            "an item that `input` refers to is not kept: its answer is unknown here, too old, or of a class that is not kept \
+             (`sink/responses` in the policy); send the item itself",
+        )
+        .code("item_not_found")
+    }
 }
 
 fn find(gateway: &Gateway, tenant: &Arc<str>, id: &str) -> Result<Arc<Kept>, ApiError> {

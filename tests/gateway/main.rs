@@ -11,10 +11,13 @@ mod binary;
 mod budget;
 mod cache;
 mod cli;
+#[cfg(feature = "llama")]
+mod clients;
 mod completions;
 mod conversations;
 mod crash;
 mod credentials;
+mod cuts;
 mod disconnects;
 mod dispatching;
 mod dry_run;
@@ -36,9 +39,7 @@ mod pseudonyms;
 mod reload;
 mod resilience;
 mod responses;
-mod responses_sdk;
 mod rollout;
-mod sdk;
 mod serving;
 mod sets;
 #[path = "../../examples/provider_sim/sim.rs"]

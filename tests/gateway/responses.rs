@@ -325,6 +325,38 @@ async fn asked(world: &World, body: &Value) -> String {
     response(&world.respond(body).await)["id"].as_str().unwrap().to_owned()
 }
 
+fn referring(items: &[&Value], text: &str) -> Value {
+    let references = items.iter().map(|item| json!({"type": "item_reference", "id": item["id"]}));
+    let asked = |text| json!({"role": "user", "content": text});
+    let input = [asked("hello")].into_iter().chain(references).chain([asked(text)]);
+    json!({"model": "far", "input": input.collect::<Vec<_>>()})
+}
+
+#[tokio::test]
+async fn items_of_answers_that_are_kept_may_be_referred_to_wherever_they_are_served() {
+    let thought = Answer::Thought { thought: "hm".to_owned(), text: "the Danube".to_owned() };
+    for dialect in ["openai", "anthropic", "gemini"] {
+        let world = World::with(keeping("public"), dialect, Script::answering(thought.clone())).await;
+        let one = response(&world.respond(&with(asks("name a river"), json!({"instructions": "be brief"}))).await);
+        let body = referring(&[item(&one, "reasoning"), item(&one, "message")], "and another?");
+        assert_eq!(said(&response(&world.respond(&body).await)), "the Danube", "{dialect}");
+        assert!(world.received().to_string().contains("the Danube"), "{dialect}: {}", world.received());
+        let unheard = json!({"id": "msg_01M8KS1N32DDBG3XVPWFRNAYPX_0"});
+        let reply = world.respond(&referring(&[&unheard], "and?")).await;
+        assert_eq!((reply.status, reply.error()), (400, ("item_not_found".to_owned(), Some("input".to_owned()))));
+    }
+}
+
+#[tokio::test]
+async fn what_is_referred_to_is_looked_at_as_if_it_had_been_sent() {
+    let world = World::with(keeping("public"), "openai", Script::text("4111 1111 1111 1111")).await;
+    let one = response(&world.respond(&asks("a card number, please")).await);
+    let reply =
+        world.respond(&with(referring(&[item(&one, "message")], "is it valid?"), json!({"model": "auto"}))).await;
+    assert_eq!(said(&response(&reply)), "home");
+    assert_eq!(world.far.requests().len(), 1);
+}
+
 #[tokio::test]
 async fn a_conversation_goes_on_by_an_answers_id_wherever_it_is_served() {
     let call = Answer::ToolCall { name: "f".to_owned(), arguments: "{}".to_owned() };

@@ -48,6 +48,7 @@ BODY = {
     "system": lambda t: said({"role": "system", "content": t}),
     "developer": lambda t: said({"role": "developer", "content": t}),
     "assistant": lambda t: said({"role": "assistant", "content": t}),
+    "thought": lambda t: said({"role": "assistant", "content": "Hello.", "reasoning_content": t}),
     "refusal": lambda t: said({"role": "assistant", "content": None, "refusal": t}),
     "participant": lambda t: said({"role": "user", "name": t, "content": "Hello."}),
     "unknown field of a message": lambda t: said({"role": "user", "content": "Hello.", "mood": t}),

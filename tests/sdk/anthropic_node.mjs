@@ -1,73 +1,66 @@
-// Anthropic's official Node SDK against a running gateway: `node anthropic_node.mjs BASE_URL API_KEY MODEL [scripted]`.
-//
-// One line per check; exit status 1 if any failed. MODEL may be anything the gateway answers, also a small local model,
-// so the checks are about the protocol and not about what is said; `scripted` is for a model that calls tools where it is
-// told to. The gateway must reject unknown models.
+// Anthropic's official Node SDK: see `checks.py`.
 
 import assert from "node:assert/strict";
-import Anthropic, { AuthenticationError, BadRequestError, NotFoundError } from "@anthropic-ai/sdk";
+import Anthropic, {
+  AuthenticationError, BadRequestError, NotFoundError, PermissionDeniedError, RateLimitError,
+} from "@anthropic-ai/sdk";
+import * as the from "./checks.mjs";
 
-const [baseURL, apiKey, model, kind] = process.argv.slice(2);
+const { apiKey, model, isScripted } = the;
+const baseURL = the.baseURL.replace(/\/v1$/, "");
 const client = new Anthropic({ baseURL, apiKey, maxRetries: 0, timeout: 60_000 });
-const ping = [{ role: "user", content: "Say one word." }];
+const user = (content) => [{ role: "user", content }];
+const ping = user(the.PING);
 const conversation = [
   { role: "user", content: "My cat is called Pixel." },
   { role: "assistant", content: [{ type: "text", text: "Noted." }] },
   { role: "user", content: [{ type: "text", text: "What is my cat called?" }] },
 ];
-const tools = [{
-  name: "weather",
-  description: "of a city",
-  input_schema: { type: "object", properties: { city: { type: "string" } }, required: ["city"] },
-}];
+const tools = [{ name: "weather", description: "of a city", input_schema: the.CITY_SCHEMA }];
+const tool_choice = { type: "any", disable_parallel_tool_use: true };
+const calling = { model, max_tokens: 200, messages: user(the.ONE_CITY), tools, tool_choice };
 
 const ask = (options = {}) => client.messages.create({ model, max_tokens: 24, messages: ping, ...options });
 const textOf = (message) => message.content.map((block) => block.text ?? "").join("");
-
-async function fails(kind, attempt) {
-  try {
-    await attempt();
-  } catch (error) {
-    assert.ok(error instanceof kind, `${error.constructor.name}: ${error.message}`);
-    assert.ok(error.message && error.error.error.type);
-    return `${error.status} ${error.error.error.type}`;
-  }
-  assert.fail(`no ${kind.name}`);
-}
+const callsIn = (message) => message.content.filter((block) => block.type === "tool_use");
 
 const checks = {
-  async "a whole answer"() {
+  async "[chat] a whole answer"() {
     const answer = await ask();
     assert.deepEqual([answer.type, answer.role], ["message", "assistant"]);
     assert.ok(answer.id && answer.model && answer._request_id && textOf(answer));
     assert.ok(["end_turn", "max_tokens"].includes(answer.stop_reason));
-    assert.ok(answer.usage.input_tokens > 0 && answer.usage.output_tokens > 0);
-    return `${answer.usage.output_tokens} tokens`;
   },
-  async "raw events of a stream"() {
+  async "[stream] raw events of a stream"() {
     const kinds = [];
     for await (const event of await ask({ stream: true })) kinds.push(event.type);
     assert.equal(kinds[0], "message_start");
     assert.deepEqual(kinds.slice(-3), ["content_block_stop", "message_delta", "message_stop"]);
   },
-  async "a stream by the helper"() {
+  async "[stream] a stream by the helper"() {
     let said = "";
     const stream = client.messages.stream({ model, max_tokens: 24, messages: ping }).on("text", (text) => (said += text));
     const message = await stream.finalMessage();
     assert.ok(said && said === textOf(message));
-    assert.ok(message.usage.input_tokens > 0 && message.usage.output_tokens > 0);
+  },
+  async "[usage] whole and streamed answers are counted alike"() {
+    const streamed = (await client.messages.stream({ model, max_tokens: 24, messages: ping }).finalMessage()).usage;
+    const whole = (await ask()).usage;
+    const read = (usage) => usage.input_tokens + usage.cache_read_input_tokens;
+    assert.ok(read(whole) > 0 && whole.output_tokens > 0 && streamed.output_tokens > 0);
+    assert.equal(read(whole), read(streamed));
+    return `${whole.output_tokens} tokens`;
   },
   async "a stream left early"() {
     const stream = await ask({ stream: true });
     for await (const _ of stream) break;
     assert.ok(stream.controller.signal.aborted);
   },
-  async "a conversation with a system prompt"() {
+  async "[chat] a conversation with a system prompt"() {
     assert.ok(textOf(await ask({ messages: conversation, system: "You are terse." })));
   },
   async "a limit on tokens"() {
-    const messages = [{ role: "user", content: "Write a long story about a river and its valley." }];
-    const answer = await ask({ messages, max_tokens: 4 });
+    const answer = await ask({ messages: user(the.LONG), max_tokens: 4 });
     assert.ok(answer.usage.output_tokens <= 4);
     assert.equal(answer.stop_reason, "max_tokens");
   },
@@ -82,44 +75,53 @@ const checks = {
     assert.ok(models.length > 0);
     return models.slice(0, 4).join(", ");
   },
-  async "a wrong key is an authentication error"() {
-    const wrong = new Anthropic({ baseURL, apiKey: "sk-wrong", maxRetries: 0 });
-    return fails(AuthenticationError, () => wrong.messages.create({ model, max_tokens: 8, messages: ping }));
+  async "[tools] a tool is called and told what it returned"() {
+    const answer = await ask(calling);
+    assert.equal(answer.stop_reason, "tool_use");
+    assert.deepEqual(callsIn(answer)[0].input, { city: "Ulm" });
+    const results = callsIn(answer).map((call) => ({ type: "tool_result", tool_use_id: call.id, content: "rain" }));
+    const turn = { role: "assistant", content: answer.content };
+    const messages = [...calling.messages, turn, ...user([...results, { type: "text", text: "and now?" }])];
+    assert.ok(textOf(await ask({ messages, tools, tool_choice: { type: "none" } })));
   },
-  async "an unknown model is not found"() {
-    return fails(NotFoundError, () => ask({ model: "no-such-model-anywhere" }));
+  async "[streamed tools] a tool is called in a stream"() {
+    assert.deepEqual(callsIn(await client.messages.stream(calling).finalMessage())[0].input, { city: "Ulm" });
   },
-  async "a bad parameter is a bad request"() {
-    return fails(BadRequestError, () => ask({ temperature: 3 }));
-  },
-};
-
-const scripted = {
-  async "tools are called whole and in a stream"() {
-    const messages = [{ role: "user", content: "weather in two cities?" }];
-    const request = { model, max_tokens: 500, messages, tools };
+  "[parallel tools] two tools are called at once, whole and streamed": isScripted && (async () => {
+    const request = { model, max_tokens: 200, messages: user(the.TWO_CITIES), tools };
     for (const answer of [await ask(request), await client.messages.stream(request).finalMessage()]) {
-      const calls = answer.content.filter((block) => block.type === "tool_use");
-      assert.equal(answer.stop_reason, "tool_use");
-      assert.deepEqual(calls.map((call) => call.input), [{ city: "Ulm" }, { city: "Oslo" }]);
-      const results = calls.map((call) => ({ type: "tool_result", tool_use_id: call.id, content: "rain" }));
-      const content = [...results, { type: "text", text: "and now?" }];
-      const turns = [...messages, { role: "assistant", content: answer.content }, { role: "user", content }];
-      assert.ok(textOf(await ask({ messages: turns, tools })));
+      assert.deepEqual(callsIn(answer).map((call) => call.input), [{ city: "Ulm" }, { city: "Oslo" }]);
     }
+  }),
+  async "[structured output] an answer has a form"() {
+    const output_config = { format: { type: "json_schema", schema: the.NAME_SCHEMA } };
+    const answer = await ask({ messages: user(the.NAME_A_CITY), max_tokens: 50, output_config });
+    assert.deepEqual(JSON.parse(textOf(answer)), { name: "Ulm" });
+  },
+  async "[vision] an image is looked at"() {
+    const image = { type: "image", source: { type: "base64", media_type: "image/png", data: the.PNG } };
+    const messages = user([{ type: "text", text: the.LOOK }, image]);
+    assert.ok(textOf(await the.unlessRefused(() => ask({ messages }))));
+  },
+  async "[reasoning] thoughts are asked for, shown, counted and sent back"() {
+    const options = { thinking: { type: "enabled", budget_tokens: 1024 }, max_tokens: 4000 };
+    const answer = await the.unlessRefused(() => ask({ messages: user(the.THINK), ...options }));
+    assert.equal(answer.content[0].thinking, "hm, a river");
+    assert.equal(answer.usage.output_tokens_details.thinking_tokens, 3);
+    const turn = { role: "assistant", content: answer.content };
+    assert.ok(textOf(await ask({ messages: [...user(the.THINK), turn, ...user("and now?")], ...options })));
+  },
+  async "[errors] errors are of the SDK's types"() {
+    await the.fails(BadRequestError, 400, "invalid_value", () => ask({ temperature: 3 }));
+    const wrong = new Anthropic({ baseURL, apiKey: "sk-wrong", maxRetries: 0 });
+    const knock = () => wrong.messages.create({ model, max_tokens: 8, messages: ping });
+    await the.fails(AuthenticationError, 401, "invalid_api_key", knock);
+    await the.fails(PermissionDeniedError, 403, "policy_unsatisfiable", () => ask({ messages: user(the.CARD) }));
+    await the.fails(NotFoundError, 404, "model_not_found", () => ask({ model: "no-such-model-anywhere" }));
+    // What could take long must be streamed, says the SDK.
+    const much = async () => { for await (const _ of await ask({ max_tokens: the.TOO_MUCH, stream: true })); };
+    await the.fails(RateLimitError, 429, "budget_exhausted", much);
   },
 };
 
-let failed = 0;
-const all = Object.entries(kind === "scripted" ? { ...checks, ...scripted } : checks);
-for (const [name, run] of all) {
-  try {
-    const detail = await run();
-    console.log(`ok      anthropic node: ${name}${detail ? ` (${detail})` : ""}`);
-  } catch (error) {
-    failed += 1;
-    console.log(`FAILED  anthropic node: ${name}: ${error.constructor.name}: ${error.message}`);
-  }
-}
-console.log(`${all.length - failed} passed, ${failed} failed`);
-process.exit(failed > 0 ? 1 : 0);
+await the.run(["@anthropic-ai/sdk"], checks);

@@ -1,37 +1,37 @@
-"""Anthropic's official Python SDK against a running gateway: `anthropic_python.py BASE_URL API_KEY MODEL [scripted]`.
-
-One line per check; exit status 1 if any failed. MODEL may be anything the gateway answers, also a small local model, so
-the checks are about the protocol and not about what is said; `scripted` is for a model that calls tools where it is told to.
-The gateway must reject unknown models (`unknown_model: reject`).
-"""
+"""Anthropic's official Python SDK: see `checks.py`."""
 
 import asyncio
-import sys
+from typing import Literal
 
-from anthropic import (Anthropic, AsyncAnthropic, AuthenticationError, BadRequestError, NotFoundError)
+from anthropic import (Anthropic, AsyncAnthropic, AuthenticationError, BadRequestError, NotFoundError,
+                       PermissionDeniedError, RateLimitError, UnprocessableEntityError)
+from pydantic import BaseModel
 
-from checks import check, run
+from checks import (API_KEY, BASE_URL, CARD, CITY_SCHEMA, LONG, LOOK, MODEL, NAME_A_CITY, ONE_CITY, PNG, THINK, TOO_MUCH,
+                    TWO_CITIES, check, expect, run, scripted, unless_refused)
+from checks import PING as WORDS
 
-BASE_URL, API_KEY, MODEL = sys.argv[1:4]
-SCRIPTED = "scripted" in sys.argv[4:]
-# What a small model answers at length, too, where it does not roll dice.
-LONG = "Write a long story about a river and its valley."
-PING = [{"role": "user", "content": "Say one word."}]
+PING = [{"role": "user", "content": WORDS}]
 CONVERSATION = [
     {"role": "user", "content": "My cat is called Pixel."},
     {"role": "assistant", "content": [{"type": "text", "text": "Noted."}]},
     {"role": "user", "content": [{"type": "text", "text": "What is my cat called?"}]},
 ]
-WEATHER = {"name": "weather", "description": "of a city",
-           "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}}
+ONE_TOOL = {"type": "any", "disable_parallel_tool_use": True}
+WEATHER = {"name": "weather", "description": "of a city", "input_schema": CITY_SCHEMA}
 
 
-def scripted(function):
-    return check(function) if SCRIPTED else function
+class City(BaseModel):
+    name: Literal["Ulm"]
+
+
+def user(content):
+    return [{"role": "user", "content": content}]
 
 
 def client(**options):
-    return Anthropic(**{"base_url": BASE_URL, "api_key": API_KEY, "max_retries": 0, "timeout": 60, **options})
+    base = BASE_URL.removesuffix("/v1")
+    return Anthropic(**{"base_url": base, "api_key": API_KEY, "max_retries": 0, "timeout": 60, **options})
 
 
 def ask(messages=PING, **options):
@@ -42,22 +42,15 @@ def text_of(message):
     return "".join(block.text for block in message.content if block.type == "text")
 
 
-def expect(error, attempt):
-    try:
-        attempt()
-    except error as caught:
-        assert caught.message and caught.type and isinstance(caught.body, dict), caught
-        return f"{caught.status_code} {caught.type} {caught.error_code}"
-    raise AssertionError(f"no {error.__name__}")
+def calls_in(message):
+    return [block for block in message.content if block.type == "tool_use"]
 
 
-@check
+@check("chat")
 def a_whole_answer():
     answer = ask()
     assert (answer.type, answer.role) == ("message", "assistant") and answer.id and answer.model, answer
     assert text_of(answer) and answer.stop_reason in ("end_turn", "max_tokens"), answer
-    assert answer.usage.input_tokens > 0 and answer.usage.output_tokens > 0, answer.usage
-    return f"{answer.usage.input_tokens} and {answer.usage.output_tokens} tokens"
 
 
 @check
@@ -65,7 +58,7 @@ def the_answer_has_a_request_id():
     assert ask()._request_id
 
 
-@check
+@check("stream")
 def raw_events_of_a_stream():
     events = list(ask(stream=True))
     kinds = [event.type for event in events if event.type != "ping"]
@@ -74,14 +67,23 @@ def raw_events_of_a_stream():
     assert events[0].message.usage.input_tokens > 0
 
 
-@check
+@check("stream")
 def a_stream_by_the_helper():
     with client().messages.stream(model=MODEL, max_tokens=24, messages=PING) as stream:
         text = "".join(stream.text_stream)
         message = stream.get_final_message()
     assert text and text == text_of(message) and message.stop_reason in ("end_turn", "max_tokens"), message
-    assert message.usage.input_tokens > 0 and message.usage.output_tokens > 0, message.usage
-    return f"{message.usage.output_tokens} tokens"
+
+
+@check("usage")
+def whole_and_streamed_answers_are_counted_alike():
+    with client().messages.stream(model=MODEL, max_tokens=24, messages=PING) as stream:
+        streamed = stream.get_final_message().usage
+    assert streamed.input_tokens > 0 and streamed.output_tokens > 0, streamed
+    whole = ask(max_tokens=24).usage
+    read = [usage.input_tokens + usage.cache_read_input_tokens for usage in (whole, streamed)]
+    assert read[0] == read[1] and whole.output_tokens > 0, (whole, streamed)
+    return f"{whole.input_tokens} and {whole.output_tokens} tokens"
 
 
 @check
@@ -91,17 +93,18 @@ def a_stream_left_early():
     stream.close()
 
 
-@check
+@check("stream")
 def an_asynchronous_stream():
     async def run():
-        async with AsyncAnthropic(base_url=BASE_URL, api_key=API_KEY, max_retries=0) as asynchronous:
+        base = BASE_URL.removesuffix("/v1")
+        async with AsyncAnthropic(base_url=base, api_key=API_KEY, max_retries=0) as asynchronous:
             async with asynchronous.messages.stream(model=MODEL, max_tokens=8, messages=PING) as stream:
                 return [text async for text in stream.text_stream]
 
     assert "".join(asyncio.run(run()))
 
 
-@check
+@check("chat")
 def a_conversation_with_a_system_prompt():
     assert text_of(ask(CONVERSATION, system="You are terse."))
     blocks = [{"type": "text", "text": "You are terse.", "cache_control": {"type": "ephemeral"}}]
@@ -134,60 +137,70 @@ def the_list_of_models():
     return ", ".join(model.id for model in models[:4])
 
 
-@scripted
-def tools_are_called_and_told_what_they_returned():
-    question = {"role": "user", "content": "weather in two cities?"}
-    answer = ask([question], tools=[WEATHER], tool_choice={"type": "any"}, max_tokens=500)
-    calls = [block for block in answer.content if block.type == "tool_use"]
-    assert answer.stop_reason == "tool_use" and len(calls) == 2, answer
-    assert all(call.name == "weather" and call.input["city"] for call in calls), calls
+@check("tools")
+def a_tool_is_called_and_told_what_it_returned():
+    answer = ask(user(ONE_CITY), tools=[WEATHER], tool_choice=ONE_TOOL, max_tokens=200)
+    calls = calls_in(answer)
+    assert answer.stop_reason == "tool_use" and calls[0].input == {"city": "Ulm"}, answer
     results = [{"type": "tool_result", "tool_use_id": call.id, "content": "rain"} for call in calls]
     results.append({"type": "text", "text": "and now?"})
-    turns = [question, {"role": "assistant", "content": answer.content}, {"role": "user", "content": results}]
-    assert text_of(ask(turns, tools=[WEATHER]))
+    turns = [*user(ONE_CITY), {"role": "assistant", "content": answer.content}, *user(results)]
+    assert text_of(ask(turns, tools=[WEATHER], tool_choice={"type": "none"}))
 
 
-@scripted
-def tools_are_called_in_a_stream():
-    question = {"role": "user", "content": "weather in two cities?"}
-    with client().messages.stream(model=MODEL, max_tokens=500, messages=[question], tools=[WEATHER]) as stream:
+@check("streamed tools")
+def a_tool_is_called_in_a_stream():
+    options = {"messages": user(ONE_CITY), "tools": [WEATHER], "tool_choice": ONE_TOOL}
+    with client().messages.stream(model=MODEL, max_tokens=200, **options) as stream:
         pieces = [event.partial_json for event in stream if event.type == "input_json"]
         answer = stream.get_final_message()
-    calls = [block for block in answer.content if block.type == "tool_use"]
-    assert pieces and [call.input for call in calls] == [{"city": "Ulm"}, {"city": "Oslo"}], answer
+    assert pieces and calls_in(answer)[0].input == {"city": "Ulm"}, answer
 
 
-@scripted
-def thoughts_come_with_their_signature_and_go_back():
-    question = {"role": "user", "content": "think hard"}
-    thinking = {"type": "enabled", "budget_tokens": 1024}
-    answer = ask([question], thinking=thinking, max_tokens=2000)
+@scripted("parallel tools")
+def two_tools_are_called_at_once_whole_and_streamed():
+    options = {"messages": user(TWO_CITIES), "tools": [WEATHER], "max_tokens": 200}
+    with client().messages.stream(model=MODEL, **options) as stream:
+        streamed = stream.get_final_message()
+    for answer in (ask(**options), streamed):
+        assert [call.input for call in calls_in(answer)] == [{"city": "Ulm"}, {"city": "Oslo"}], answer
+
+
+@check("structured output")
+def an_answer_has_a_form():
+    answer = client().messages.parse(model=MODEL, max_tokens=50, messages=user(NAME_A_CITY), output_format=City)
+    assert answer.parsed_output == City(name="Ulm"), answer
+
+
+@check("vision")
+def an_image_is_looked_at():
+    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}}
+    content = [{"type": "text", "text": LOOK}, image]
+    assert text_of(unless_refused(UnprocessableEntityError, lambda: ask(user(content))))
+
+
+@check("reasoning")
+def thoughts_are_asked_for_shown_counted_and_sent_back():
+    options = {"thinking": {"type": "enabled", "budget_tokens": 1024}, "max_tokens": 4000}
+    answer = unless_refused(UnprocessableEntityError, lambda: ask(user(THINK), **options))
     thoughts = [block for block in answer.content if block.type == "thinking"]
-    assert text_of(answer) and all(block.thinking and block.signature for block in thoughts), answer
-    turns = [question, {"role": "assistant", "content": answer.content}, {"role": "user", "content": "and now?"}]
-    assert text_of(ask(turns, thinking=thinking, max_tokens=2000))
-    return f"{len(thoughts)} thoughts"
+    assert text_of(answer) and [block.thinking for block in thoughts] == ["hm, a river"], answer
+    assert answer.usage.output_tokens_details.thinking_tokens == 3, answer.usage
+    turns = [*user(THINK), {"role": "assistant", "content": answer.content}, *user("and now?")]
+    assert text_of(ask(turns, **options))
+    with client().messages.stream(model=MODEL, messages=user(THINK), **options) as stream:
+        assert "".join(event.thinking for event in stream if event.type == "thinking") == "hm, a river"
 
 
-@check
-def a_wrong_key_is_an_authentication_error():
-    ask = lambda: client(api_key="sk-wrong").messages.create(model=MODEL, max_tokens=8, messages=PING)
-    return expect(AuthenticationError, ask)
+@check("errors")
+def errors_are_of_the_sdks_types():
+    expect(BadRequestError, "invalid_value", lambda: ask(extra_body={"temperature": 3}))
+    expect(BadRequestError, "messages", lambda: ask(messages=[]))
+    expect(AuthenticationError, "invalid_api_key",
+           lambda: client(api_key="sk-wrong").messages.create(model=MODEL, max_tokens=8, messages=PING))
+    expect(PermissionDeniedError, "policy_unsatisfiable", lambda: ask(user(CARD)))
+    expect(NotFoundError, "model_not_found", lambda: ask(model="no-such-model-anywhere"))
+    expect(RateLimitError, "budget_exhausted", lambda: ask(max_tokens=TOO_MUCH))
 
 
-@check
-def an_unknown_model_is_not_found():
-    return expect(NotFoundError, lambda: ask(model="no-such-model-anywhere"))
-
-
-@check
-def a_bad_parameter_is_a_bad_request():
-    return expect(BadRequestError, lambda: ask(extra_body={"temperature": 3}))
-
-
-@check
-def no_messages_is_a_bad_request():
-    return expect(BadRequestError, lambda: ask(messages=[]))
-
-
-run("anthropic python")
+run("anthropic")

@@ -59,6 +59,56 @@ pub fn continued<'t>(body: &[u8], json: &Json<'_>, turns: impl IntoIterator<Item
     edited
 }
 
+/// The answer that has the item `id`, where ajar wrote it: `msg_01…_0` is of `resp_01…`.
+pub fn answer_of(id: &str) -> Option<String> {
+    let (own, number) = id.split_once('_')?.1.rsplit_once('_')?;
+    let is_ours = own.len() == 26 && own.bytes().all(|b| b.is_ascii_alphanumeric());
+    let is_numbered = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+    (is_ours && is_numbered).then(|| format!("resp_{own}"))
+}
+
+/// Whether `input` refers to items by their ids.
+pub fn refers(json: &Json<'_>) -> bool {
+    let items = json.get("input").and_then(Json::as_array);
+    items.into_iter().flatten().any(|item| referred(item).is_some())
+}
+
+/// The body with the items themselves where its `input` refers to them by id, as far as `find` knows the id.
+///
+/// # Errors
+/// Those of `find`.
+pub fn resolved<E>(
+    body: &[u8],
+    json: &Json<'_>,
+    mut find: impl FnMut(&str) -> Result<Option<Vec<u8>>, E>,
+) -> Result<Vec<u8>, E> {
+    let Some((input, items)) = json.get("input").and_then(|input| Some((input, input.as_array()?))) else {
+        return Ok(body.to_vec());
+    };
+    let mut written = Vec::with_capacity(items.len());
+    for item in items {
+        let found = match referred(item) {
+            Some(id) => find(id)?,
+            None => None,
+        };
+        written.push(found.unwrap_or_else(|| verbatim(body, item).as_bytes().to_vec()));
+    }
+    // A thought that only its provider's memory holds is nothing here.
+    written.retain(|item| !item.is_empty());
+    Ok([&body[..input.span.start], b"[", &written.join(&b','), b"]", &body[input.span.end..]].concat())
+}
+
+fn referred<'a>(item: &'a Json<'_>) -> Option<&'a str> {
+    (item.get("type").and_then(Json::as_str) == Some("item_reference")).then(|| item.get("id")?.as_str())?
+}
+
+/// The item `id` of a `response`, as a later `input` has it: empty where only its provider's memory holds it.
+pub fn item(response: &str, id: &str) -> Option<Vec<u8>> {
+    let Response { output, .. } = serde_json::from_str(response).ok()?;
+    let item = output.into_iter().find(|item| item["id"] == id)?;
+    Some(replayed(item).map_or_else(Vec::new, |item| item.to_string().into_bytes()))
+}
+
 /// The `response` object that ends an answer, where `bytes`, a whole reply or frames of a stream, hold it.
 pub fn ended(bytes: &[u8]) -> Option<&str> {
     #[derive(Deserialize)]
@@ -89,14 +139,15 @@ pub fn ended(bytes: &[u8]) -> Option<&str> {
 /// The id of a `response`, and its items as a later `input` has them: without ids of their own, which stand for what a
 /// provider keeps, and without thoughts that only their provider's memory holds.
 pub fn said(response: &str) -> Option<(String, Vec<u8>)> {
-    #[derive(Deserialize)]
-    struct Response {
-        id: String,
-        output: Vec<Value>,
-    }
     let Response { id, output } = serde_json::from_str(response).ok()?;
     let items: Vec<String> = output.into_iter().filter_map(replayed).map(|item| item.to_string()).collect();
     Some((id, items.join(",").into_bytes()))
+}
+
+#[derive(Deserialize)]
+struct Response {
+    id: String,
+    output: Vec<Value>,
 }
 
 fn replayed(mut item: Value) -> Option<Value> {
@@ -104,19 +155,19 @@ fn replayed(mut item: Value) -> Option<Value> {
     let members = item.as_object_mut()?;
     match kind.as_str() {
         "message" => {
-            members.remove("id");
-            members.remove("status");
+            members.shift_remove("id");
+            members.shift_remove("status");
             for part in members.get_mut("content").and_then(Value::as_array_mut).into_iter().flatten() {
-                part.as_object_mut()?.remove("logprobs");
+                part.as_object_mut()?.shift_remove("logprobs");
             }
         }
         "function_call" => {
-            members.remove("id");
-            members.remove("status");
+            members.shift_remove("id");
+            members.shift_remove("status");
         }
         "reasoning" => {
             members.get("encrypted_content").and_then(Value::as_str)?;
-            members.remove("status");
+            members.shift_remove("status");
         }
         _ => {}
     }
@@ -185,6 +236,46 @@ mod tests {
             {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
             {"type": "web_search_call", "id": "ws_1", "status": "completed"}])
         );
+    }
+
+    #[test]
+    fn items_stand_where_they_were_referred_to_and_all_else_stays_as_it_was() {
+        let answer = json!({"id": "resp_1", "output": [
+            {"type": "reasoning", "id": "rs_1", "summary": []},
+            {"type": "message", "id": "msg_1", "status": "completed", "role": "assistant", "content": []}]});
+        let find = |id: &str| if id == "gone" { Err(()) } else { Ok(item(&answer.to_string(), id)) };
+        let told = |body: &str| {
+            let json = Json::parse(body.as_bytes()).unwrap();
+            resolved(body.as_bytes(), &json, find).map(|body| String::from_utf8(body).unwrap())
+        };
+        let reference = |id: &str| format!(r#"{{"type":"item_reference", "id":"{id}"}}"#);
+        let body = format!(
+            r#"{{ "input" : [{}, {{"x": 1.50}},{}, {}] }}"#,
+            reference("rs_1"),
+            reference("msg_1"),
+            reference("other")
+        );
+        let message = r#"{"type":"message","role":"assistant","content":[]}"#;
+        let expected = format!(r#"{{ "input" : [{{"x": 1.50}},{message},{}] }}"#, reference("other"));
+        assert_eq!(told(&body), Ok(expected));
+        assert_eq!(told(r#"{"input":"item_reference"}"#).unwrap(), r#"{"input":"item_reference"}"#);
+        assert_eq!(told(&format!(r#"{{"input":[{}]}}"#, reference("gone"))), Err(()));
+    }
+
+    #[test]
+    fn ids_tell_which_answer_of_ours_an_item_is_of() {
+        let id = "01M8KS1N32DDBG3XVPWFRNAYPX";
+        assert_eq!(answer_of(&format!("msg_{id}_0")), Some(format!("resp_{id}")));
+        assert_eq!(answer_of(&format!("rs_{id}_12")), Some(format!("resp_{id}")));
+        for other in [
+            "",
+            "msg_1",
+            "msg_67c9fdcecf488190bdd9a0409de3a1ec07b8b0ad4e5eb654",
+            &format!("msg_{id}"),
+            &format!("msg_{id}_x"),
+        ] {
+            assert_eq!(answer_of(other), None, "{other}");
+        }
     }
 
     proptest! {

@@ -1,5 +1,7 @@
 //! Providers behind an API.
 
+#[cfg(test)]
+mod cuts;
 mod health;
 mod keys;
 mod numbers;

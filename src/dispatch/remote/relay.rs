@@ -274,7 +274,7 @@ impl Relay {
             }
         }
         self.cut();
-        if !self.finished {
+        if !self.ended {
             self.ready.extend(failed);
         }
     }

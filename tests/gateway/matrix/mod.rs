@@ -1,7 +1,7 @@
 //! Every client's dialect before every provider's: golden files of what the provider gets and what the client gets, of each
 //! pair one, to be read as somebody would who knows both formats.
 
-mod requests;
+pub mod requests;
 mod shown;
 
 use ajar::dialect::Dialect;

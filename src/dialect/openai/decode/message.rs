@@ -1,7 +1,7 @@
 //! The conversation.
 
 use super::Decoder;
-use crate::chat::request::ToolCall;
+use crate::chat::request::{Thought, ToolCall};
 use crate::chat::{Content, Json, Message, Role, Source};
 use crate::dialect::field::{At, optional};
 use crate::dialect::{BadRequest, Feature};
@@ -60,6 +60,8 @@ impl<'a> Decoder<'a> {
             ("name", _) => message.name = self.optional_name(&at, json)?,
             ("tool_call_id", _) => message.tool_call_id = self.optional_name(&at, json)?,
             ("refusal", Role::Assistant) => optional(json, || self.refusal(&at, json, message))?,
+            // As answers of thinking models have it: some of their servers want it back.
+            ("reasoning_content", Role::Assistant) => optional(json, || self.thought(&at, json, message))?,
             ("tool_calls", Role::Assistant) => optional(json, || self.tool_calls(&at, json, message))?,
             ("function_call", Role::Assistant) => optional(json, || self.function_call(&at, json, message))?,
             ("audio", Role::Assistant) => optional(json, || self.spoken(&at, json, message))?,
@@ -192,6 +194,15 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
+    fn thought(&mut self, at: &At<'_>, json: &'a Json<'a>, message: &mut Message) -> Result<(), BadRequest> {
+        let text = at.string(json)?;
+        self.draft.parts.text(text, Source::Assistant);
+        if !text.is_empty() {
+            message.content.push(Content::Thought(Thought { text: text.into(), ..Thought::default() }));
+        }
+        Ok(())
+    }
+
     fn tool_calls(&mut self, at: &At<'_>, json: &'a Json<'a>, message: &mut Message) -> Result<(), BadRequest> {
         for (index, call) in at.array(json)?.iter().enumerate() {
             self.draft.uses.insert(Feature::Tools);
@@ -248,7 +259,8 @@ fn complete(at: &At<'_>, role: &str, json: &Json<'_>, message: &Message) -> Resu
     if role == "function" && message.name.is_none() {
         return Err(at.key("name").missing());
     }
-    if message.content.is_empty() && message.tool_calls.is_empty() {
+    let says = |content: &Content| !matches!(content, Content::Thought(_));
+    if !message.content.iter().any(says) && message.tool_calls.is_empty() {
         return match json.get("content") {
             Some(content) => Err(at.key("content").wrong_type("a string or an array", content)),
             None => Err(at.key("content").missing()),

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::chat::request::{Effort, Function, Reasoning, Schema};
+use crate::chat::request::{Effort, Function, Reasoning, Schema, Thought};
 use crate::chat::{
     ChatRequest, Content, Message, ResponseFormat, Role, Sampling, Source, Streaming, Tool, ToolCall, ToolChoice,
 };
@@ -116,6 +116,23 @@ fn every_part_has_the_right_provenance() {
     assert_eq!(all(Source::Metadata), "u-1 team t-1");
     assert_eq!(all(Source::Unknown), "vendor deep x-1 7 cache x-2");
     assert_eq!(all(Source::Parameter), "gpt 42 system user text file assistant tool");
+}
+
+#[test]
+fn a_thought_that_comes_back_is_one_and_no_message_by_itself() {
+    let thinking = |more: Value| {
+        let mut turn = json!({"role": "assistant", "reasoning_content": "hm"});
+        turn.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        message(turn)
+    };
+    let said = thinking(json!({"content": "yes"}));
+    assert_eq!(parts(&said, Source::Assistant), ["hm", "yes"]);
+    assert!(uses(&said).is_empty());
+    let thought = Thought { text: "hm".into(), ..Thought::default() };
+    assert_eq!(request(&said).messages[1].content, [Content::Thought(thought), Content::Text("yes".into())]);
+    let refused = |body: &Value| with(&body.to_string(), |decoded| decoded.unwrap_err().param);
+    assert_eq!(refused(&thinking(json!({}))).as_deref(), Some("messages[1].content"));
+    assert_eq!(refused(&thinking(json!({"reasoning_content": 7}))).as_deref(), Some("messages[1].reasoning_content"));
 }
 
 #[test]
