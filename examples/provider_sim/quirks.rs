@@ -56,6 +56,7 @@ impl Quirk {
         let mut document: Value = serde_json::from_slice(whole).expect("a document of ours is JSON");
         for choice in document["choices"].as_array_mut().into_iter().flatten() {
             let text = choice["message"]["content"].clone();
+            choice["message"].as_object_mut().map(|said| said.shift_remove("reasoning_content"));
             self.think(&mut choice["message"], thought, text);
             self.decorate(choice);
         }
@@ -67,6 +68,7 @@ impl Quirk {
     /// The events of a stream, its end included.
     pub fn events(self, events: &[Bytes], thought: Option<&str>) -> Vec<Bytes> {
         let mut chunks: Vec<Value> = events.iter().filter_map(|event| chunk(event)).collect();
+        chunks.retain(|chunk| chunk["choices"][0]["delta"]["reasoning_content"].is_null());
         if let Some(thought) = thought {
             let pieces = tokens(thought).into_iter().map(|piece| {
                 let mut chunk = chunks[0].clone();

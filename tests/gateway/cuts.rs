@@ -21,6 +21,7 @@ fn request(dialect: Dialect) -> Value {
     let asked = match dialect {
         Dialect::Responses => json!({"input": "what is it?"}),
         Dialect::Chat | Dialect::Messages => json!({"messages": [{"role": "user", "content": "what is it?"}]}),
+        Dialect::Completions | Dialect::Embeddings | Dialect::Moderations => unreachable!("not asked here"),
     };
     let cap = if dialect == Dialect::Responses { "max_output_tokens" } else { "max_tokens" };
     streamed(with(asked, json!({"model": "far", cap: 100})))
@@ -80,5 +81,6 @@ fn ended(dialect: Dialect, text: &str) -> bool {
         Dialect::Chat => text.ends_with("data: [DONE]\n\n"),
         Dialect::Responses => text.contains("event: response.completed\n"),
         Dialect::Messages => text.contains("event: message_stop\n"),
+        Dialect::Completions | Dialect::Embeddings | Dialect::Moderations => unreachable!("not asked here"),
     }
 }

@@ -104,6 +104,9 @@ fn ends(dialect: Dialect, text: &str) -> bool {
         Dialect::Chat => ["data: [DONE]\n\n"; 2],
         Dialect::Messages => ["event: message_stop\n"; 2],
         Dialect::Responses => ["event: response.completed\n", "event: response.incomplete\n"],
+        Dialect::Completions | Dialect::Embeddings | Dialect::Moderations => {
+            unreachable!("no client of the recordings speaks it")
+        }
     };
     ends.iter().any(|end| text.contains(end))
 }

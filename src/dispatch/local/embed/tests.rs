@@ -111,7 +111,7 @@ async fn a_long_list_lets_a_short_one_pass_and_one_that_has_left_is_computed_no_
     let batches = rig.batches.lock().unwrap();
     assert!(batches.len() < 41, "{} batches", batches.len());
     // The short one was not there yet in the first.
-    assert!(batches[1..4].iter().any(|batch| batch.iter().any(|text| text == "c")), "{batches:?}");
+    assert!(batches.iter().take(4).skip(1).any(|batch| batch.iter().any(|text| text == "c")), "{batches:?}");
 }
 
 #[tokio::test]
