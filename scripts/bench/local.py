@@ -156,7 +156,7 @@ def measure(args, servers):
             repeated[server.name] = server.ask(long, 4)[0]
         points.setdefault(("first token, repeated prompt", args.repeated), []).append(repeated)
         # With a seed nothing is guessed.
-        text = f"Entry {pair}: " + " ".join(f"{number * 37 % 101} red foxes and {number} blue crows;" for number in range(20))
+        text = f"Song {pair}: " + "the red fox saw the blue crow, and the blue crow saw the red fox. " * 9
         ajar = next(server for server in servers if server.name == "ajar")
         copies = {"llama-server": ajar.copy(text, seed=1), "ajar": ajar.copy(text)}
         points.setdefault(("tokens/s of a copied text, without guesses and with", 1), []).append(copies)

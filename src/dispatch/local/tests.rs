@@ -138,7 +138,7 @@ async fn guesses_leave_a_greedy_answer_as_it_is_and_are_told() {
     let with = answer(engine.generate(job(&text, 120, greedy())).unwrap()).await;
     assert_eq!(with.text(), without.text());
     let facts = engine.facts();
-    assert!(facts.guessed_right > 20, "{facts:?}");
+    assert!(facts.guessed_right > 10, "{facts:?}");
 }
 
 #[tokio::test]
