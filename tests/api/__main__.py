@@ -21,8 +21,8 @@ import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parent
 DOCUMENT = HERE.parent.parent / "docs/openapi.json"
-# What providers speak, and below which path.
-WIRES = {"openai": "/v1", "openai-responses": "/v1", "anthropic": "/v1", "gemini": "/v1beta"}
+# What providers speak.
+WIRES = ["openai", "openai-responses", "anthropic", "gemini"]
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 
 POLICY = """\
@@ -52,7 +52,7 @@ server: { listen: 127.0.0.1:$listen, operator: 127.0.0.1:$operator }
 policies: $dir/policies
 models: { unknown_model: auto }
 providers:
-  provider: { dialect: $wire, base_url: "http://127.0.0.1:$upstream$path" }
+  provider: { dialect: $wire, base_url: "http://127.0.0.1:$upstream/v1" }
   others: { dialect: openai, base_url: "http://127.0.0.1:$upstream/v1" }
 anonymous: { allow: loopback, attributes: { app: api } }
 record: { store: sqlite, path: $dir/ajar.db, retention: 1d, commit_interval: 50ms }
@@ -77,7 +77,7 @@ class Gateway:
         (self.dir / "policies").mkdir()
         (self.dir / "policies/api.yaml").write_text(POLICY)
         config = CONFIG.substitute(listen=self.listen, operator=self.operator, upstream=upstream, wire=wire,
-                                   path=WIRES[wire], dir=self.dir)
+                                   dir=self.dir)
         (self.dir / "ajar.yaml").write_text(config)
         self.log = (self.dir / "log").open("w")
         self.processes = [self.spawn(args.simulator, "--listen", f"127.0.0.1:{upstream}", "--tokens", "4"),

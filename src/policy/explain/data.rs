@@ -51,6 +51,7 @@ pub struct Explanation<'a> {
     pub refused: bool,
     /// What operators should know.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     pub flags: Vec<&'static str>,
 }
 
@@ -74,6 +75,7 @@ pub struct DetectorExplanation<'a> {
     pub result: &'static str,
     /// What it found, and where; never the text.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     pub findings: Vec<FindingExplanation>,
 }
 
@@ -135,9 +137,11 @@ pub struct GuardExplanation<'a> {
     pub applies: bool,
     /// Whom it takes out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     pub removes: Vec<&'a str>,
     /// What it demands of bodies that leave.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     pub requires: Vec<&'static str>,
     /// Its cap on the answer, in tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -180,6 +184,7 @@ pub struct StepExplanation<'a> {
     pub applies: bool,
     /// Whom it takes out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     pub removes: Vec<&'a str>,
     /// By which factor it makes remote look dearer.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -204,6 +209,7 @@ pub struct DestinationExplanation<'a> {
     pub reasons: Vec<String>,
     /// What must be done to the body.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     pub transforms: Vec<&'static str>,
     /// The most it can cost, in dollars.
     #[serde(skip_serializing_if = "Option::is_none")]
