@@ -385,7 +385,8 @@ async fn generate(engine: Engine, attempt: &Attempt<'_>) -> Result<Answer, Failu
 
 async fn embed(engine: Engine, attempt: &Attempt<'_>) -> Result<Answer, Failure> {
     let texts = attempt.request.messages.iter().map(|message| message.text().into()).collect();
-    let embeddings = engine.embed(texts, attempt.deadline).await?;
+    let vectors = engine.embed(texts, attempt.deadline);
+    let (embeddings, ()) = tokio::try_join!(vectors, engine.ready_by(attempt.deadline))?;
     let usage = Some(Usage { input: embeddings.tokens, ..Usage::default() });
     Ok(Answer::Vectors(Embedded { vectors: embeddings.vectors, usage }))
 }

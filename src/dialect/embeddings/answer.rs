@@ -31,7 +31,7 @@ mod tests {
     fn a_list_of_vectors_gives_its_tokens_and_anything_else_is_none() {
         let of = |body: &str| observe(body.as_bytes());
         let list = r#"{"object":"list","data":[{"index":0,"embedding":[0.5,-1e-3]},{"embedding":"AAAA"}]"#;
-        let usage = Some(Some(Usage { input: 7, ..Usage::default() }));
+        let usage = Some(Some(Usage { input: 7, cache_untold: true, ..Usage::default() }));
         assert_eq!(of(&format!("{list},\"usage\":{{\"prompt_tokens\":7,\"total_tokens\":7}}}}")), usage);
         assert_eq!([of(&format!("{list}}}")), of(&format!("{list},\"usage\":null}}"))], [Some(None), Some(None)]);
         assert_eq!([of("{}"), of("<html>"), of(r#"{"data":[{"id":1}]}"#), of(r#"{"choices":[]}"#)], [None; 4]);
