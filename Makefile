@@ -54,7 +54,8 @@ endif
 	AJAR_LEAK_MAY_SKIP=1 python3 tests/leak short --ajar $(BUILT)/debug/ajar
 
 # Installs some 130 Python packages and a few of Node's, into the target folder and tests/sdk.
-compat: deps ## run client libraries and frameworks against simulated providers and the embedded model, and write the table
+compat: ## run client libraries and frameworks against simulated providers and the embedded model, and write the table
+	@scripts/install-deps.sh --compat
 	cargo test --locked --no-run
 	$(BUILT)/debug/ajar models pull $(MODEL)
 	scripts/sdk-venv.sh

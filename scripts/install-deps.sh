@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that building and testing need (with --bench, also those of the gateway benchmark,
-# with --leak those of the leak rig).
+# with --leak those of the leak rig, with --compat those of the clients in Node, unless there is an npm).
 # Says what it installs; does nothing where all are there, or where there is no dpkg.
 set -euo pipefail
 
@@ -10,7 +10,8 @@ for argument in "$@"; do
     case "$argument" in
         --bench) packages+=(nginx-light python3 util-linux wrk) ;;
         --leak) packages+=(iproute2 python3) ;;
-        *) echo "usage: $0 [--bench] [--leak]" >&2 && exit 2 ;;
+        --compat) command -v npm >/dev/null || packages+=(nodejs npm) ;;
+        *) echo "usage: $0 [--bench] [--leak] [--compat]" >&2 && exit 2 ;;
     esac
 done
 

@@ -177,6 +177,8 @@ pub struct ChatAnswer {
     pub content: Option<AnswerContent>,
     /// Why it would not answer.
     pub refusal: Option<String>,
+    /// What it thought before, as thinking models tell it.
+    pub reasoning_content: Option<String>,
     /// What it called.
     pub tool_calls: Option<Vec<ChatToolCall>>,
     /// Deprecated form of `tool_calls`.

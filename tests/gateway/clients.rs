@@ -120,8 +120,10 @@ fn run_all(mut setup: Setup, words: &str) -> Vec<Run> {
             let mut command = of.command();
             command.args([&url, &key, "far"]).args(words.split_whitespace()).args(of.words.split_whitespace());
             let ended = command.output().unwrap_or_else(|error| panic!("{}: {error}", of.program));
-            let output = String::from_utf8_lossy(&ended.stdout).into_owned() + &String::from_utf8_lossy(&ended.stderr);
-            runs.lock().unwrap().push(Run { client, passed: ended.status.success(), output });
+            let passed = ended.status.success();
+            let text = |bytes| String::from_utf8(bytes).expect("programs write UTF-8");
+            let output = text(ended.stdout) + &text(ended.stderr);
+            runs.lock().unwrap().push(Run { client, passed, output });
         }
     };
     std::thread::scope(|scope| (0..2).for_each(|_| drop(scope.spawn(work))));
