@@ -196,6 +196,20 @@ async fn a_client_that_leaves_frees_its_slot() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn tokens_are_counted_as_the_named_model_reads_them_and_estimated_for_who_names_none() {
+    let closed = Sim::start(Script::text("closed"));
+    let gateway = gateway(&closed, "context: 1024, sequences: 1").await;
+    let body = with(user("Count from one to fifty in words."), json!({ "model": "local", "max_tokens": 1 }));
+    let counted = gateway.ask_at("/v1/messages/count_tokens", &body, &[]).await;
+    let answered = gateway.ask_at("/v1/messages", &body, &[]).await.json();
+    assert_eq!(counted.json()["input_tokens"], answered["usage"]["input_tokens"], "{answered}");
+    assert_eq!(counted.header("x-ajar-warning"), "");
+    let any = gateway.ask_at("/v1/messages/count_tokens", &with(body, json!({ "model": "auto" })), &[]).await;
+    assert_eq!(any.header("x-ajar-warning"), "estimated");
+    assert_eq!(gateway.rows(1).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_leaves_the_queue_or_a_whole_answer_frees_its_place_and_leaves_one_record() {
     let closed = Sim::start(Script::text("closed"));
     let gateway = gateway(&closed, "context: 2048, sequences: 1").await;

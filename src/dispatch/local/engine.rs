@@ -118,6 +118,20 @@ impl Engine {
         embeddings.await.unwrap_or(Err(EngineError::Stopped))
     }
 
+    /// How many tokens the prompt of `request` has, as the model's chat template writes it; until `deadline`, waiting for
+    /// a turn included. Of one that is longer than the context, as many as were worth counting.
+    ///
+    /// # Errors
+    /// As [`Engine::generate`]; [`EngineError::Unsupported`] of a model that makes embeddings.
+    pub async fn count(&self, request: Arc<ChatRequest>, deadline: Instant) -> Result<u64, EngineError> {
+        let (reply, counted) = oneshot::channel();
+        self.queue(Pending { asked: Asked::Count { request, reply }, deadline, arrived: Instant::now() })?;
+        match counted.await.unwrap_or(Err(EngineError::Stopped)) {
+            Err(EngineError::PromptTooLong { tokens, .. }) => Ok(tokens),
+            counted => counted,
+        }
+    }
+
     fn queue(&self, pending: Pending) -> Result<(), EngineError> {
         let shared = &self.handle.shared;
         if let Some(failure) = shared.failure() {

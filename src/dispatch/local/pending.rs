@@ -1,12 +1,13 @@
 //! What waits in an engine's queue.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Embeddings, EngineError, Job, Waited};
-use crate::chat::Text;
 use crate::chat::reply::Delta;
+use crate::chat::{ChatRequest, Text};
 
 /// What travels from a sequence to its reader.
 pub(super) type Reply = Result<Delta, EngineError>;
@@ -27,6 +28,8 @@ pub(super) enum Asked {
     Answer { job: Job, adapter: usize, replies: mpsc::Sender<Reply>, waited: Waited },
     /// The vectors of texts.
     Embeddings { texts: Vec<Text>, reply: oneshot::Sender<Result<Embeddings, EngineError>> },
+    /// How many tokens the prompt of a conversation has.
+    Count { request: Arc<ChatRequest>, reply: oneshot::Sender<Result<u64, EngineError>> },
 }
 
 impl Pending {
@@ -35,6 +38,7 @@ impl Pending {
         match &self.asked {
             Asked::Answer { replies, .. } => replies.is_closed(),
             Asked::Embeddings { reply, .. } => reply.is_closed(),
+            Asked::Count { reply, .. } => reply.is_closed(),
         }
     }
 
@@ -44,6 +48,7 @@ impl Pending {
             // Either fails only for a reader that has left.
             Asked::Answer { replies, .. } => drop(replies.try_send(Err(error))),
             Asked::Embeddings { reply, .. } => drop(reply.send(Err(error))),
+            Asked::Count { reply, .. } => drop(reply.send(Err(error))),
         }
     }
 }

@@ -125,6 +125,11 @@ async fn a_model_on_demand_answers_the_same_after_it_was_unloaded_and_others_go_
     assert_eq!(ask().await, first);
     assert!(other.facts().tokens_per_second > 0.0);
     reading.abort();
+    // A process must not end while llama.cpp is at work.
+    for engine in [other, engine] {
+        engine.shutdown();
+        engine.stopped().await;
+    }
 }
 
 /// What comes out is the same as without guesses, which a seed keeps out; and many are right where a text is repeated.

@@ -113,17 +113,31 @@ impl<M: Model> Worker<'_, M> {
                 self.place(sequence, &free);
             } else {
                 let Some(pending) = self.shared.queue.pop() else { return };
-                let Pending { asked: Asked::Answer { job, adapter, replies, waited }, arrived, .. } = pending else {
-                    pending.refuse(EngineError::Unsupported("embeddings: its model answers"));
-                    continue;
-                };
+                self.take(pending);
+            }
+            self.note_busy();
+        }
+    }
+
+    fn take(&mut self, pending: Pending) {
+        let Pending { asked, arrived, deadline } = pending;
+        match asked {
+            Asked::Answer { job, adapter, replies, waited } => {
                 waited.note(arrived.elapsed());
                 match self.begin(&job, adapter, &replies, arrived) {
                     Ok(choices) => self.waiting.extend(choices),
                     Err(error) => send(&replies, Err(error)),
                 }
             }
-            self.note_busy();
+            Asked::Count { request, reply } => {
+                let counted = self.model.prompt(&request).map(|prompt| prompt.tokens.len() as u64);
+                // Fails only for somebody who has left.
+                drop(reply.send(counted));
+            }
+            asked @ Asked::Embeddings { .. } => {
+                let pending = Pending { asked, arrived, deadline };
+                pending.refuse(EngineError::Unsupported("embeddings: its model answers"));
+            }
         }
     }
 
