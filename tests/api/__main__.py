@@ -111,7 +111,8 @@ def run(args, url, tag, per_operation, folder):
                "--phases", "examples,coverage,fuzzing", "--checks", CHECKS, "--workers", 2, "--continue-on-failure",
                "--report", "ndjson", "--report-ndjson-path", events, "--warnings", "off", "--generation-database", "none",
                "--suppress-health-check", "all", "--seed", args.seed, "--request-timeout", 20, "--no-color"]
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False,
+                          cwd=folder)
     # Where it could not make a case, it says so, and ends as with a failure.
     failed = done.returncode != 0 and ("Failures:" in done.stdout or "Test cases:" not in done.stdout)
     if done.returncode != 0:

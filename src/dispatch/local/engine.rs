@@ -13,8 +13,8 @@ use super::life::{self, Shared, State};
 use super::pending::{Asked, Pending, Reply};
 use super::queue::Refusal;
 use super::{Embeddings, EngineConfig, EngineError, EngineFacts, Job, Waited};
-use crate::chat::Text;
 use crate::chat::reply::Delta;
+use crate::chat::{ChatRequest, Text};
 
 /// Deltas that a slow reader may be behind before its sequence, and only that, pauses.
 const BACKLOG: usize = 32;
