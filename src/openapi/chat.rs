@@ -1,10 +1,8 @@
 //! `POST /v1/chat/completions`.
 
-use std::collections::BTreeMap;
-
 use schemars::JsonSchema;
 
-use super::shared::{Effort, Function, JsonForm, Object, StopWords, WordChoice};
+use super::shared::{Effort, Function, JsonForm, Object, Sampling, WordChoice};
 
 /// A conversation to be gone on with. Members that are not listed are classified, too, and given only to destinations of
 /// the same dialect.
@@ -26,28 +24,9 @@ pub struct ChatCompletionRequest {
     pub stream: Option<bool>,
     /// Only with `stream: true`.
     pub stream_options: Option<StreamOptions>,
-    /// How freely to sample.
-    #[schemars(range(min = 0, max = 2))]
-    pub temperature: Option<f64>,
-    /// Which share of probability to sample from.
-    #[schemars(range(min = 0, max = 1))]
-    pub top_p: Option<f64>,
-    /// How many answers.
-    #[schemars(range(min = 1, max = 128))]
-    pub n: Option<u32>,
-    /// For the same answer again.
-    pub seed: Option<i64>,
-    /// Where to stop.
-    pub stop: Option<StopWords>,
-    /// Against what was said at all.
-    #[schemars(range(min = -2, max = 2))]
-    pub presence_penalty: Option<f64>,
-    /// Against what was said often.
-    #[schemars(range(min = -2, max = 2))]
-    pub frequency_penalty: Option<f64>,
-    /// Biases between −100 and 100 by token id.
-    #[schemars(extend("propertyNames" = {"pattern": "^[0-9]{1,9}$"}))]
-    pub logit_bias: Option<BTreeMap<String, Bias>>,
+    /// How to sample.
+    #[schemars(flatten)]
+    pub sampling: Sampling,
     /// Whether to tell how likely each token was.
     pub logprobs: Option<bool>,
     /// How many alternatives to tell; only with `logprobs: true`.
@@ -92,11 +71,6 @@ pub struct ChatCompletionRequest {
     /// What most of the answer will be.
     pub prediction: Option<Object>,
 }
-
-/// A bias.
-#[derive(JsonSchema)]
-#[schemars(transparent)]
-pub struct Bias(#[schemars(range(min = -100, max = 100))] pub f64);
 
 /// What a stream tells beside the answer.
 #[derive(JsonSchema)]

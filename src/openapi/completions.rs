@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 
-use super::chat::{Bias, ChatUsage, StreamOptions};
-use super::shared::StopWords;
+use super::chat::{ChatUsage, StreamOptions};
+use super::shared::Sampling;
 
 /// A text to be gone on with. Members that are not listed are classified, too, and given only to destinations of the same
 /// dialect.
@@ -23,31 +23,12 @@ pub struct CompletionRequest {
     pub stream: Option<bool>,
     /// Only with `stream: true`.
     pub stream_options: Option<StreamOptions>,
-    /// How freely to sample.
-    #[schemars(range(min = 0, max = 2))]
-    pub temperature: Option<f64>,
-    /// Which share of probability to sample from.
-    #[schemars(range(min = 0, max = 1))]
-    pub top_p: Option<f64>,
-    /// How many answers.
-    #[schemars(range(min = 1, max = 128))]
-    pub n: Option<u32>,
+    /// How to sample.
+    #[schemars(flatten)]
+    pub sampling: Sampling,
     /// Of how many drafts the likeliest are given; at least `n`.
     #[schemars(range(min = 1, max = 20))]
     pub best_of: Option<u32>,
-    /// For the same answer again.
-    pub seed: Option<i64>,
-    /// Where to stop.
-    pub stop: Option<StopWords>,
-    /// Against what was said at all.
-    #[schemars(range(min = -2, max = 2))]
-    pub presence_penalty: Option<f64>,
-    /// Against what was said often.
-    #[schemars(range(min = -2, max = 2))]
-    pub frequency_penalty: Option<f64>,
-    /// Biases between −100 and 100 by token id.
-    #[schemars(extend("propertyNames" = {"pattern": "^[0-9]{1,9}$"}))]
-    pub logit_bias: Option<BTreeMap<String, Bias>>,
     /// How likely each token was, and how many alternatives to tell.
     #[schemars(range(min = 0, max = 5))]
     pub logprobs: Option<u32>,

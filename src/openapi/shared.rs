@@ -36,6 +36,38 @@ pub struct JsonForm {
     pub strict: Option<bool>,
 }
 
+/// How to sample.
+#[derive(JsonSchema)]
+pub struct Sampling {
+    /// How freely to sample.
+    #[schemars(range(min = 0, max = 2))]
+    pub temperature: Option<f64>,
+    /// Which share of probability to sample from.
+    #[schemars(range(min = 0, max = 1))]
+    pub top_p: Option<f64>,
+    /// How many answers.
+    #[schemars(range(min = 1, max = 128))]
+    pub n: Option<u32>,
+    /// For the same answer again.
+    pub seed: Option<i64>,
+    /// Where to stop.
+    pub stop: Option<StopWords>,
+    /// Against what was said at all.
+    #[schemars(range(min = -2, max = 2))]
+    pub presence_penalty: Option<f64>,
+    /// Against what was said often.
+    #[schemars(range(min = -2, max = 2))]
+    pub frequency_penalty: Option<f64>,
+    /// Biases between −100 and 100 by token id.
+    #[schemars(extend("propertyNames" = {"pattern": "^[0-9]{1,9}$"}))]
+    pub logit_bias: Option<BTreeMap<String, Bias>>,
+}
+
+/// A bias.
+#[derive(JsonSchema)]
+#[schemars(transparent)]
+pub struct Bias(#[schemars(range(min = -100, max = 100))] pub f64);
+
 /// Where to stop: a text, or up to four.
 #[derive(JsonSchema)]
 #[schemars(untagged)]
