@@ -4,8 +4,9 @@ blind and its zeros mean nothing."""
 import gateway
 from stage import Stage, needles_of, strings_of
 
-# As much as the scanner must decode by itself; the rest it must find as it was written.
-DECODED = 0.95
+# As much as the scanner must decode by itself of the hundred cases of a stage; the rest, JSON in JSON in an encoding that needs
+# escapes itself, it must find as it was written.
+DECODED = 0.9
 
 
 def opened(stage):
