@@ -175,7 +175,10 @@ fn embedded() -> Vec<Run> {
         "models_dir: {}\nlocal:\n  smollm2: {{ model: smollm2-135m, threads: 1, context: 8192, sequences: 2 }}\n",
         models.display()
     );
-    run_all(setup(inside).section(&engine), "")
+    let near = Sim::start(script());
+    let runs = run_all(setup(inside).section(&engine).provider("near", &near), "");
+    assert_eq!(near.counts().requests, 0, "embeddings are asked for of scripted models only");
+    runs
 }
 
 #[test]
