@@ -16,7 +16,7 @@ use super::set::{
     Route, Scope, Step, Transform, TransformSet,
 };
 use super::vocabulary::{Fact, Facts};
-use crate::chat::MicroUsd;
+use crate::chat::{MicroUsd, Task};
 use crate::classify::Truth;
 
 /// What is known about a destination at this moment.
@@ -556,14 +556,20 @@ impl<'a> Decider<'a> {
         answered.bound || !rule.allows(answered.user_turn) || too_dear
     }
 
-    /// The kind says what would have to change: policy, money, the request, or the hour.
+    /// The kind says what would have to change: policy, money, the request, or the hour. Who is for something else altogether has
+    /// no say in it, unless all are.
     fn refusal(&self, route: &Route) -> RefusalKind {
         let asked = match self.inputs.insists {
             true => self.inputs.preference.as_slice(),
             false => &route.candidates,
         };
-        let barriers = || asked.iter().map(|id| self.decision.barriers[usize::from(id.0)]);
-        if barriers().any(|b| matches!(b, Barrier::Unavailable(_) | Barrier::Slow)) {
+        let barriers = || {
+            let all = asked.iter().map(|id| self.decision.barriers[usize::from(id.0)]);
+            all.filter(|barrier| !matches!(barrier, Barrier::Lacks(what) if Task::named(what).is_some()))
+        };
+        if barriers().next().is_none() && !asked.is_empty() {
+            RefusalKind::Capability
+        } else if barriers().any(|b| matches!(b, Barrier::Unavailable(_) | Barrier::Slow)) {
             RefusalKind::Unavailable
         } else if barriers().any(|b| matches!(b, Barrier::Lacks(_))) {
             RefusalKind::Capability

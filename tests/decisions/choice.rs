@@ -273,6 +273,24 @@ fn where_the_client_insists_the_named_answers_or_nobody_and_the_refusal_says_wha
 }
 
 #[test]
+fn who_is_for_something_else_does_not_hide_why_the_others_may_not_answer() {
+    let set = listed("");
+    let lacking = |what: [Option<&'static str>; 3]| {
+        let mut request = plain(&set);
+        request.floor = Some(ajar::policy::Floor::of(ajar::policy::Class(4)));
+        for (state, lacks) in request.states.iter_mut().zip(what) {
+            state.lacks = lacks;
+        }
+        asked(&set, &request)
+    };
+    assert_eq!(lacking([Some("chat"), None, None]), refused(RefusalKind::Policy), "home makes vectors only");
+    assert_eq!(lacking([Some("tools"), None, None]), refused(RefusalKind::Capability), "home could answer otherwise");
+    let mut request = plain(&set);
+    request.states.iter_mut().for_each(|state| state.lacks = Some("chat"));
+    assert_eq!(asked(&set, &request), refused(RefusalKind::Capability), "nobody is for it");
+}
+
+#[test]
 fn a_route_that_ignores_names_gives_an_insisting_client_its_own_or_nobody() {
     let set = set("routes: [{ id: all, order: 1, candidates: [home, far], preference: ignore }]\n");
     let insisting = |id| asked(&set, &Request { preference: Some(id), insists: true, ..plain(&set) });
