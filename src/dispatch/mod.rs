@@ -413,8 +413,8 @@ fn edited(attempt: &Attempt<'_>, disguise: Option<&Disguise<'_>>, target: &Targe
     Ok(Outgoing { body, restorer: None, replaced: 0 })
 }
 
-/// The request in the provider's dialect, without what others sealed, transformed before it is translated where that is asked for, proved to say
-/// only what was classified; and what it leaves out.
+/// The request in the provider's dialect, without what others sealed, transformed before it is translated where that is
+/// asked for, proved to say only what was classified; and what it leaves out.
 fn translated(
     provider: &Provider,
     attempt: &Attempt<'_>,

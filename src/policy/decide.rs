@@ -556,8 +556,8 @@ impl<'a> Decider<'a> {
         answered.bound || !rule.allows(answered.user_turn) || too_dear
     }
 
-    /// The kind says what would have to change: policy, money, the request, or the hour. Who is for something else altogether has
-    /// no say in it, unless all are.
+    /// The kind says what would have to change: policy, money, the request, or the hour. Who is for something else
+    /// altogether has no say in it, unless all are.
     fn refusal(&self, route: &Route) -> RefusalKind {
         let asked = match self.inputs.insists {
             true => self.inputs.preference.as_slice(),
