@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::life::{self, Shared, State};
 use super::pending::{Asked, Pending, Reply};
 use super::queue::Refusal;
-use super::{Embeddings, EngineConfig, EngineError, EngineFacts, Job, Waited};
+use super::{Embeddings, EngineConfig, EngineError, EngineFacts, Job, Notes};
 use crate::chat::reply::Delta;
 use crate::chat::{ChatRequest, Text};
 
@@ -87,19 +87,19 @@ impl Engine {
     /// [`EngineError::QueueFull`], [`EngineError::Unavailable`], [`EngineError::Stopped`] or
     /// [`EngineError::Unsupported`] at once; everything later comes through the [`Generation`].
     pub fn generate(&self, job: Job) -> Result<Generation, EngineError> {
-        self.generate_noting(job, Waited::default())
+        self.generate_noting(job, Notes::default())
     }
 
-    /// As [`Engine::generate`]; `waited` is told how long the job was in the queue.
+    /// As [`Engine::generate`]; `notes` is told what becomes of the job beside its answer.
     ///
     /// # Errors
     /// As [`Engine::generate`].
-    pub fn generate_noting(&self, job: Job, waited: Waited) -> Result<Generation, EngineError> {
+    pub fn generate_noting(&self, job: Job, notes: Notes) -> Result<Generation, EngineError> {
         let reserve = RESERVE * job.choices() as usize;
         let (replies, deltas) = mpsc::channel(BACKLOG + reserve);
         let deadline = job.deadline;
         self.queue(Pending {
-            asked: Asked::Answer { job, adapter: self.adapter, replies, waited },
+            asked: Asked::Answer { job, adapter: self.adapter, replies, notes },
             deadline,
             arrived: Instant::now(),
         })?;

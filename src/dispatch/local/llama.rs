@@ -25,10 +25,11 @@ use super::model::{Drawn, Input, Model, Prompt, Token};
 use super::prompt::PromptWriter;
 use super::sampler::sampler;
 use super::schedule::Limits;
+use super::spread::certainty;
 use super::threads::default_threads;
 use super::tools::{Callable, MARKERS, Reading, offered};
 use super::{Adapter, EngineConfig, EngineError, embed, memory, residents, trial, worker};
-use crate::chat::reply::TokenLogprob;
+use crate::chat::reply::{Certainty, TokenLogprob};
 use crate::chat::request::ChatRequest;
 use crate::models::gguf::Gguf;
 
@@ -341,6 +342,10 @@ impl Model for Llama<'_> {
         likelihood(self.context.get_logits_ith(input as i32), token, top, |token| {
             self.model.vocab().token_to_piece(LlamaToken(token), true, None)
         })
+    }
+
+    fn certainty(&self, input: usize, token: Token) -> Certainty {
+        certainty(self.context.get_logits_ith(input as i32), token)
     }
 
     fn write(&self, token: Token, reading: Reading, bytes: &mut Vec<u8>) {

@@ -25,6 +25,7 @@ mod llama;
 mod memory;
 #[cfg(any(feature = "llama", test))]
 mod model;
+mod notes;
 mod pending;
 #[cfg(any(feature = "llama", test))]
 mod prefixes;
@@ -41,6 +42,10 @@ mod schedule;
 mod speech;
 mod speed;
 #[cfg(any(feature = "llama", test))]
+mod spread;
+#[cfg(any(feature = "llama", test))]
+mod tally;
+#[cfg(any(feature = "llama", test))]
 mod template;
 #[cfg(any(feature = "llama", test))]
 mod text;
@@ -49,7 +54,6 @@ mod threads;
 #[cfg(any(feature = "llama", test))]
 mod tools;
 mod trial;
-mod waited;
 #[cfg(any(feature = "llama", test))]
 mod worker;
 
@@ -63,9 +67,9 @@ use std::time::{Duration, Instant};
 pub use engine::{Engine, Generation};
 pub use error::EngineError;
 pub use gauges::{EngineFacts, EngineState};
+pub use notes::Notes;
 pub use speed::{Speed, speed};
 pub use trial::{try_apart, try_here};
-pub use waited::Waited;
 
 use crate::chat::Content;
 use crate::chat::request::{ChatRequest, Message};

@@ -2,7 +2,7 @@
 
 use super::EngineError;
 use super::tools::Reading;
-use crate::chat::reply::TokenLogprob;
+use crate::chat::reply::{Certainty, TokenLogprob};
 use crate::chat::request::ChatRequest;
 
 /// A token id of the model's vocabulary.
@@ -84,6 +84,10 @@ pub(super) trait Model {
     /// How likely `token` was to follow the last batch's `input`-th input, and the `top` most likely ones, by the
     /// model alone: before biases, penalties, temperature, cuts and forms.
     fn likelihood(&self, input: usize, token: Token, top: usize) -> TokenLogprob;
+
+    /// How sure the model was of `token` behind the last batch's `input`-th input, by itself alone as in
+    /// [`Model::likelihood`].
+    fn certainty(&self, input: usize, token: Token) -> Certainty;
 
     /// Appends the bytes of `token` to `bytes`: perhaps part of a character; for a control token none, but for those that
     /// mark what `reading` asks about.

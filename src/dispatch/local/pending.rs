@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Embeddings, EngineError, Job, Waited};
+use super::{Embeddings, EngineError, Job, Notes};
 use crate::chat::reply::Delta;
 use crate::chat::{ChatRequest, Text};
 
@@ -25,7 +25,7 @@ pub(super) struct Pending {
 #[cfg_attr(not(any(feature = "llama", test)), expect(dead_code, reason = "nobody works without an engine"))]
 pub(super) enum Asked {
     /// Answers to a conversation, by an adapter of the model, where it is not 0.
-    Answer { job: Job, adapter: usize, replies: mpsc::Sender<Reply>, waited: Waited },
+    Answer { job: Job, adapter: usize, replies: mpsc::Sender<Reply>, notes: Notes },
     /// The vectors of texts.
     Embeddings { texts: Vec<Text>, reply: oneshot::Sender<Result<Embeddings, EngineError>> },
     /// How many tokens the prompt of a conversation has.

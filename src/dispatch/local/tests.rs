@@ -1,5 +1,6 @@
 //! The engine on a real model.
 
+mod confidence;
 mod tools;
 
 use std::fs;

@@ -122,9 +122,9 @@ impl<M: Model> Worker<'_, M> {
     fn take(&mut self, pending: Pending) {
         let Pending { asked, arrived, deadline } = pending;
         match asked {
-            Asked::Answer { job, adapter, replies, waited } => {
-                waited.note(arrived.elapsed());
-                match self.begin(&job, adapter, &replies, arrived) {
+            Asked::Answer { job, adapter, replies, notes } => {
+                notes.note_waited(arrived.elapsed());
+                match self.begin(&job, adapter, &replies, notes, arrived) {
                     Ok(choices) => self.waiting.extend(choices),
                     Err(error) => send(&replies, Err(error)),
                 }
@@ -222,6 +222,8 @@ impl<M: Model> Worker<'_, M> {
             Drawn::Last(token) => (token, true),
             Drawn::End => return self.finish(slot, FinishReason::Stop),
         };
+        let certainty = self.model.certainty(input, token);
+        sequence.group.tally.update(|tally| tally.with(certainty));
         sequence.last = token;
         sequence.generated += 1;
         if let Some(drafter) = &mut sequence.drafter {
@@ -253,6 +255,7 @@ impl<M: Model> Worker<'_, M> {
         };
         send(&sequence.group.replies, Ok(Delta::Finish { index: sequence.index, reason }));
         if let Some(usage) = sequence.group.ended(sequence.generated) {
+            sequence.group.notes.note_confidence(sequence.group.tally.get().confidence());
             send(&sequence.group.replies, Ok(Delta::Usage(usage)));
         }
         self.shared.gauges.job_ms.add(sequence.admitted.elapsed().as_secs_f64() * 1000.0);

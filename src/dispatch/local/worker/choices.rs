@@ -11,8 +11,9 @@ use super::super::engine::RESERVE;
 use super::super::model::{Model, Prompt, Token};
 use super::super::pending::Reply;
 use super::super::speech::Speech;
+use super::super::tally::Tally;
 use super::super::tools::Reading;
-use super::super::{EngineError, Job, Sharing};
+use super::super::{EngineError, Job, Notes, Sharing};
 use super::{Sequence, Worker};
 use crate::chat::reply::Usage;
 use crate::chat::request::{ResponseFormat, ToolChoice};
@@ -26,6 +27,7 @@ pub(super) struct Group {
     pub(super) exactly: bool,
     pub(super) prompt: Vec<Token>,
     pub(super) replies: mpsc::Sender<Reply>,
+    pub(super) notes: Notes,
     pub(super) arrived: Instant,
     pub(super) deadline: Instant,
     /// Most tokens that each choice may generate.
@@ -43,6 +45,8 @@ pub(super) struct Group {
     generated: Cell<usize>,
     /// How many tokens of all choices were thoughts.
     pub(super) thought: Cell<usize>,
+    /// How sure the model was of the tokens of all choices.
+    pub(super) tally: Cell<Tally>,
 }
 
 impl Group {
@@ -72,6 +76,7 @@ impl<M: Model> Worker<'_, M> {
         job: &Job,
         adapter: usize,
         replies: &mpsc::Sender<Reply>,
+        notes: Notes,
         arrived: Instant,
     ) -> Result<Vec<Sequence<M::Sampler>>, EngineError> {
         let Prompt { tokens: prompt, mut reading } = self.model.prompt(&job.request)?;
@@ -89,6 +94,7 @@ impl<M: Model> Worker<'_, M> {
             exactly: job.request.sampling.seed.is_some(),
             prompt,
             replies: replies.clone(),
+            notes,
             arrived,
             deadline: job.deadline,
             cap,
@@ -99,6 +105,7 @@ impl<M: Model> Worker<'_, M> {
             ended: Cell::new(0),
             generated: Cell::new(0),
             thought: Cell::new(0),
+            tally: Cell::default(),
         });
         // What is computed together with guesses is rounded otherwise.
         let guesses = self.model.can_forget() && !group.exactly;

@@ -1,6 +1,7 @@
 //! The step loop with a scripted model.
 
 mod choices;
+mod confidence;
 mod guesses;
 
 use std::sync::Arc;
@@ -12,14 +13,14 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 
 use super::run;
-use crate::chat::reply::{Delta, FinishReason, LikelyToken, TokenLogprob, Usage};
+use crate::chat::reply::{Certainty, Confidence, Delta, FinishReason, LikelyToken, TokenLogprob, Usage};
 use crate::chat::request::{ChatRequest, Content, Message, Sampling};
 use crate::dispatch::local::engine::Engine;
 use crate::dispatch::local::life::tests::once;
 use crate::dispatch::local::model::{Drawn, Input, Model, Prompt, Token};
 use crate::dispatch::local::schedule::Limits;
 use crate::dispatch::local::tools::Reading;
-use crate::dispatch::local::{EngineError, EngineState, Generation, Job, Sharing};
+use crate::dispatch::local::{EngineError, EngineState, Generation, Job, Notes, Sharing};
 
 const SLOTS: usize = 2;
 const QUEUE: usize = 2;
@@ -94,6 +95,11 @@ impl Model for Echo {
 
     fn likelihood(&self, _: usize, token: Token, _: usize) -> TokenLogprob {
         TokenLogprob { token: LikelyToken { bytes: vec![token as u8], logprob: -0.5 }, top: Vec::new() }
+    }
+
+    fn certainty(&self, _: usize, _: Token) -> Certainty {
+        let computed = self.computed.load(Relaxed) as f64;
+        Certainty { logprob: -computed, entropy: 2.0 * computed, margin: computed.recip() }
     }
 
     fn write(&self, token: Token, _: Reading, bytes: &mut Vec<u8>) {
