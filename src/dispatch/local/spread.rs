@@ -18,6 +18,7 @@ const BLOCK: usize = 64 * LANES;
 pub(super) struct Spread {
     /// The logarithm of the sum of all exponentials: a logit less this is the logarithm of a probability.
     log_sum: f64,
+    largest: f32,
     /// In nats.
     entropy: f64,
     /// The probability of the likeliest token less that of the next.
@@ -38,6 +39,7 @@ impl Spread {
         let behind = if second.is_finite() { f64::from(second - largest).exp() } else { 0.0 };
         Self {
             log_sum: log + f64::from(largest),
+            largest,
             entropy: (log - weighted / sum).max(0.0),
             margin: (1.0 - behind) / sum,
         }
@@ -47,16 +49,21 @@ impl Spread {
     pub(super) fn logprob(&self, logit: f32) -> f32 {
         ((f64::from(logit) - self.log_sum) as f32).clamp(IMPOSSIBLE, 0.0)
     }
+
+    fn certainty(&self, logit: f32) -> Certainty {
+        Certainty { logprob: self.logprob(logit).into(), entropy: self.entropy, margin: self.margin }
+    }
 }
 
 /// How sure `logits` are of `token`.
 pub(super) fn certainty(logits: &[f32], token: Token) -> Certainty {
+    Spread::of(logits).certainty(logit_of(logits, token))
+}
+
+/// How sure `logits` are of the likeliest token.
+pub(super) fn certainty_of_likeliest(logits: &[f32]) -> Certainty {
     let spread = Spread::of(logits);
-    Certainty {
-        logprob: spread.logprob(logit_of(logits, token)).into(),
-        entropy: spread.entropy,
-        margin: spread.margin,
-    }
+    spread.certainty(spread.largest)
 }
 
 /// The logit of `token`; of one that is none, as little as possible.
@@ -182,6 +189,8 @@ mod tests {
             for token in [0, tokens / 2, tokens - 1] {
                 assert_close(certainty(&logits, token as Token), slowly(&logits, token));
             }
+            let likeliest = (0..tokens).max_by(|a, b| logits[*a].total_cmp(&logits[*b])).unwrap();
+            assert_close(certainty_of_likeliest(&logits), slowly(&logits, likeliest));
         }
     }
 
