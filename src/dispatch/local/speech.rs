@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 
 use super::text::TextStream;
-use super::tools::{Piece, Protocol, Reader, Reading};
-use crate::chat::Text;
+use super::tools::{Piece, Protocol, Reader, Reading, signatures};
 use crate::chat::reply::{Delta, TokenLogprob};
+use crate::chat::{ChatRequest, Text};
 
 /// One answer on its way out.
 pub(super) struct Speech {
@@ -33,12 +33,13 @@ pub(super) struct Said {
 }
 
 impl Speech {
-    /// The answer number `index`, which ends before the first of `stops` and is read as `reading` says.
-    pub(super) fn new(index: u32, stops: &[String], reading: Reading) -> Self {
+    /// The answer number `index` to `request`, which ends before the first of its stop strings and is read as `reading`
+    /// says.
+    pub(super) fn new(index: u32, request: &ChatRequest, reading: Reading) -> Self {
         Self {
             index,
-            text: TextStream::new(stops),
-            reader: Reader::new(reading),
+            text: TextStream::new(&request.sampling.stop),
+            reader: Reader::new(reading, signatures(request, reading.calls)),
             protocol: reading.calls.unwrap_or(Protocol::Own),
             calls: 0,
             likelihoods: VecDeque::new(),
@@ -107,11 +108,17 @@ impl Speech {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chat::Sampling;
     use crate::chat::reply::LikelyToken;
 
     fn likely(bytes: &[u8]) -> Option<TokenLogprob> {
         let token = LikelyToken { bytes: bytes.to_vec(), logprob: -1.0 };
         Some(TokenLogprob { token, top: Vec::new() })
+    }
+
+    fn stopping(at: &str) -> ChatRequest {
+        let sampling = Sampling { stop: vec![at.to_owned()], ..Sampling::default() };
+        ChatRequest { sampling, ..ChatRequest::default() }
     }
 
     /// The texts of an answer with the tokens that came with each.
@@ -127,7 +134,7 @@ mod tests {
 
     #[test]
     fn each_token_comes_with_the_text_that_it_ends_up_in() {
-        let mut speech = Speech::new(0, &["stop".to_owned()], Reading::default());
+        let mut speech = Speech::new(0, &stopping("stop"), Reading::default());
         let crab = "🦀".as_bytes();
         let mut all = Vec::new();
         for token in [b"a".as_slice(), &crab[..2], &crab[2..], b" st", b"em", b" s", b"to", b"pped"] {
@@ -153,7 +160,7 @@ mod tests {
     #[test]
     fn calls_are_numbered_and_named_before_their_arguments() {
         let reading = Reading { calls: Some(Protocol::Hermes), ..Reading::default() };
-        let mut speech = Speech::new(2, &[], reading);
+        let mut speech = Speech::new(2, &ChatRequest::default(), reading);
         let written = br#"Hm. <tool_call>{"name": "a", "arguments": {"x": 1}}</tool_call>
 <tool_call>{"name": "b", "arguments": {}}</tool_call>"#;
         let mut reply = crate::chat::Reply::default();
@@ -171,7 +178,7 @@ mod tests {
 
     #[test]
     fn what_was_held_back_comes_at_the_end_with_its_tokens() {
-        let mut speech = Speech::new(1, &["stop".to_owned()], Reading::default());
+        let mut speech = Speech::new(1, &stopping("stop"), Reading::default());
         assert!(speech.push(b"st", likely(b"st")).deltas.is_empty());
         assert_eq!(said(speech.finish()), [("st".to_owned(), vec![b"st".to_vec()])]);
         assert!(speech.finish().is_empty());
