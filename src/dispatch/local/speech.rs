@@ -57,11 +57,11 @@ impl Speech {
         Said { deltas: self.say(pieces), stopped: release.stopped }
     }
 
-    /// The answer ended by itself: what was held back after all.
-    pub(super) fn finish(&mut self) -> Vec<Delta> {
+    /// The answer has ended, or was `cut`: what was held back after all.
+    pub(super) fn finish(&mut self, cut: bool) -> Vec<Delta> {
         let rest = self.text.finish();
         let mut pieces = self.reader.push(&rest);
-        pieces.extend(self.reader.finish());
+        pieces.extend(self.reader.finish(cut));
         self.say(pieces)
     }
 
@@ -167,7 +167,7 @@ mod tests {
         for token in written.chunks(5) {
             speech.push(token, likely(token)).deltas.into_iter().for_each(|delta| reply.add(delta));
         }
-        speech.finish().into_iter().for_each(|delta| reply.add(delta));
+        speech.finish(false).into_iter().for_each(|delta| reply.add(delta));
         let choice = &reply.choices[2];
         let calls: Vec<_> =
             choice.tool_calls.iter().map(|call| (call.name.as_str(), call.arguments.expose())).collect();
@@ -180,7 +180,7 @@ mod tests {
     fn what_was_held_back_comes_at_the_end_with_its_tokens() {
         let mut speech = Speech::new(1, &stopping("stop"), Reading::default());
         assert!(speech.push(b"st", likely(b"st")).deltas.is_empty());
-        assert_eq!(said(speech.finish()), [("st".to_owned(), vec![b"st".to_vec()])]);
-        assert!(speech.finish().is_empty());
+        assert_eq!(said(speech.finish(false)), [("st".to_owned(), vec![b"st".to_vec()])]);
+        assert!(speech.finish(false).is_empty());
     }
 }

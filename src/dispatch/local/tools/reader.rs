@@ -94,26 +94,48 @@ impl Reader {
         pieces
     }
 
-    /// The answer has ended: what was held back.
-    pub(in super::super) fn finish(&mut self) -> Vec<Piece> {
+    /// The answer has ended: what was held back. A call whose function is not known yet has said nothing; and where the
+    /// answer was `cut`, neither has the beginning of a marker.
+    pub(in super::super) fn finish(&mut self, cut: bool) -> Vec<Piece> {
         let mut pieces = Vec::new();
-        let held = std::mem::take(&mut self.held);
+        let mut held = std::mem::take(&mut self.held);
+        if cut {
+            self.drop_marker(&mut held);
+        }
         match self.state {
             State::Thought => say(&mut pieces, held, Piece::Thought),
+            State::Whole if is_unfinished(&held) => {}
             State::Whole => self.whole(&held, &mut pieces),
-            State::Head => say(&mut pieces, format!("{}{held}", self.opening()), Piece::Text),
-            State::Start | State::Text => say(&mut pieces, held, Piece::Text),
+            State::Head if self.is_call(&held) => {}
+            State::Head | State::Start | State::Text => say(&mut pieces, held, Piece::Text),
             State::Arguments(_) => say(&mut pieces, held, Piece::Arguments),
             State::Between | State::Parameter | State::Tail => {}
         }
         pieces
     }
 
+    /// Whether what has begun with `held` is a call: what merely begins like JSON is none yet.
+    fn is_call(&self, held: &str) -> bool {
+        self.calls != Some(Protocol::Llama) || held.contains("\"name\"")
+    }
+
+    /// Takes the first letters of a marker, two or more, from the end of what was cut.
+    fn drop_marker(&self, held: &mut String) {
+        let markers: &[&str] = match self.state {
+            State::Thought => &[THOUGHT],
+            State::Start => &[THINK, super::PYTHON, self.opening()],
+            State::Text => &[self.opening()],
+            _ => &[],
+        };
+        let until = markers.iter().map(|marker| before(held, marker)).min().unwrap_or(held.len());
+        if held.len() - until > 1 {
+            held.truncate(until);
+        }
+    }
+
     /// Once for each call, when it has begun: what was read of it.
     pub(in super::super) fn call_begun(&mut self) -> Option<&str> {
-        // What merely begins like JSON is no call yet.
-        let is_certain = self.calls != Some(Protocol::Llama) || self.held.contains("\"name\"");
-        if self.state != State::Head || self.told || !is_certain {
+        if self.state != State::Head || self.told || !self.is_call(&self.held) {
             return None;
         }
         self.told = true;
@@ -294,6 +316,13 @@ impl Reader {
         self.state = state;
         true
     }
+}
+
+/// Whether `held` is the beginning of a call in JSON.
+fn is_unfinished(held: &str) -> bool {
+    let call = held[..before(held, CLOSE)].trim();
+    call.starts_with(['{', '['])
+        && serde_json::from_str::<serde::de::IgnoredAny>(call).is_err_and(|error| error.is_eof())
 }
 
 fn say(pieces: &mut Vec<Piece>, text: String, piece: fn(String) -> Piece) {

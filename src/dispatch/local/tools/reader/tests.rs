@@ -28,7 +28,12 @@ fn read_cut(reading: Reading, text: &str, cuts: &[usize]) -> Vec<Piece> {
             at = cut;
         }
     }
-    pieces.extend(reader.finish());
+    pieces.extend(reader.finish(false));
+    join(pieces)
+}
+
+/// `pieces` with those of a kind joined.
+fn join(pieces: Vec<Piece>) -> Vec<Piece> {
     let mut joined: Vec<Piece> = Vec::new();
     for piece in pieces {
         match (joined.last_mut(), piece) {
@@ -133,6 +138,47 @@ fn what_is_no_call_is_text() {
 fn an_answer_that_is_cut_in_a_call_says_what_came_of_it() {
     let [a, begun] = call("a", r#"{"x": "y"#);
     assert_eq!(read(Protocol::Hermes, r#"<tool_call>{"name": "a", "arguments": {"x": "y"#), [a, begun]);
+}
+
+#[test]
+fn an_answer_that_is_cut_shows_no_marker_and_nothing_of_a_call_that_is_not_named_yet() {
+    let named = Protocol::MistralNamed { ids: false };
+    for (family, marked, json) in [
+        (Protocol::Hermes, "<tool_call>\n{\"name\": \"weather\", \"arguments\": ", ""),
+        (Protocol::Hermes, "<tool_call>{\"arguments\": {\"x\": 1}, \"na", ""),
+        (Protocol::Own, "<tool_call>\n{\"na", ""),
+        (Protocol::Mistral, "[TOOL_CALLS][{\"name\": \"weather\"", ""),
+        (named, "[TOOL_CALLS]weather[AR", ""),
+        (Protocol::Coder, "<tool_call>\n<function=weather", ""),
+        (Protocol::Llama, "<|python_tag|>{\"name\": \"wea", "{\"name"),
+    ] {
+        for at in (2..marked.len()).filter(|at| marked.is_char_boundary(*at)) {
+            let mut reader = Reader::new(reading(Some(family)), signatures());
+            let mut pieces = reader.push(&marked[..at]);
+            pieces.extend(reader.finish(true));
+            let said = join(pieces);
+            // What is not certain to be a call yet may be JSON that the model says.
+            let is_json = matches!(&said[..], [Piece::Text(text)] if !text.is_empty() && json.starts_with(text));
+            assert!(said.is_empty() || is_json, "{family:?}: {said:?} of {}", &marked[..at]);
+        }
+    }
+    let mut reader = Reader::new(reading(Some(Protocol::Hermes)), Vec::new());
+    reader.push("1 <");
+    assert_eq!(reader.finish(true), [text(" <")]);
+}
+
+#[test]
+fn an_answer_that_is_cut_in_a_value_has_told_what_came_of_it() {
+    let cut = |text: &str| {
+        let mut reader = Reader::new(reading(Some(Protocol::Coder)), signatures());
+        let mut pieces = reader.push(text);
+        pieces.extend(reader.finish(true));
+        join(pieces)
+    };
+    let begun = "<tool_call>\n<function=weather>\n<parameter=city>\nUl";
+    assert_eq!(cut(begun), call("weather", r#"{"city": "Ul"#));
+    let number = format!("{begun}m\n</parameter>\n<parameter=days>\n1");
+    assert_eq!(cut(&number), call("weather", r#"{"city": "Ulm""#));
 }
 
 #[test]
