@@ -124,7 +124,7 @@ impl<M: Model> Worker<'_, M> {
                 index,
                 sampler: self.model.sampler(&job.request, reading, index, cap)?,
                 drafter: guesses.then(|| Drafter::new(&group.prompt)),
-                speech: Speech::new(index, &job.request.sampling.stop, reading),
+                speech: Speech::new(index, &job.request, reading),
                 admitted: Instant::now(),
                 generated: 0,
                 last: 0,
