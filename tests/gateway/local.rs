@@ -377,7 +377,7 @@ async fn clients_of_every_dialect_are_answered_and_told_what_the_engine_is_not()
     let messages = json!({"model": "local", "max_tokens": 8, "top_k": 3, "service_tier": "auto", "messages": [
         {"role": "user", "content": "Hi."}, {"role": "assistant", "content": [thought, {"type": "text", "text": "Yes?"}]},
         {"role": "user", "content": "Say hello."}]});
-    let responses = json!({"model": "local", "input": "Say hello.", "max_output_tokens": 8, "metadata": {"a": "b"}});
+    let responses = json!({"model": "local", "input": "Say hello.", "max_output_tokens": 2, "metadata": {"a": "b"}});
     let chat = local("Say hello.", json!({"max_tokens": 8}));
     for (path, body, end, warning) in [
         ("/v1/messages", messages, "event: message_stop\n", "not sent: service_tier, thoughts"),

@@ -293,9 +293,11 @@ impl Model for Llama<'_> {
             let form = self.forms.of(&request.response_format)?;
             return Ok(Drawing { chain, form, call: None, goes_on: false });
         };
-        let marker = self.markers.iter().find(|(_, text)| *text == protocol.opening());
-        let opening = marker.map(|(token, _)| token.0.cast_unsigned());
-        let callable = Callable::new(request, protocol, &offered(request)?, opening)?;
+        let token = |marker: &str| {
+            let found = self.markers.iter().find(|(_, text)| *text == marker);
+            found.map(|(token, _)| token.0.cast_unsigned())
+        };
+        let callable = Callable::new(request, protocol, &offered(request)?, token)?;
         let form = callable.whole.map(|grammar| self.forms.lark(grammar)).transpose()?;
         let call = Some((self.forms.lark(callable.rest)?, callable.goes_on));
         Ok(Drawing { chain, form, call, goes_on: false })

@@ -257,7 +257,7 @@ impl<M: Model> Worker<'_, M> {
 
     fn finish(&mut self, slot: usize, reason: FinishReason) {
         let Some(sequence) = &mut self.sequences[slot] else { return };
-        let rest = sequence.speech.finish();
+        let rest = sequence.speech.finish(reason == FinishReason::Length);
         sequence.send(rest);
         let reason = match reason {
             FinishReason::Stop if sequence.speech.has_called() => FinishReason::ToolCalls,

@@ -130,7 +130,7 @@ impl<M: Model> Worker<'_, M> {
                 sampler: self.model.sampler(&job.request, reading, index, cap)?,
                 drafter: guesses.then(|| Drafter::new(&group.prompt, &prediction)),
                 predicted: Cell::new(false),
-                speech: Speech::new(index, &job.request.sampling.stop, reading),
+                speech: Speech::new(index, &job.request, reading),
                 admitted: Instant::now(),
                 generated: 0,
                 last: 0,

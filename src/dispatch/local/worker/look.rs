@@ -39,7 +39,7 @@ impl<M: Model> Worker<'_, M> {
             sampler,
             drafter: None,
             predicted: Cell::new(false),
-            speech: Speech::new(0, &[], Reading::default()),
+            speech: Speech::new(0, &job.request, Reading::default()),
             admitted: Instant::now(),
             generated: 0,
             last,

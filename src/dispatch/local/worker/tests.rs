@@ -44,7 +44,7 @@ struct Echo {
 
 impl Model for Echo {
     type Sampler = ();
-    type State = Vec<Token>;
+    type State = (Vec<Token>, usize);
 
     fn context(&self) -> usize {
         64
@@ -136,12 +136,13 @@ impl Model for Echo {
         self.prompts[slot].len()
     }
 
-    fn save(&self, slot: usize) -> Option<Vec<Token>> {
-        Some(self.prompts[slot].clone())
+    fn save(&self, slot: usize) -> Option<Self::State> {
+        Some((self.prompts[slot].clone(), self.by[slot]))
     }
 
-    fn restore(&mut self, slot: usize, state: &Vec<Token>) -> bool {
-        self.prompts[slot].clone_from(state);
+    fn restore(&mut self, slot: usize, (tokens, by): &Self::State) -> bool {
+        self.prompts[slot].clone_from(tokens);
+        self.by[slot] = *by;
         true
     }
 }

@@ -76,9 +76,10 @@ async fn predicted(engine: &Engine, text: &str, prediction: &str, most: u32, sam
 #[tokio::test]
 async fn a_predicted_answer_is_the_same_and_says_how_much_of_the_prediction_was_right() {
     let (engine, _) = guessing(true);
-    // Four are guessed at first; an `x` behind three others is then what the answer itself repeats.
+    // Guessed is what follows the first token, where that is right; an `x` behind three others is then what the answer itself
+    // repeats.
     for (prompt, prediction, accepted, rejected) in
-        [("abcdefgh", "xxxxxxxx", 4, 0), ("hgfedcba", "nothing of it", 0, 4), ("bcdefgha", "xxxyyyyy", 3, 1)]
+        [("abcdefgh", "xxxxxxxx", 4, 0), ("hgfedcba", "nothing of it", 0, 0), ("bcdefgha", "xxxyyyyy", 2, 2)]
     {
         let (said, usage) = predicted(&engine, prompt, prediction, 20, Sampling::default()).await;
         assert_eq!((said, usage.output), ("x".repeat(20), 20));
