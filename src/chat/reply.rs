@@ -248,6 +248,17 @@ pub struct Usage {
     pub audio_input: u64,
     /// Generated tokens that are sound.
     pub audio_output: u64,
+    /// What a predicted answer was worth, where there was one and it is told.
+    pub predicted: Option<Predicted>,
+}
+
+/// How many tokens of a predicted answer were computed ahead, by what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Predicted {
+    /// Those that are part of the answer: steps saved.
+    pub accepted: u64,
+    /// Those that were thrown away; they are not part of the output.
+    pub rejected: u64,
 }
 
 /// How sure a model was of a token, by itself alone: before biases, penalties, temperature, cuts and forms.

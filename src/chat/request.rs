@@ -27,6 +27,8 @@ pub struct ChatRequest {
     pub response_format: ResponseFormat,
     /// How to sample.
     pub sampling: Sampling,
+    /// What most of the answer will be, as the client expects; it only makes the answer come sooner.
+    pub prediction: Option<Text>,
     /// Whether a completed text is to come with what it completes.
     pub echo: bool,
     /// What vectors are wanted, where the task is to make some.

@@ -33,7 +33,7 @@ use crate::policy::{Destination, Grant, Permit, TransformSet};
 use crate::transform::{Disguise, Outgoing, Restorer, TransformError};
 
 /// What the embedded engine can do.
-const ENGINE: [Feature; 7] = [
+const ENGINE: [Feature; 8] = [
     Feature::Stream,
     Feature::LogitBias,
     Feature::JsonObject,
@@ -41,6 +41,7 @@ const ENGINE: [Feature; 7] = [
     Feature::SeveralChoices,
     Feature::Logprobs,
     Feature::Tools,
+    Feature::Prediction,
 ];
 
 /// What the embedded engine can be asked for.

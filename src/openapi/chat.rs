@@ -68,7 +68,8 @@ pub struct ChatCompletionRequest {
     pub audio: Option<Object>,
     /// For the provider's own search.
     pub web_search_options: Option<Object>,
-    /// What most of the answer will be.
+    /// What most of the answer will be: `{"type": "content", "content": …}`, a text or parts of text. It only makes the
+    /// answer come sooner.
     pub prediction: Option<Object>,
 }
 
@@ -428,7 +429,8 @@ pub struct ChatUsage {
     pub total_tokens: u64,
     /// Of the prompt's: from a cache.
     pub prompt_tokens_details: Option<Object>,
-    /// Of the answer's: thoughts.
+    /// Of the answer's: thoughts. Where the embedded engine was given a `prediction`, also how many of its tokens were
+    /// `accepted_prediction_tokens` and how many `rejected_prediction_tokens`, which are none of the answer's.
     pub completion_tokens_details: Option<Object>,
 }
 

@@ -363,7 +363,7 @@ async fn every_query_of_the_documentation_runs_and_every_column_is_documented() 
     let mut records = store.records().await;
     let docs = include_str!("../../docs/record.md");
     let queries: Vec<&str> = docs.split("```sql\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-    assert_eq!(queries.len(), 6);
+    assert_eq!(queries.len(), 7);
     for sql in queries {
         let rows = query(AssertSqlSafe(sql)).fetch_all(&mut records.conn).await.unwrap();
         assert!(!rows.is_empty(), "{sql}");

@@ -12,6 +12,8 @@ pub(super) type Token = i32;
 pub(super) struct Prompt {
     /// Up to where the answer begins.
     pub(super) tokens: Vec<Token>,
+    /// The answer that the client predicts; empty where it predicts none.
+    pub(super) prediction: Vec<Token>,
     /// How the answer is to be read.
     pub(super) reading: Reading,
 }

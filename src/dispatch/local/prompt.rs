@@ -11,8 +11,8 @@ use super::EngineError;
 use super::model::{Prompt, Token};
 use super::template::{ChatTemplate, Given, dump};
 use super::tools::{Held, Protocol, Reading, THINK, Texts, offered, tool_values, turns};
-use crate::chat::Task;
 use crate::chat::request::{ChatRequest, Function, Message, Reasoning, Role};
+use crate::chat::{Task, Text};
 
 /// Renders and tokenises conversations for one model.
 pub(super) struct PromptWriter<'m> {
@@ -103,7 +103,8 @@ impl<'m> PromptWriter<'m> {
         };
         let (tokens, is_thinking) = written?;
         let calls = (!functions.is_empty()).then_some(protocol);
-        Ok(Prompt { tokens, reading: Reading { calls, thinks: self.thinks, is_thinking } })
+        let prediction = self.prediction(request);
+        Ok(Prompt { tokens, prediction, reading: Reading { calls, thinks: self.thinks, is_thinking } })
     }
 
     /// A text that is no conversation, as it is: no template writes anything around it, and nothing in its answer is told
@@ -113,7 +114,17 @@ impl<'m> PromptWriter<'m> {
         self.refuse_hopeless(text.len())?;
         let tokens = self.model.vocab().tokenize(text.as_bytes(), true, false);
         let tokens = tokens.into_iter().map(|token| token.0).collect();
-        Ok(Prompt { tokens, reading: Reading { calls: None, thinks: false, is_thinking: false } })
+        let reading = Reading { calls: None, thinks: false, is_thinking: false };
+        Ok(Prompt { tokens, prediction: Vec::new(), reading })
+    }
+
+    /// What the client predicts of the answer, as far as that may get.
+    fn prediction(&self, request: &ChatRequest) -> Vec<Token> {
+        let text = request.prediction.as_ref().map_or("", Text::expose);
+        let text = &text[..text.floor_char_boundary(self.context.saturating_mul(self.longest_token))];
+        let mut tokens = self.model.vocab().tokenize(text.as_bytes(), false, false);
+        tokens.truncate(self.context);
+        tokens.into_iter().map(|token| token.0).collect()
     }
 
     /// The tokens, and whether they end within a thought.

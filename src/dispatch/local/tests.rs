@@ -2,6 +2,7 @@
 
 mod confidence;
 mod look;
+mod prediction;
 mod tools;
 
 use std::fs;

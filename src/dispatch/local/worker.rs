@@ -9,6 +9,7 @@ mod guesses;
 mod look;
 mod place;
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -64,6 +65,8 @@ struct Sequence<S> {
     sampler: S,
     /// Guesses what comes next; `None` where that may not be.
     drafter: Option<Drafter>,
+    /// Whether the guesses of this step are what the client predicts.
+    predicted: Cell<bool>,
     speech: Speech,
     admitted: Instant,
     generated: usize,

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Decoder;
-use crate::chat::{Json, ResponseFormat, Source, Tool, ToolChoice};
+use crate::chat::{Json, ResponseFormat, Source, Text, Tool, ToolChoice};
 use crate::dialect::field::{At, optional};
 use crate::dialect::openai::{sampling, shape};
 use crate::dialect::{BadRequest, Feature};
@@ -140,6 +140,7 @@ impl<'a> Decoder<'a> {
         match extra.word {
             Word::EndUser => self.draft.request.end_user = json.as_str().map(Into::into),
             Word::Effort => self.draft.request.reasoning = json.as_str().and_then(shape::effort),
+            Word::Prediction => self.draft.request.prediction = prediction(json),
             Word::Nothing => self.draft.unsaid(extra.name),
             Word::Hint => {}
         }
@@ -163,6 +164,7 @@ struct Extra {
 enum Word {
     EndUser,
     Effort,
+    Prediction,
     /// Nothing, and nothing is lost: it only helps the provider to be fast.
     Hint,
     /// Nothing, so that other dialects are not told of it.
@@ -179,7 +181,7 @@ enum Shape {
 impl Extra {
     fn named(key: &str) -> Option<Self> {
         use Shape::{Flag, Modalities, Object, Text};
-        use Word::{Effort, EndUser, Hint, Nothing};
+        use Word::{Effort, EndUser, Hint, Nothing, Prediction};
         let (name, shape, source, word, need) = match key {
             "user" => ("user", Text, Source::Metadata, EndUser, None),
             "safety_identifier" => ("safety_identifier", Text, Source::Metadata, EndUser, None),
@@ -193,10 +195,21 @@ impl Extra {
             "modalities" => ("modalities", Modalities, Source::Parameter, Hint, Some(Feature::AudioOutput)),
             "audio" => ("audio", Object, Source::Parameter, Hint, Some(Feature::AudioOutput)),
             "web_search_options" => ("web_search_options", Object, Source::Metadata, Hint, Some(Feature::WebSearch)),
-            "prediction" => ("prediction", Object, Source::User, Hint, Some(Feature::Prediction)),
+            "prediction" => ("prediction", Object, Source::User, Prediction, Some(Feature::Prediction)),
             _ => return None,
         };
         Some(Self { name, shape, word, source, need })
+    }
+}
+
+/// The text of a predicted answer: a string, or the texts of its parts. It only helps to be fast, so one that says nothing
+/// intelligible is none.
+fn prediction(json: &Json<'_>) -> Option<Text> {
+    let content = json.get("content")?;
+    let part = |part: &Json<'_>| part.get("text").and_then(Json::as_str).map(str::to_owned);
+    match content.as_array() {
+        Some(parts) => Some(parts.iter().filter_map(part).collect::<String>().into()),
+        None => content.as_str().map(Into::into),
     }
 }
 

@@ -11,7 +11,7 @@ use super::super::tally::Tally;
 use super::super::tools::Reading;
 use super::super::{EngineError, Job, Sharing};
 use super::{Asker, Sequence, Worker};
-use crate::chat::reply::Usage;
+use crate::chat::reply::{Predicted, Usage};
 use crate::chat::request::{ResponseFormat, ToolChoice};
 
 /// What all choices of a job have in common.
@@ -40,6 +40,8 @@ pub(super) struct Group {
     generated: Cell<usize>,
     /// How many tokens of all choices were thoughts.
     pub(super) thought: Cell<usize>,
+    /// What became of what the client predicts, where it does.
+    pub(super) predicted: Cell<Option<Predicted>>,
     /// How sure the model was of the tokens of all choices.
     pub(super) tally: Cell<Tally>,
 }
@@ -63,6 +65,7 @@ impl Group {
             ended: Cell::new(0),
             generated: Cell::new(0),
             thought: Cell::new(0),
+            predicted: Cell::new(job.request.prediction.as_ref().map(|_| Predicted::default())),
             tally: Cell::default(),
         }
     }
@@ -81,6 +84,7 @@ impl Group {
             output: self.generated.get() as u64,
             cached_input: self.kept.get() as u64,
             reasoning: self.thought.get() as u64,
+            predicted: self.predicted.get(),
             ..Usage::default()
         })
     }
@@ -113,8 +117,9 @@ impl<M: Model> Worker<'_, M> {
         asker: Asker,
         arrived: Instant,
     ) -> Result<Vec<Sequence<M::Sampler>>, EngineError> {
-        let prompt = self.read(job)?;
+        let mut prompt = self.read(job)?;
         let (reading, cap) = (prompt.reading, self.cap(job, &prompt));
+        let prediction = std::mem::take(&mut prompt.prediction);
         let group = Rc::new(Group::new(job, adapter, prompt, cap, asker, arrived));
         // What is computed together with guesses is rounded otherwise.
         let guesses = self.model.can_forget() && !group.exactly;
@@ -123,7 +128,8 @@ impl<M: Model> Worker<'_, M> {
                 group: group.clone(),
                 index,
                 sampler: self.model.sampler(&job.request, reading, index, cap)?,
-                drafter: guesses.then(|| Drafter::new(&group.prompt)),
+                drafter: guesses.then(|| Drafter::new(&group.prompt, &prediction)),
+                predicted: Cell::new(false),
                 speech: Speech::new(index, &job.request, reading),
                 admitted: Instant::now(),
                 generated: 0,

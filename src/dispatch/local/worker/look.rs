@@ -1,7 +1,7 @@
 //! Looking at what a model makes of a prompt: a job whose prompt is computed among the others, but for its last token, and
 //! that is never answered.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -38,6 +38,7 @@ impl<M: Model> Worker<'_, M> {
             index: 0,
             sampler,
             drafter: None,
+            predicted: Cell::new(false),
             speech: Speech::new(0, &job.request, Reading::default()),
             admitted: Instant::now(),
             generated: 0,

@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 
 use super::run;
-use crate::chat::reply::{Certainty, Confidence, Delta, FinishReason, LikelyToken, TokenLogprob, Usage};
+use crate::chat::Text;
+use crate::chat::reply::{Certainty, Confidence, Delta, FinishReason, LikelyToken, Predicted, TokenLogprob, Usage};
 use crate::chat::request::{ChatRequest, Content, Message, Sampling};
 use crate::dispatch::local::engine::Engine;
 use crate::dispatch::local::life::tests::once;
@@ -51,7 +52,8 @@ impl Model for Echo {
 
     fn prompt(&self, request: &ChatRequest) -> Result<Prompt, EngineError> {
         let tokens = request.messages.iter().flat_map(|m| m.text().into_bytes()).map(Token::from).collect();
-        Ok(Prompt { tokens, reading: Reading::default() })
+        let prediction = request.prediction.as_ref().map_or("", Text::expose).bytes().map(Token::from).collect();
+        Ok(Prompt { tokens, prediction, reading: Reading::default() })
     }
 
     fn sampler(&self, _: &ChatRequest, _: Reading, _: u32, _: usize) -> Result<(), EngineError> {
