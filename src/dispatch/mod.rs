@@ -33,7 +33,7 @@ use crate::policy::{Destination, Grant, Permit, TransformSet};
 use crate::transform::{Disguise, Outgoing, Restorer, TransformError};
 
 /// What the embedded engine can do.
-const ENGINE: [Feature; 7] = [
+const ENGINE: [Feature; 8] = [
     Feature::Stream,
     Feature::LogitBias,
     Feature::JsonObject,
@@ -41,6 +41,7 @@ const ENGINE: [Feature; 7] = [
     Feature::SeveralChoices,
     Feature::Logprobs,
     Feature::Tools,
+    Feature::ReasoningEffort,
 ];
 
 /// What the embedded engine can be asked for.
@@ -238,6 +239,11 @@ impl Dispatcher {
         uses.missing_from(self.abilities(destination, dialect)).iter().next().map(Feature::name)
     }
 
+    /// Whether it is known that `destination` cannot think as `request` asks it to.
+    pub fn ignores_reasoning(&self, destination: &Destination, request: &ChatRequest) -> bool {
+        self.engine(destination).is_some_and(|engine| engine.ignores_reasoning(request))
+    }
+
     /// Whether what `dialect` is for can be asked of `destination` at all.
     fn can(&self, destination: &Destination, dialect: Dialect) -> bool {
         if destination.is_embedded() {
@@ -281,7 +287,7 @@ impl Dispatcher {
         match (self.engine(attempt.destination), disguise) {
             (Some(_), Some(_)) => return Err(TransformError::Embedded.into()),
             (Some(engine), None) => {
-                let losses = [attempt.unsaid, &local::unheard(attempt.request)].concat();
+                let losses = [attempt.unsaid, &engine.unheard(attempt.request)].concat();
                 return Ok(Prepared::Local { engine: engine.clone(), losses });
             }
             (None, _) => {}

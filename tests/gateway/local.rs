@@ -344,14 +344,16 @@ async fn clients_of_every_dialect_are_answered_and_told_what_the_engine_is_not()
     let closed = Sim::start(Script::text("closed"));
     let gateway = gateway(&closed, "sequences: 2").await;
     let thought = json!({"type": "thinking", "thinking": "hm", "signature": "c2VhbA=="});
-    let messages = json!({"model": "local", "max_tokens": 8, "top_k": 3, "service_tier": "auto", "messages": [
+    let messages = json!({"model": "local", "max_tokens": 8, "top_k": 3, "service_tier": "auto", "output_config": {"effort": "high"}, "messages": [
         {"role": "user", "content": "Hi."}, {"role": "assistant", "content": [thought, {"type": "text", "text": "Yes?"}]},
         {"role": "user", "content": "Say hello."}]});
-    let responses = json!({"model": "local", "input": "Say hello.", "max_output_tokens": 8, "metadata": {"a": "b"}});
-    let chat = local("Say hello.", json!({"max_tokens": 8}));
+    let responses = json!({"model": "local", "input": "Say hello.", "max_output_tokens": 8, "metadata": {"a": "b"},
+        "reasoning": {"effort": "low"}});
+    // This model never thinks.
+    let chat = local("Say hello.", json!({"max_tokens": 8, "reasoning_effort": "none"}));
     for (path, body, end, warning) in [
-        ("/v1/messages", messages, "event: message_stop\n", "not sent: service_tier, thoughts"),
-        ("/v1/responses", responses, "event: response.incomplete\n", "not sent: metadata"),
+        ("/v1/messages", messages, "event: message_stop\n", "not sent: service_tier, thoughts, reasoning_effort"),
+        ("/v1/responses", responses, "event: response.incomplete\n", "not sent: metadata, reasoning_effort"),
         ("/v1/chat/completions", chat, "data: [DONE]\n", ""),
     ] {
         let whole = gateway.ask_at(path, &body, &AT_HOME).await;

@@ -63,6 +63,7 @@ pub(super) fn run(config: &EngineConfig, shared: &Shared) -> Result<(), EngineEr
     let offloads = backend.supports_gpu_offload() && config.gpu_layers != Some(0);
     let limits = if offloads { GPU } else { CPU };
     let llama = Llama::new(backend, &model, adapters, config, limits)?;
+    shared.gauges.thinking.get_or_init(|| llama.prompts.thinking());
     tracing::info!(
         engine = config.name,
         parameters = model.n_params(),

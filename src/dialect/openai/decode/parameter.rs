@@ -139,7 +139,12 @@ impl<'a> Decoder<'a> {
         self.draft.parts.tree(json, extra.source);
         match extra.word {
             Word::EndUser => self.draft.request.end_user = json.as_str().map(Into::into),
-            Word::Effort => self.draft.request.reasoning = json.as_str().and_then(shape::effort),
+            Word::Effort => {
+                self.draft.request.reasoning = json.as_str().and_then(shape::effort);
+                if self.draft.request.reasoning.is_none() {
+                    self.draft.unsaid(extra.name);
+                }
+            }
             Word::Nothing => self.draft.unsaid(extra.name),
             Word::Hint => {}
         }

@@ -319,6 +319,8 @@ fn who_must_be_called_how_hard_to_think_and_what_has_no_neutral_word_are_underst
     let effort = |word| request(&body(json!({"reasoning_effort": word}))).reasoning;
     assert_eq!(effort("low"), Some(Reasoning::Effort(Effort::Low)));
     assert_eq!((effort("none"), effort("unheard of")), (Some(Reasoning::Off), None));
+    let unheard = body(json!({"reasoning_effort": "unheard of"}));
+    with(&unheard.to_string(), |decoded| assert_eq!(decoded.unwrap().unsaid, ["reasoning_effort"]));
     let more = json!({"user": "u", "service_tier": "flex", "metadata": {"a": "b"}, "prompt_cache_key": "k",
         "parallel_tool_calls": false, "tools": tools});
     with(&body(more).to_string(), |decoded| {
