@@ -33,11 +33,12 @@ use crate::policy::{Destination, Grant, Permit, TransformSet};
 use crate::transform::{Disguise, Outgoing, Restorer, TransformError};
 
 /// What the embedded engine can do.
-const ENGINE: [Feature; 8] = [
+const ENGINE: [Feature; 9] = [
     Feature::Stream,
     Feature::LogitBias,
     Feature::JsonObject,
     Feature::JsonSchema,
+    Feature::Grammar,
     Feature::SeveralChoices,
     Feature::Logprobs,
     Feature::Tools,
@@ -260,6 +261,8 @@ impl Dispatcher {
         }
         match self.provider(destination) {
             Some(provider) if !speaks(provider, destination, dialect) => provider.wire().expresses(),
+            // Who does not know the field would give any answer, and nobody would notice.
+            Some(provider) if !provider.holds_grammars() => Uses::all().without(Feature::Grammar),
             Some(_) | None => Uses::all(),
         }
     }
@@ -349,7 +352,10 @@ impl Dispatcher {
             dialect: attempt.dialect,
             speaks,
             asked_usage: attempt.request.streaming == Streaming::On { usage: true },
-            answers_json: attempt.request.response_format != ResponseFormat::Text,
+            answers_json: matches!(
+                attempt.request.response_format,
+                ResponseFormat::JsonObject | ResponseFormat::JsonSchema(_)
+            ),
             // Other answers repeat nothing of the request.
             restorer: restorer.filter(|_| attempt.dialect.task().generates()),
         };

@@ -366,6 +366,31 @@ async fn clients_of_every_dialect_are_answered_and_told_what_the_engine_is_not()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_grammar_holds_the_answer_whole_and_streamed_in_each_of_its_spellings() {
+    let closed = Sim::start(Script::text("closed"));
+    let gateway = gateway(&closed, "context: 512, sequences: 2").await;
+    let grammar = "root ::= (\"Monday\" | \"Friday\") \", \" [1-9] \" pm\"";
+    for form in [
+        json!({"response_format": {"type": "grammar", "grammar": grammar}}),
+        json!({"grammar": grammar}),
+        json!({"structured_outputs": {"grammar": grammar}}),
+        json!({"structured_outputs": {"choice": ["Monday, 3 pm", "Friday, 4 pm"]}}),
+    ] {
+        // Whoever is asked for by name, nobody else could hold it.
+        let body = with(with(user("When?"), form), json!({"max_tokens": 30, "temperature": 1.5}));
+        for body in [body.clone(), streamed(body)] {
+            let reply = gateway.ask(&body).await;
+            assert_eq!((reply.status, reply.header("x-ajar-served-by")), (200, "local"), "{}", reply.text());
+            let said = reply.content();
+            let rest = said.strip_prefix("Monday, ").or_else(|| said.strip_prefix("Friday, "));
+            let hour = rest.and_then(|rest| rest.strip_suffix(" pm"));
+            assert!(hour.is_some_and(|hour| hour.len() == 1 && ("1"..="9").contains(&hour)), "{said}");
+        }
+    }
+    assert_eq!(closed.counts().requests, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_text_is_gone_on_with_as_it_is_whole_and_streamed_and_nothing_is_lost() {
     let closed = Sim::start(Script::text("closed"));
     let gateway = gateway(&closed, "context: 1024, sequences: 2").await;
