@@ -70,7 +70,7 @@ pub const PARTS: &[(&str, Part)] = &[
 ];
 
 /// Of providers that take grammars.
-const GRAMMARS: &str = "grammars: true";
+pub const GRAMMARS: &str = "grammars: true, timeouts: { connect: 2s, first_byte: 10s, idle: 10s }";
 
 /// Every place of a request for anything else than chat.
 const OTHERS: &[(&str, &str, Part)] = &[
