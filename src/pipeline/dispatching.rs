@@ -240,7 +240,7 @@ fn to_attempt<'a>(gateway: &Gateway, call: &'a Call, entry: &Entry, candidate: &
             class: call.policy.names.classes[usize::from(call.decision.class.0)].clone(),
         },
         affinity: call.companion.affinity(),
-        waited: entry.waited.clone(),
+        notes: entry.notes.clone(),
     }
 }
 
