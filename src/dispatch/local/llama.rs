@@ -371,7 +371,7 @@ impl Model for Llama<'_> {
     }
 
     fn write(&self, token: Token, reading: Reading, bytes: &mut Vec<u8>) {
-        if reading.calls.is_some() || reading.thinks {
+        if reading.calls.is_some() || reading.thoughts.is_some() {
             let marker = self.markers.iter().find(|(marker, _)| marker.0 == token);
             bytes.extend(marker.iter().flat_map(|(_, text)| text.bytes()));
         }

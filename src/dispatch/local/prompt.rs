@@ -11,7 +11,7 @@ use super::EngineError;
 use super::model::{Prompt, Token};
 use super::template::{ChatTemplate, Given, dump};
 use super::thinking::{Thinking, Told};
-use super::tools::{Held, Protocol, Reading, THINK, Texts, offered, tool_values, turns};
+use super::tools::{ANGLED, Held, Protocol, Reading, Texts, Thoughts, offered, tool_values, turns};
 use crate::chat::Task;
 use crate::chat::request::{ChatRequest, Function, Message, Role};
 
@@ -23,6 +23,8 @@ pub(super) struct PromptWriter<'m> {
     protocol: Protocol,
     /// What the template knows of thinking.
     thinking: Thinking,
+    /// What it writes around thoughts, if it knows of any.
+    thoughts: Option<Thoughts>,
     /// What placeholders begin with: not to be guessed, so that no text can contain one.
     nonce: String,
     /// Bytes of the vocabulary's longest token.
@@ -76,8 +78,10 @@ impl<'m> PromptWriter<'m> {
         let template = read(model, source)?;
         let nonce = format!("{:016x}", getrandom::u64().map_err(|error| format!("cannot be used: {error}"))?);
         let longest_token = model.tokens(true).map(|(_, bytes)| bytes.len()).max().unwrap_or(1).max(1);
-        let (protocol, thinking) = (Protocol::of(source), thinking(source, &template));
-        let writer = Self { model, template, protocol, thinking, nonce, longest_token, context };
+        let protocol = Protocol::of(source);
+        let thinking = thinking(Thoughts::of(source), &template);
+        let thoughts = Thoughts::of(source).or(thinking.thinks.then_some(ANGLED));
+        let writer = Self { model, template, protocol, thinking, thoughts, nonce, longest_token, context };
         let hello = ChatRequest { messages: vec![Message::default()], ..ChatRequest::default() };
         writer.write(&hello).map_err(|_| "has a chat template that refuses every conversation".to_owned())?;
         Ok(writer)
@@ -109,7 +113,7 @@ impl<'m> PromptWriter<'m> {
         };
         let (tokens, is_thinking) = written?;
         let calls = (!functions.is_empty()).then_some(protocol);
-        Ok(Prompt { tokens, reading: Reading { calls, thinks: self.thinking.thinks, is_thinking } })
+        Ok(Prompt { tokens, reading: Reading { calls, thoughts: self.thoughts, is_thinking } })
     }
 
     /// A text that is no conversation, as it is: no template writes anything around it, and nothing in its answer is told
@@ -119,7 +123,7 @@ impl<'m> PromptWriter<'m> {
         self.refuse_hopeless(text.len())?;
         let tokens = self.model.vocab().tokenize(text.as_bytes(), true, false);
         let tokens = tokens.into_iter().map(|token| token.0).collect();
-        Ok(Prompt { tokens, reading: Reading { calls: None, thinks: false, is_thinking: false } })
+        Ok(Prompt { tokens, reading: Reading::default() })
     }
 
     /// The tokens, and whether they end within a thought.
@@ -139,7 +143,8 @@ impl<'m> PromptWriter<'m> {
             Given { messages: &turns, tools, enable_thinking: enabled, thinking: enabled, reasoning_effort: effort };
         let rendered = self.template.render(given).ok_or(REFUSED)?;
         let stretches = self.stretches(&rendered, texts.all())?;
-        Ok((self.tokenize(&stretches, texts.all()), rendered.trim_end().ends_with(THINK)))
+        let is_thinking = self.thoughts.is_some_and(|thoughts| rendered.trim_end().ends_with(thoughts.begin));
+        Ok((self.tokenize(&stretches, texts.all()), is_thinking))
     }
 
     fn tokenize(&self, stretches: &[Stretch<'_>], texts: &[Held]) -> Vec<Token> {
@@ -198,10 +203,10 @@ impl<'m> PromptWriter<'m> {
 const REFUSED: EngineError = EngineError::Unsupported("this conversation: the model's chat template refuses it");
 const DROPPED: EngineError = EngineError::Unsupported("this order of roles: the model's chat template drops a message");
 
-fn thinking(source: &str, template: &ChatTemplate) -> Thinking {
+fn thinking(thoughts: Option<Thoughts>, template: &ChatTemplate) -> Thinking {
     let has_switch = template.knows("enable_thinking") || template.knows("thinking");
     let has_effort = template.knows("reasoning_effort");
-    Thinking { thinks: source.contains(THINK) || has_switch || has_effort, has_switch, has_effort }
+    Thinking { thinks: thoughts.is_some() || has_switch || has_effort, has_switch, has_effort }
 }
 
 fn is_about_tools(message: &Message) -> bool {

@@ -338,7 +338,7 @@ fn a_prompt_that_ends_in_a_thought_says_so() {
         let messages = vec![message(Role::User, "Hi")];
         writer.write(&ChatRequest { messages, reasoning, ..ChatRequest::default() }).unwrap().reading
     };
-    assert!(reading(None).thinks && reading(None).is_thinking);
+    assert!(reading(None).thoughts.is_some() && reading(None).is_thinking);
     assert!(!reading(Some(Reasoning::Off)).is_thinking);
     assert!(!reading(Some(Reasoning::Effort(Effort::Minimal))).is_thinking);
     assert!(reading(Some(Reasoning::Effort(Effort::High))).is_thinking);
