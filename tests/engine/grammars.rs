@@ -9,7 +9,7 @@ use regex::Regex;
 
 use crate::{assert_all_is_free, engine, job, message, read, size};
 
-/// How many answers; `AJAR_GRAMMAR_ANSWERS=200` for a thorough run.
+/// How many answers; `AJAR_GRAMMAR_ANSWERS=210` for a thorough run.
 const ANSWERS: usize = 24;
 /// Cap on each answer in tokens.
 const CAP: u32 = 80;
@@ -27,14 +27,20 @@ const REGULAR: [(&str, &str); 5] = [
     ("root ::= \"🦀\" . [^a-z]{3} (\"é\" | \"漢字\")", "^🦀(?s:.)[^a-z]{3}(é|漢字)$"),
 ];
 
-/// A list of lists and numbers, of whatever depth, and yet one that ends.
-const NESTED: &str =
-    "root ::= list\nlist ::= \"[\" (item (\", \" item){0,2})? \"]\"\nitem ::= list | [1-9] [0-9]{0,2} | \"0\"";
+/// JSON that leads back to itself: lists of lists, and objects with texts in them.
+const RECURSIVE: [&str; 2] = [
+    "root ::= list\nlist ::= \"[\" (item (\", \" item){0,2})? \"]\"\nitem ::= list | [1-9] [0-9]{0,2} | \"0\"",
+    "root ::= object\nobject ::= \"{\" member (\", \" member){0,2} \"}\"\nmember ::= text \": \" (text | object)\n\
+     text ::= \"\\\"\" ([^\"\\\\\\x00-\\x1f] | \"\\\\\" [\"\\\\n]){0,24} \"\\\"\"",
+];
+
+const GRAMMARS: usize = REGULAR.len() + RECURSIVE.len();
 
 /// How an answer under the grammar of this number ended.
 async fn ask(engine: &Engine, number: usize) -> Option<FinishReason> {
-    let regular = REGULAR.get(number % (REGULAR.len() + 1));
-    let text = regular.map_or(NESTED, |(grammar, _)| grammar);
+    let which = number % GRAMMARS;
+    let regular = REGULAR.get(which);
+    let text = regular.map_or_else(|| RECURSIVE[which - REGULAR.len()], |(grammar, _)| grammar);
     let request = ChatRequest {
         messages: vec![message(Role::User, "Tell me about the weather, at length.")],
         response_format: ResponseFormat::Grammar(grammar(text).unwrap()),
@@ -50,7 +56,8 @@ async fn ask(engine: &Engine, number: usize) -> Option<FinishReason> {
     if finish == Some(FinishReason::Stop) {
         let fits = match regular {
             Some((_, expression)) => Regex::new(expression).unwrap().is_match(&said),
-            None => serde_json::from_str::<serde_json::Value>(&said).is_ok_and(|value| value.is_array()),
+            None => serde_json::from_str::<serde_json::Value>(&said)
+                .is_ok_and(|value| value.is_array() || value.is_object()),
         };
         assert!(fits, "{said:?} under {text}");
     }
@@ -66,8 +73,7 @@ async fn whatever_ends_by_itself_is_what_its_grammar_says() {
     let count = |reason| ends.iter().filter(|finish| **finish == Some(reason)).count();
     let (stopped, cut) = (count(FinishReason::Stop), count(FinishReason::Length));
     println!(
-        "{answers} answers under {} grammars: {stopped} ended by themselves and fit, {cut} were cut at {CAP} tokens",
-        REGULAR.len() + 1
+        "{answers} answers under {GRAMMARS} grammars: {stopped} ended by themselves and fit, {cut} were cut at {CAP} tokens"
     );
     assert_eq!(stopped + cut, answers);
     assert!(stopped * 3 > answers * 2, "most end by themselves");
