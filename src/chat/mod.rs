@@ -2,6 +2,7 @@
 //!
 //! Nothing here does I/O, reads a clock, or depends on another module of the crate.
 
+pub mod grammar;
 pub mod id;
 pub mod json;
 pub mod money;
@@ -11,6 +12,7 @@ pub mod request;
 pub mod task;
 pub mod text;
 
+pub use grammar::Grammar;
 pub use id::RequestId;
 pub use json::Json;
 pub use money::MicroUsd;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Task, Text};
+use super::{Grammar, Task, Text};
 
 /// What a client asked for, whichever dialect it spoke.
 #[derive(Clone, Default, PartialEq)]
@@ -272,6 +272,8 @@ pub enum ResponseFormat {
     JsonObject,
     /// JSON that fits a schema.
     JsonSchema(Schema),
+    /// What a grammar says.
+    Grammar(Grammar),
 }
 
 /// A form of answers.

@@ -33,15 +33,17 @@ use crate::policy::{Destination, Grant, Permit, TransformSet};
 use crate::transform::{Disguise, Outgoing, Restorer, TransformError};
 
 /// What the embedded engine can do.
-const ENGINE: [Feature; 8] = [
+const ENGINE: [Feature; 10] = [
     Feature::Stream,
     Feature::LogitBias,
     Feature::JsonObject,
     Feature::JsonSchema,
+    Feature::Grammar,
     Feature::SeveralChoices,
     Feature::Logprobs,
     Feature::Tools,
     Feature::Prediction,
+    Feature::ReasoningEffort,
 ];
 
 /// What the embedded engine can be asked for.
@@ -239,6 +241,11 @@ impl Dispatcher {
         uses.missing_from(self.abilities(destination, dialect)).iter().next().map(Feature::name)
     }
 
+    /// Whether it is known that `destination` cannot think as `request` asks it to.
+    pub fn ignores_reasoning(&self, destination: &Destination, request: &ChatRequest) -> bool {
+        self.engine(destination).is_some_and(|engine| engine.ignores_reasoning(request))
+    }
+
     /// Whether what `dialect` is for can be asked of `destination` at all.
     fn can(&self, destination: &Destination, dialect: Dialect) -> bool {
         if destination.is_embedded() {
@@ -255,6 +262,8 @@ impl Dispatcher {
         }
         match self.provider(destination) {
             Some(provider) if !speaks(provider, destination, dialect) => provider.wire().expresses(),
+            // Who does not know the field would give any answer, and nobody would notice.
+            Some(provider) if !provider.holds_grammars() => Uses::all().without(Feature::Grammar),
             Some(_) | None => Uses::all(),
         }
     }
@@ -282,7 +291,7 @@ impl Dispatcher {
         match (self.engine(attempt.destination), disguise) {
             (Some(_), Some(_)) => return Err(TransformError::Embedded.into()),
             (Some(engine), None) => {
-                let losses = [attempt.unsaid, &local::unheard(attempt.request)].concat();
+                let losses = [attempt.unsaid, &engine.unheard(attempt.request)].concat();
                 return Ok(Prepared::Local { engine: engine.clone(), losses });
             }
             (None, _) => {}
@@ -344,7 +353,10 @@ impl Dispatcher {
             dialect: attempt.dialect,
             speaks,
             asked_usage: attempt.request.streaming == Streaming::On { usage: true },
-            answers_json: attempt.request.response_format != ResponseFormat::Text,
+            answers_json: matches!(
+                attempt.request.response_format,
+                ResponseFormat::JsonObject | ResponseFormat::JsonSchema(_)
+            ),
             // Other answers repeat nothing of the request.
             restorer: restorer.filter(|_| attempt.dialect.task().generates()),
         };

@@ -44,6 +44,10 @@ pub struct ChatCompletionRequest {
     pub function_call: Option<serde_json::Value>,
     /// What form the answer must have.
     pub response_format: Option<ResponseFormat>,
+    /// The same as a grammar in GBNF, as llama.cpp's server takes it; not together with `response_format`.
+    pub grammar: Option<String>,
+    /// The same as vLLM takes it; not together with `response_format`.
+    pub structured_outputs: Option<StructuredOutputs>,
     /// How much to think.
     pub reasoning_effort: Option<Effort>,
     /// How much to say.
@@ -369,6 +373,20 @@ pub enum ResponseFormat {
         /// The schema.
         json_schema: JsonForm,
     },
+    /// What a grammar says.
+    Grammar {
+        /// In GBNF, as llama.cpp writes it; its rule `root` is the answer.
+        grammar: String,
+    },
+}
+
+/// The form of the answer as vLLM takes it, of which one member is given.
+#[derive(JsonSchema)]
+pub struct StructuredOutputs {
+    /// A grammar in GBNF.
+    pub grammar: Option<String>,
+    /// Exactly one of these texts.
+    pub choice: Option<Vec<String>>,
 }
 
 /// An answer.

@@ -4,6 +4,7 @@
 
 mod canaries;
 mod gaps;
+mod grammars;
 mod schemas;
 #[path = "../support/mod.rs"]
 #[allow(unused_imports, reason = "each that includes it uses a part of it")]

@@ -374,14 +374,16 @@ async fn clients_of_every_dialect_are_answered_and_told_what_the_engine_is_not()
     let closed = Sim::start(Script::text("closed"));
     let gateway = gateway(&closed, "sequences: 2").await;
     let thought = json!({"type": "thinking", "thinking": "hm", "signature": "c2VhbA=="});
-    let messages = json!({"model": "local", "max_tokens": 8, "top_k": 3, "service_tier": "auto", "messages": [
+    let messages = json!({"model": "local", "max_tokens": 8, "top_k": 3, "service_tier": "auto", "output_config": {"effort": "high"}, "messages": [
         {"role": "user", "content": "Hi."}, {"role": "assistant", "content": [thought, {"type": "text", "text": "Yes?"}]},
         {"role": "user", "content": "Say hello."}]});
-    let responses = json!({"model": "local", "input": "Say hello.", "max_output_tokens": 2, "metadata": {"a": "b"}});
-    let chat = local("Say hello.", json!({"max_tokens": 8}));
+    let responses = json!({"model": "local", "input": "Say hello.", "max_output_tokens": 2, "metadata": {"a": "b"},
+        "reasoning": {"effort": "low"}});
+    // This model never thinks.
+    let chat = local("Say hello.", json!({"max_tokens": 8, "reasoning_effort": "none"}));
     for (path, body, end, warning) in [
-        ("/v1/messages", messages, "event: message_stop\n", "not sent: service_tier, thoughts"),
-        ("/v1/responses", responses, "event: response.incomplete\n", "not sent: metadata"),
+        ("/v1/messages", messages, "event: message_stop\n", "not sent: service_tier, thoughts, reasoning_effort"),
+        ("/v1/responses", responses, "event: response.incomplete\n", "not sent: metadata, reasoning_effort"),
         ("/v1/chat/completions", chat, "data: [DONE]\n", ""),
     ] {
         let whole = gateway.ask_at(path, &body, &AT_HOME).await;
@@ -389,6 +391,31 @@ async fn clients_of_every_dialect_are_answered_and_told_what_the_engine_is_not()
         assert_eq!(whole.header("x-ajar-warning"), warning, "{path}");
         let stream = gateway.ask_at(path, &streamed(body), &AT_HOME).await;
         assert!(stream.text().contains(end), "{path}: {}", stream.text());
+    }
+    assert_eq!(closed.counts().requests, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grammar_holds_the_answer_whole_and_streamed_in_each_of_its_spellings() {
+    let closed = Sim::start(Script::text("closed"));
+    let gateway = gateway(&closed, "context: 512, sequences: 2").await;
+    let grammar = "root ::= (\"Monday\" | \"Friday\") \", \" [1-9] \" pm\"";
+    for form in [
+        json!({"response_format": {"type": "grammar", "grammar": grammar}}),
+        json!({"grammar": grammar}),
+        json!({"structured_outputs": {"grammar": grammar}}),
+        json!({"structured_outputs": {"choice": ["Monday, 3 pm", "Friday, 4 pm"]}}),
+    ] {
+        // Whoever is asked for by name, nobody else could hold it.
+        let body = with(with(user("When?"), form), json!({"max_tokens": 30, "temperature": 1.5}));
+        for body in [body.clone(), streamed(body)] {
+            let reply = gateway.ask(&body).await;
+            assert_eq!((reply.status, reply.header("x-ajar-served-by")), (200, "local"), "{}", reply.text());
+            let said = reply.content();
+            let rest = said.strip_prefix("Monday, ").or_else(|| said.strip_prefix("Friday, "));
+            let hour = rest.and_then(|rest| rest.strip_suffix(" pm"));
+            assert!(hour.is_some_and(|hour| hour.len() == 1 && ("1"..="9").contains(&hour)), "{said}");
+        }
     }
     assert_eq!(closed.counts().requests, 0);
 }

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::life::{self, Shared, State};
 use super::pending::{Asked, Pending, Reply};
 use super::queue::Refusal;
-use super::{Embeddings, EngineConfig, EngineError, EngineFacts, Job, Look, Notes};
+use super::{Embeddings, EngineConfig, EngineError, EngineFacts, Job, Look, Notes, Thinking, unheard};
 use crate::chat::reply::Delta;
 use crate::chat::{ChatRequest, Text};
 
@@ -178,6 +178,22 @@ impl Engine {
             return Err(loading());
         }
         tokio::time::timeout(left.saturating_sub(MARGIN), self.ready()).await.unwrap_or_else(|_| Err(loading()))
+    }
+
+    /// What the model's chat template knows of thinking; `None` before it was loaded.
+    pub fn thinking(&self) -> Option<Thinking> {
+        self.handle.shared.gauges.thinking.get().copied()
+    }
+
+    /// What `request` says that the model is not told, or cannot follow, by the neutral names.
+    pub fn unheard(&self, request: &ChatRequest) -> Vec<&'static str> {
+        let effort = self.ignores_reasoning(request).then_some("reasoning_effort");
+        unheard(request).into_iter().chain(effort).collect()
+    }
+
+    /// Whether it is known that the model cannot think as `request` asks it to.
+    pub fn ignores_reasoning(&self, request: &ChatRequest) -> bool {
+        request.reasoning.is_some_and(|reasoning| self.thinking().is_some_and(|thinking| thinking.ignores(reasoning)))
     }
 
     /// The gauges as they stand; cheap.

@@ -1,7 +1,10 @@
 //! What the engine reports about itself: the `local.*` facts of policies, read without stopping it.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
+
+use super::Thinking;
 
 /// How fresh measurements weigh against the past: about the last ten count.
 #[cfg(any(feature = "llama", test))]
@@ -68,6 +71,8 @@ pub(super) struct Gauges {
     #[cfg(any(feature = "llama", test))]
     pub(super) bytes: AtomicU64,
     pub(super) busy_slots: AtomicUsize,
+    /// What its model's chat template knows of thinking.
+    pub(super) thinking: OnceLock<Thinking>,
     pub(super) tokens_per_second: Average,
     pub(super) ttft_ms: Average,
     /// How many tokens were guessed.

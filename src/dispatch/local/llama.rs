@@ -65,6 +65,7 @@ pub(super) fn run(config: &EngineConfig, shared: &Shared) -> Result<(), EngineEr
     let offloads = backend.supports_gpu_offload() && config.gpu_layers != Some(0);
     let limits = if offloads { GPU } else { CPU };
     let llama = Llama::new(backend, &model, adapters, config, limits)?;
+    shared.gauges.thinking.get_or_init(|| llama.prompts.thinking());
     tracing::info!(
         engine = config.name,
         parameters = model.n_params(),
@@ -370,7 +371,7 @@ impl Model for Llama<'_> {
     }
 
     fn write(&self, token: Token, reading: Reading, bytes: &mut Vec<u8>) {
-        if reading.calls.is_some() || reading.thinks {
+        if reading.calls.is_some() || reading.thoughts.is_some() {
             let marker = self.markers.iter().find(|(marker, _)| marker.0 == token);
             bytes.extend(marker.iter().flat_map(|(_, text)| text.bytes()));
         }

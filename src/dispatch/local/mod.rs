@@ -51,6 +51,7 @@ mod tally;
 mod template;
 #[cfg(any(feature = "llama", test))]
 mod text;
+mod thinking;
 #[cfg(any(feature = "llama", test))]
 mod threads;
 #[cfg(any(feature = "llama", test))]
@@ -72,6 +73,7 @@ pub use error::EngineError;
 pub use gauges::{EngineFacts, EngineState};
 pub use notes::Notes;
 pub use speed::{Speed, speed};
+pub use thinking::Thinking;
 pub use trial::{try_apart, try_here};
 
 use crate::chat::Content;
@@ -165,7 +167,7 @@ pub enum Load {
 }
 
 /// What `request` says that no chat template has a place for, by the neutral names.
-pub fn unheard(request: &ChatRequest) -> Vec<&'static str> {
+fn unheard(request: &ChatRequest) -> Vec<&'static str> {
     let thinks = |message: &Message| message.content.iter().any(|content| matches!(content, Content::Thought(_)));
     let any = |says: &dyn Fn(&Message) -> bool, name| request.messages.iter().any(says).then_some(name);
     any(&thinks, "thoughts").into_iter().chain(any(&|message| message.tool_failed, "tool_failed")).collect()

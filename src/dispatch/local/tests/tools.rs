@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::chat::Reply;
-use crate::chat::request::{Function, Tool, ToolCall, ToolChoice};
+use crate::chat::request::{Effort, Function, Reasoning, Tool, ToolCall, ToolChoice};
+use crate::dispatch::local::Thinking;
 
 /// Written for these tests in the manner of each family.
 const HERMES: &str = r#"
@@ -337,8 +338,35 @@ fn a_prompt_that_ends_in_a_thought_says_so() {
         let messages = vec![message(Role::User, "Hi")];
         writer.write(&ChatRequest { messages, reasoning, ..ChatRequest::default() }).unwrap().reading
     };
-    assert!(reading(None).thinks && reading(None).is_thinking);
-    assert!(!reading(Some(crate::chat::request::Reasoning::Off)).is_thinking);
+    assert!(reading(None).thoughts.is_some() && reading(None).is_thinking);
+    assert!(!reading(Some(Reasoning::Off)).is_thinking);
+    assert!(!reading(Some(Reasoning::Effort(Effort::Minimal))).is_thinking);
+    assert!(reading(Some(Reasoning::Effort(Effort::High))).is_thinking);
+}
+
+#[test]
+fn a_template_is_told_how_hard_to_think_where_it_knows_of_that() {
+    let model = loaded();
+    let source = "{{ messages[-1].content }}[{{ reasoning_effort | default('medium') }}]\
+                  {% if reasoning_effort == 'high' %}{{ raise_exception('no such step') }}{% endif %}";
+    let writer = PromptWriter::with_template(&model, source, 512).unwrap();
+    let told = |reasoning| {
+        let messages = vec![message(Role::User, "Hi")];
+        let request = ChatRequest { messages, reasoning, ..ChatRequest::default() };
+        texts(&model, &writer.write(&request).unwrap().tokens)
+    };
+    assert_eq!(told(None), "Hi[medium]");
+    assert_eq!(told(Some(Reasoning::Effort(Effort::Low))), "Hi[low]");
+    // A step that it does not know is not told.
+    assert_eq!(told(Some(Reasoning::Effort(Effort::High))), "Hi[medium]");
+    let known = |source: &str| PromptWriter::with_template(&model, source, 512).unwrap().thinking();
+    let knows = |thinks, has_switch, has_effort| Thinking { thinks, has_switch, has_effort };
+    assert_eq!(writer.thinking(), knows(true, false, true));
+    assert_eq!(known("{{ messages[-1].content }}"), knows(false, false, false));
+    assert_eq!(known("{{ messages[-1].content }}<think>\n"), knows(true, false, false));
+    let switch =
+        "{{ messages[-1].content }}{% if enable_thinking is defined and enable_thinking is false %}-{% endif %}";
+    assert_eq!(known(switch), knows(true, true, false));
 }
 
 /// The whole answer, and how it ended.

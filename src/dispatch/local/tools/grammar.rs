@@ -47,10 +47,10 @@ impl Callable {
         };
         let body = body(protocol, several);
         let calls = calls(protocol, several, &marker(protocol.opening()));
-        let answer = form::schema(&request.response_format)?;
+        let answer = form::answer(&request.response_format)?;
         let whole = match answer {
             _ if is_due => Some(format!("start: calls\n{calls}{body}{objects}")),
-            Some(answer) => Some(format!("start: calls | answer\nanswer: %json {answer}\n{calls}{body}{objects}")),
+            Some(answer) => Some(format!("start: calls | answer\n{answer}{calls}{body}{objects}")),
             None => None,
         };
         let rest = format!("start: body\n{body}{objects}");
@@ -139,7 +139,7 @@ mod tests {
     use crate::chat::request::{ResponseFormat, Tool};
     use crate::dispatch::local::form::{Form, Forms};
     use crate::dispatch::local::model::Token;
-    use crate::dispatch::local::tools::offered;
+    use crate::dispatch::local::tools::{Piece, Reader, Reading, offered, signatures};
 
     fn request(choice: ToolChoice, parallel: bool) -> ChatRequest {
         let schema = json!({
@@ -258,6 +258,36 @@ mod tests {
             (written(&[("path", "a"), ("lines", "[0]")]), "0"),
         ] {
             assert_eq!(follow(&whole, &wrong).0, wrong.find(until).unwrap(), "{wrong}");
+        }
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn whatever_is_written_parameter_by_parameter_is_read_as_arguments_that_fit(
+            steps in proptest::collection::vec(proptest::prelude::any::<u16>(), 400),
+        ) {
+            let more = json!({
+                "note": {"type": ["integer", "null"], "minimum": 0, "maximum": 99},
+                "at": {"type": "object", "properties": {"x": {"type": "integer"}}, "additionalProperties": false},
+            });
+            let request = write(false, &more);
+            let (written, ends) = form(callable(Protocol::Coder, &request).whole.unwrap()).walk(&steps);
+            let Ok(written) = String::from_utf8(written) else { return Ok(()) };
+            let reading = Reading { calls: Some(Protocol::Coder), ..Reading::default() };
+            let mut reader = Reader::new(reading, signatures(&request, reading.calls));
+            let pieces: Vec<Piece> = reader.push(&written).into_iter().chain(reader.finish(!ends)).collect();
+            let said = |piece: &Piece| match piece { Piece::Arguments(text) => text.clone(), _ => String::new() };
+            let arguments: String = pieces.iter().map(said).collect();
+            proptest::prop_assert!(!pieces.iter().any(|piece| matches!(piece, Piece::Text(_) | Piece::Thought(_))));
+            if ends {
+                let arguments: serde_json::Value = serde_json::from_str(&arguments).unwrap();
+                let Tool::Function(function) = &request.tools[0] else { unreachable!() };
+                let schema = serde_json::from_str(function.parameters.as_ref().unwrap().expose()).unwrap();
+                let valid = jsonschema::validator_for(&schema).unwrap().is_valid(&arguments);
+                proptest::prop_assert!(valid, "{}", arguments);
+            }
         }
     }
 

@@ -20,10 +20,6 @@ use crate::chat::request::{ChatRequest, Function, Tool, ToolChoice};
 
 /// Ends a call of Hermes, Qwen and our own.
 const CLOSE: &str = "</tool_call>";
-/// Begins a thought.
-pub(super) const THINK: &str = "<think>";
-/// Ends a thought.
-const THOUGHT: &str = "</think>";
 /// May stand before a call of Llama.
 const PYTHON: &str = "<|python_tag|>";
 
@@ -34,7 +30,30 @@ const CALL_ID: &str = "[CALL_ID]";
 
 /// Markers that are control tokens in some vocabularies: they are read only where they are asked about.
 #[cfg(feature = "llama")]
-pub(super) const MARKERS: [&str; 8] = ["<tool_call>", CLOSE, "[TOOL_CALLS]", ARGS, CALL_ID, PYTHON, THINK, THOUGHT];
+pub(super) const MARKERS: [&str; 10] =
+    ["<tool_call>", CLOSE, "[TOOL_CALLS]", ARGS, CALL_ID, PYTHON, ANGLED.begin, ANGLED.end, SQUARE.begin, SQUARE.end];
+
+/// What stands around a thought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Thoughts {
+    /// Before it.
+    pub(super) begin: &'static str,
+    /// Behind it.
+    end: &'static str,
+}
+
+/// Of DeepSeek, Qwen and most others.
+pub(super) const ANGLED: Thoughts = Thoughts { begin: "<think>", end: "</think>" };
+/// Of Mistral.
+const SQUARE: Thoughts = Thoughts { begin: "[THINK]", end: "[/THINK]" };
+
+impl Thoughts {
+    /// What the template in `source` knows.
+    #[cfg(feature = "llama")]
+    pub(super) fn of(source: &str) -> Option<Self> {
+        [ANGLED, SQUARE].into_iter().find(|thoughts| source.contains(thoughts.begin))
+    }
+}
 
 /// How calls are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,8 +120,8 @@ impl Protocol {
 pub(super) struct Reading {
     /// How calls are written; `None` where there is nothing to call.
     pub(super) calls: Option<Protocol>,
-    /// Whether it may begin with a thought.
-    pub(super) thinks: bool,
+    /// What stands around a thought, if it may begin with one.
+    pub(super) thoughts: Option<Thoughts>,
     /// Whether the prompt ends within a thought.
     pub(super) is_thinking: bool,
 }

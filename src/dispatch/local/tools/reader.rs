@@ -6,7 +6,7 @@ mod json;
 use self::coder::Coder;
 use self::json::{Value, head};
 use super::parameter::Signature;
-use super::{ARGS, CALL_ID, CLOSE, Protocol, Reading, THINK, THOUGHT};
+use super::{ARGS, CALL_ID, CLOSE, Protocol, Reading, Thoughts};
 
 /// Most bytes that a function's name has.
 const MAX_NAME: usize = 256;
@@ -15,7 +15,8 @@ const MAX_NAME: usize = 256;
 pub(in super::super) struct Reader {
     /// How calls are written; `None` where there is nothing to call.
     calls: Option<Protocol>,
-    thinks: bool,
+    /// What stands around a thought that may yet come, or is under way.
+    thoughts: Option<Thoughts>,
     state: State,
     /// What may yet turn out to be something else.
     held: String,
@@ -72,7 +73,7 @@ impl Reader {
     pub(in super::super) fn new(reading: Reading, signatures: Vec<Signature>) -> Self {
         Self {
             calls: reading.calls,
-            thinks: reading.thinks,
+            thoughts: reading.thoughts,
             state: if reading.is_thinking { State::Thought } else { State::Start },
             held: String::new(),
             skips_blanks: reading.is_thinking,
@@ -121,9 +122,10 @@ impl Reader {
 
     /// Takes the first letters of a marker, two or more, from the end of what was cut.
     fn drop_marker(&self, held: &mut String) {
+        let (begin, end) = self.thoughts.map_or(("", ""), |thoughts| (thoughts.begin, thoughts.end));
         let markers: &[&str] = match self.state {
-            State::Thought => &[THOUGHT],
-            State::Start => &[THINK, super::PYTHON, self.opening()],
+            State::Thought => &[end],
+            State::Start => &[begin, super::PYTHON, self.opening()],
             State::Text => &[self.opening()],
             _ => &[],
         };
@@ -176,12 +178,12 @@ impl Reader {
     fn start(&mut self) -> bool {
         let words = self.held.trim_start();
         let may_begin = |marker: &str| marker.starts_with(words);
-        if self.thinks {
-            if let Some(thought) = words.strip_prefix(THINK) {
+        if let Some(Thoughts { begin, .. }) = self.thoughts {
+            if let Some(thought) = words.strip_prefix(begin) {
                 self.held = thought.to_owned();
                 return self.skip_to(State::Thought);
             }
-            if may_begin(THINK) {
+            if may_begin(begin) {
                 return false;
             }
         }
@@ -199,14 +201,15 @@ impl Reader {
     }
 
     fn thought(&mut self, pieces: &mut Vec<Piece>) -> bool {
-        if let Some(at) = self.held.find(THOUGHT) {
+        let end = self.thoughts.map_or("", |thoughts| thoughts.end);
+        if let Some(at) = self.held.find(end) {
             let thought = self.held[..at].trim_end().to_owned();
             say(pieces, thought, Piece::Thought);
-            self.held.drain(..at + THOUGHT.len());
-            self.thinks = false;
+            self.held.drain(..at + end.len());
+            self.thoughts = None;
             return self.skip_to(State::Start);
         }
-        let until = settled(&self.held, THOUGHT);
+        let until = settled(&self.held, end);
         say(pieces, self.held.drain(..until).collect(), Piece::Thought);
         false
     }

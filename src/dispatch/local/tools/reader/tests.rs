@@ -2,11 +2,12 @@
 
 use proptest::prelude::*;
 
+use super::super::{ANGLED, SQUARE};
 use super::*;
 use crate::chat::request::Function;
 
 fn reading(calls: Option<Protocol>) -> Reading {
-    Reading { calls, thinks: true, is_thinking: false }
+    Reading { calls, thoughts: Some(ANGLED), is_thinking: false }
 }
 
 /// A function that takes a word, a number and anything.
@@ -191,7 +192,9 @@ fn a_thought_is_split_from_what_is_said() {
     let [a, none] = call("a", "{}");
     let called = "<think>x</think>\n<tool_call>\n{\"name\": \"a\", \"arguments\": {}}\n</tool_call>";
     assert_eq!(read(Protocol::Hermes, called), [thought("x"), a, none]);
-    let silent = Reading { thinks: false, ..reading(None) };
+    let square = Reading { thoughts: Some(SQUARE), ..reading(None) };
+    assert_eq!(read_cut(square, "[THINK]Hm: <3.[/THINK]Yes.", &[3, 9, 16]), [thought("Hm: <3."), text("Yes.")]);
+    let silent = Reading { thoughts: None, ..reading(None) };
     assert_eq!(read_cut(silent, "<think>a</think>", &[]), [text("<think>a</think>")]);
 }
 
