@@ -250,6 +250,28 @@ pub struct Usage {
     pub audio_output: u64,
 }
 
+/// How sure a model was of a token, by itself alone: before biases, penalties, temperature, cuts and forms.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Certainty {
+    /// The natural logarithm of the token's probability.
+    pub logprob: f64,
+    /// The entropy of the distribution that it was drawn from, in nats: 0 where the model is sure.
+    pub entropy: f64,
+    /// How much more probable the likeliest token was than the next, 0 to 1.
+    pub margin: f64,
+}
+
+/// How sure a model was of an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Confidence {
+    /// Of its first token.
+    pub first: Certainty,
+    /// The mean logarithm of its tokens' probabilities, of all choices where there are several.
+    pub mean_logprob: f64,
+    /// The mean entropy of what they were drawn from, in nats.
+    pub mean_entropy: f64,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

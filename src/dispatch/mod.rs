@@ -18,7 +18,7 @@ use futures_util::{FutureExt, StreamExt, TryStreamExt};
 pub use answer::{Answer, Broken, DeltaStream, Frame, FrameStream};
 pub use failure::Failure;
 
-use self::local::{Engine, EngineFacts, EngineState, Job, Sharing, Turn, Waited};
+use self::local::{Engine, EngineFacts, EngineState, Job, Notes, Sharing, Turn};
 pub use self::remote::Affinity;
 use self::remote::{Lease, Numbers, Provider, Reading, Resting};
 use crate::audit::EgressLedger;
@@ -87,8 +87,8 @@ pub struct Attempt<'a> {
     pub priority: Priority,
     /// Which of a provider's credentials suits it.
     pub affinity: Affinity,
-    /// Is told how long the engine's queue took.
-    pub waited: Waited,
+    /// Is told what the engine notes of it.
+    pub notes: Notes,
 }
 
 /// An attempt that can be made: its body is built, transformed and found clean.
@@ -384,7 +384,7 @@ async fn generate(engine: Engine, attempt: &Attempt<'_>) -> Result<Answer, Failu
         sharing: attempt.sharing.clone(),
         priority: attempt.priority,
     };
-    let generation = engine.generate_noting(job, attempt.waited.clone())?;
+    let generation = engine.generate_noting(job, attempt.notes.clone())?;
     engine.ready_by(attempt.deadline).await?;
     Ok(Answer::Deltas(generation.map_err(Broken::Engine).boxed(), None))
 }

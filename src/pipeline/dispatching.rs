@@ -241,7 +241,7 @@ fn to_attempt<'a>(gateway: &Gateway, call: &'a Call, entry: &Entry, candidate: &
         },
         priority: call.priority,
         affinity: call.companion.affinity(),
-        waited: entry.waited.clone(),
+        notes: entry.notes.clone(),
     }
 }
 

@@ -78,6 +78,12 @@ async fn a_whole_answer_and_a_stream_say_the_same_and_count_the_same() {
         assert_eq!((row.local, row.output_tokens, row.cost.unwrap().0), (Some(true), Some(12), 0));
         assert_eq!((row.bytes_out, row.usage_estimated), (0, false));
         assert!(row.timing.queue.is_some_and(|queue| queue < row.timing.total), "{:?}", row.timing);
+        let sure = row.confidence.expect("the engine measures it");
+        assert!(sure.mean_logprob < 0.0 && sure.mean_entropy > 0.0 && sure.first.margin < 1.0, "{sure:?}");
+    }
+    let metrics = gateway.get(gateway.operator("/metrics")).await.text();
+    for name in ["local_first_margin", "local_surprisal_nats", "local_entropy_nats"] {
+        assert!(metrics.contains(&format!("ajar_{name}_count{{destination=\"local\"}} 2")), "{name} in {metrics}");
     }
     assert_eq!(closed.connections(), 0);
 }
@@ -347,7 +353,7 @@ async fn clients_of_every_dialect_are_answered_and_told_what_the_engine_is_not()
     let messages = json!({"model": "local", "max_tokens": 8, "top_k": 3, "service_tier": "auto", "messages": [
         {"role": "user", "content": "Hi."}, {"role": "assistant", "content": [thought, {"type": "text", "text": "Yes?"}]},
         {"role": "user", "content": "Say hello."}]});
-    let responses = json!({"model": "local", "input": "Say hello.", "max_output_tokens": 8, "metadata": {"a": "b"}});
+    let responses = json!({"model": "local", "input": "Say hello.", "max_output_tokens": 2, "metadata": {"a": "b"}});
     let chat = local("Say hello.", json!({"max_tokens": 8}));
     for (path, body, end, warning) in [
         ("/v1/messages", messages, "event: message_stop\n", "not sent: service_tier, thoughts"),

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::life::{self, Shared, State};
 use super::pending::{Asked, Pending, Reply};
 use super::queue::Refusal;
-use super::{Embeddings, EngineConfig, EngineError, EngineFacts, Job, Turn, Waited};
+use super::{Embeddings, EngineConfig, EngineError, EngineFacts, Job, Look, Notes, Turn};
 use crate::chat::reply::Delta;
 use crate::chat::{ChatRequest, Text};
 
@@ -90,18 +90,18 @@ impl Engine {
     /// [`EngineError::QueueFull`], [`EngineError::Unavailable`], [`EngineError::Stuck`], [`EngineError::Stopped`] or
     /// [`EngineError::Unsupported`] at once; everything later comes through the [`Generation`].
     pub fn generate(&self, job: Job) -> Result<Generation, EngineError> {
-        self.generate_noting(job, Waited::default())
+        self.generate_noting(job, Notes::default())
     }
 
-    /// As [`Engine::generate`]; `waited` is told how long the job was in the queue.
+    /// As [`Engine::generate`]; `notes` is told what becomes of the job beside its answer.
     ///
     /// # Errors
     /// As [`Engine::generate`].
-    pub fn generate_noting(&self, job: Job, waited: Waited) -> Result<Generation, EngineError> {
+    pub fn generate_noting(&self, job: Job, notes: Notes) -> Result<Generation, EngineError> {
         let reserve = RESERVE * job.choices() as usize;
         let (replies, deltas) = mpsc::channel(BACKLOG + reserve);
         let (turn, deadline) = (job.turn(), job.deadline);
-        self.queue(turn, deadline, Asked::Answer { job, adapter: self.adapter, replies, waited })?;
+        self.queue(turn, deadline, Asked::Answer { job, adapter: self.adapter, replies, notes })?;
         let shared = Arc::clone(&self.handle.shared);
         Ok(Generation { deltas, stuck: Box::pin(shared.stuck()), reserve, shared, ended: false })
     }
@@ -116,6 +116,20 @@ impl Engine {
         let (reply, embeddings) = oneshot::channel();
         self.queue(turn, deadline, Asked::Embeddings { texts, reply })?;
         self.answer(embeddings).await
+    }
+
+    /// What the model makes of the prompt of `job`, before any answer to it. The prompt is computed among the others, from
+    /// what is kept for the same [`Sharing`](super::Sharing), and kept for whoever answers next; its last token is computed
+    /// apart. Dropping the future cancels before the next step.
+    ///
+    /// # Errors
+    /// As [`Engine::generate`]; [`EngineError::NoRoom`] where there is no memory to compute the last token apart, and
+    /// [`EngineError::Unsupported`] of a model that makes embeddings.
+    pub async fn look(&self, job: Job) -> Result<Look, EngineError> {
+        let (reply, look) = oneshot::channel();
+        let (turn, deadline) = (job.turn(), job.deadline);
+        self.queue(turn, deadline, Asked::Look { job, adapter: self.adapter, reply })?;
+        self.answer(look).await
     }
 
     /// How many tokens the prompt of `request` has, as the model's chat template writes it; until `deadline`, waiting for

@@ -16,6 +16,8 @@ mod error;
 #[cfg(any(feature = "llama", test))]
 mod form;
 mod gauges;
+#[cfg(feature = "llama")]
+mod hidden;
 mod life;
 #[cfg(any(feature = "llama", test))]
 mod likelihood;
@@ -26,6 +28,7 @@ mod llama;
 mod memory;
 #[cfg(any(feature = "llama", test))]
 mod model;
+mod notes;
 mod pending;
 #[cfg(any(feature = "llama", test))]
 mod prefixes;
@@ -42,6 +45,10 @@ mod schedule;
 mod speech;
 mod speed;
 #[cfg(any(feature = "llama", test))]
+mod spread;
+#[cfg(any(feature = "llama", test))]
+mod tally;
+#[cfg(any(feature = "llama", test))]
 mod template;
 #[cfg(any(feature = "llama", test))]
 mod text;
@@ -50,7 +57,6 @@ mod threads;
 #[cfg(any(feature = "llama", test))]
 mod tools;
 mod trial;
-mod waited;
 #[cfg(any(feature = "llama", test))]
 mod watchdog;
 #[cfg(any(feature = "llama", test))]
@@ -59,6 +65,7 @@ mod worker;
 #[cfg(all(test, feature = "llama"))]
 mod tests;
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -67,10 +74,11 @@ pub use engine::{Engine, Generation};
 pub use error::EngineError;
 pub use gauges::{EngineFacts, EngineState};
 pub use line::Turn;
+pub use notes::Notes;
 pub use speed::{Speed, speed};
 pub use trial::{try_apart, try_here};
-pub use waited::Waited;
 
+use crate::chat::reply::Certainty;
 use crate::chat::request::{ChatRequest, Message};
 use crate::chat::{Content, Priority};
 
@@ -201,6 +209,23 @@ pub struct Embeddings {
     pub vectors: Vec<Vec<f32>>,
     /// Tokens of all texts.
     pub tokens: u64,
+}
+
+/// What a model makes of a prompt, before any answer.
+#[derive(Clone, PartialEq)]
+pub struct Look {
+    /// How sure it is of the likeliest first token of an answer.
+    pub first: Certainty,
+    /// The last hidden state of the prompt's last token: what the output is computed from, behind the last norm. As many
+    /// numbers as the model is wide.
+    pub hidden: Vec<f32>,
+}
+
+/// Shows how many numbers; they say much of the text.
+impl fmt::Debug for Look {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Look({:?}, {} numbers)", self.first, self.hidden.len())
+    }
 }
 
 /// Whose computed prompts a job may start from: those of the same tenant *and* class, and nobody else's.

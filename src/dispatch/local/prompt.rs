@@ -201,7 +201,7 @@ fn longest<'t>(strip: impl Fn(&'static str) -> Option<&'t str>) -> Option<(usize
 
 /// The number of the text that a placeholder stands for, and what follows it; `text` begins behind its nonce.
 fn numbered(text: &str) -> Option<(usize, &str)> {
-    let (number, rest) = text.strip_prefix('-')?.split_once('-')?;
+    let (number, rest) = text.strip_prefix('x')?.split_once('x')?;
     Some((number.parse().ok()?, rest))
 }
 

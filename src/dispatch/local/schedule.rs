@@ -3,8 +3,8 @@
 //! Each step takes the next token of *every* sequence that generates, and prompt pieces up to a budget, so a long
 //! prompt delays the others by a bounded amount per token. The prompt that is nearest to its end goes first, so that first
 //! tokens come early on average; in each fourth step they take turns, so that a long one comes to its end among many that
-//! are short. Pieces end at multiples of the piece length whatever else is
-//! going on: how a prompt is cut changes rounding, and with it answers.
+//! are short. A prompt is cut into whole pieces from where it goes on, whatever else is going on: how it is cut changes
+//! rounding, and with it answers.
 //!
 //! llama.cpp computes a step by one adapter, so sequences of several adapters take turns, of a few steps each since changing
 //! costs.
@@ -173,7 +173,7 @@ impl Schedule {
         let mut step: Vec<Work> = generating.filter(|&slot| ready(slot)).map(|slot| Work::Next { slot }).collect();
         let mut left = self.limits.budget;
         for (slot, done, total) in self.prompts(ready) {
-            let end = total.min((done / self.limits.piece + 1) * self.limits.piece);
+            let end = total.min(done + self.limits.piece);
             if end - done > left {
                 break;
             }
@@ -338,10 +338,10 @@ mod tests {
     }
 
     #[test]
-    fn a_prompt_goes_on_behind_what_is_kept_and_its_pieces_end_where_they_always_do() {
+    fn a_prompt_goes_on_behind_what_is_kept_in_whole_pieces() {
         let mut schedule = Schedule::new(1, LIMITS);
-        schedule.admit(0, 3, 9);
-        for piece in [prompt(0, 3..4, false), prompt(0, 4..8, false), prompt(0, 8..9, true)] {
+        schedule.admit(0, 3, 12);
+        for piece in [prompt(0, 3..7, false), prompt(0, 7..11, false), prompt(0, 11..12, true)] {
             let step = schedule.plan(|_| true);
             assert_eq!(step, [piece]);
             schedule.advance(&step);
@@ -474,7 +474,7 @@ mod tests {
                                 Work::Prompt { slot, range, last } => {
                                     prop_assert_eq!(range.start, done);
                                     prop_assert_eq!(*last, range.end == total);
-                                    prop_assert!(*last || range.end.is_multiple_of(LIMITS.piece));
+                                    prop_assert!(*last || range.len() == LIMITS.piece);
                                     spent += range.len();
                                     expected[*slot] = Some((range.end, total));
                                 }

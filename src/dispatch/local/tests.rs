@@ -1,5 +1,7 @@
 //! The engine on a real model.
 
+mod confidence;
+mod look;
 mod tools;
 
 use std::fs;

@@ -4,17 +4,14 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Instant;
 
-use tokio::sync::mpsc;
-
 use super::super::draft::Drafter;
-use super::super::engine::RESERVE;
 use super::super::line::Rank;
 use super::super::model::{Model, Prompt, Token};
-use super::super::pending::Reply;
 use super::super::speech::Speech;
+use super::super::tally::Tally;
 use super::super::tools::Reading;
 use super::super::{EngineError, Job, Sharing};
-use super::{Sequence, Worker};
+use super::{Asker, Sequence, Worker};
 use crate::chat::Priority;
 use crate::chat::reply::Usage;
 use crate::chat::request::{ResponseFormat, ToolChoice};
@@ -28,7 +25,7 @@ pub(super) struct Group {
     /// Whether the same request must give the same answer whatever is kept.
     pub(super) exactly: bool,
     pub(super) prompt: Vec<Token>,
-    pub(super) replies: mpsc::Sender<Reply>,
+    pub(super) asker: Asker,
     pub(super) arrived: Instant,
     pub(super) deadline: Instant,
     /// Most tokens that each choice may generate.
@@ -46,12 +43,37 @@ pub(super) struct Group {
     generated: Cell<usize>,
     /// How many tokens of all choices were thoughts.
     pub(super) thought: Cell<usize>,
+    /// How sure the model was of the tokens of all choices.
+    pub(super) tally: Cell<Tally>,
 }
 
 impl Group {
+    /// Of `job`, whose answers have at most `cap` tokens each.
+    pub(super) fn new(job: &Job, adapter: usize, prompt: Prompt, cap: usize, asker: Asker, arrived: Instant) -> Self {
+        Self {
+            sharing: job.sharing.clone(),
+            priority: job.priority,
+            adapter,
+            exactly: job.request.sampling.seed.is_some(),
+            prompt: prompt.tokens,
+            asker,
+            arrived,
+            deadline: job.deadline,
+            cap,
+            logprobs: job.request.sampling.logprobs.map(|top| top as usize),
+            reading: prompt.reading,
+            choices: job.choices(),
+            kept: Cell::new(0),
+            ended: Cell::new(0),
+            generated: Cell::new(0),
+            thought: Cell::new(0),
+            tally: Cell::default(),
+        }
+    }
+
     /// Whether the reader can take whatever the next token of every choice brings.
     pub(super) fn has_room(&self) -> bool {
-        self.replies.capacity() >= RESERVE * self.choices as usize
+        self.asker.has_room(self.choices)
     }
 
     /// A choice has ended after so many tokens. After the last one, what all of them used.
@@ -69,41 +91,35 @@ impl Group {
 }
 
 impl<M: Model> Worker<'_, M> {
+    /// The prompt of `job`.
+    pub(super) fn read(&self, job: &Job) -> Result<Prompt, EngineError> {
+        let mut prompt = self.model.prompt(&job.request)?;
+        // What must have a form leaves no room for a thought.
+        let must_call = matches!(job.request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_)));
+        prompt.reading.is_thinking &= job.request.response_format == ResponseFormat::Text && !must_call;
+        let (tokens, context) = (prompt.tokens.len(), self.model.context());
+        if tokens >= context {
+            return Err(EngineError::PromptTooLong { tokens: tokens as u64, limit: context as u64 - 1 });
+        }
+        Ok(prompt)
+    }
+
+    /// Most tokens that each answer to `prompt` may have.
+    fn cap(&self, job: &Job, prompt: &Prompt) -> usize {
+        (job.max_output.max(1) as usize).min(self.model.context() - prompt.tokens.len())
+    }
+
     /// The choices of a job; the first computes the prompt.
     pub(super) fn begin(
         &self,
         job: &Job,
         adapter: usize,
-        replies: &mpsc::Sender<Reply>,
+        asker: Asker,
         arrived: Instant,
     ) -> Result<Vec<Sequence<M::Sampler>>, EngineError> {
-        let Prompt { tokens: prompt, mut reading } = self.model.prompt(&job.request)?;
-        // What must have a form leaves no room for a thought.
-        let must_call = matches!(job.request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_)));
-        reading.is_thinking &= job.request.response_format == ResponseFormat::Text && !must_call;
-        let context = self.model.context();
-        if prompt.len() >= context {
-            return Err(EngineError::PromptTooLong { tokens: prompt.len() as u64, limit: context as u64 - 1 });
-        }
-        let cap = (job.max_output.max(1) as usize).min(context - prompt.len());
-        let group = Rc::new(Group {
-            sharing: job.sharing.clone(),
-            priority: job.priority,
-            adapter,
-            exactly: job.request.sampling.seed.is_some(),
-            prompt,
-            replies: replies.clone(),
-            arrived,
-            deadline: job.deadline,
-            cap,
-            logprobs: job.request.sampling.logprobs.map(|top| top as usize),
-            reading,
-            choices: job.choices(),
-            kept: Cell::new(0),
-            ended: Cell::new(0),
-            generated: Cell::new(0),
-            thought: Cell::new(0),
-        });
+        let prompt = self.read(job)?;
+        let (reading, cap) = (prompt.reading, self.cap(job, &prompt));
+        let group = Rc::new(Group::new(job, adapter, prompt, cap, asker, arrived));
         // What is computed together with guesses is rounded otherwise.
         let guesses = self.model.can_forget() && !group.exactly;
         let choice = |index| {
@@ -112,7 +128,7 @@ impl<M: Model> Worker<'_, M> {
                 index,
                 sampler: self.model.sampler(&job.request, reading, index, cap)?,
                 drafter: guesses.then(|| Drafter::new(&group.prompt)),
-                speech: Speech::new(index, &job.request.sampling.stop, reading),
+                speech: Speech::new(index, &job.request, reading),
                 admitted: Instant::now(),
                 generated: 0,
                 last: 0,

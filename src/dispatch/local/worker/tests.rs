@@ -1,7 +1,9 @@
 //! The step loop with a scripted model.
 
 mod choices;
+mod confidence;
 mod guesses;
+mod look;
 mod stuck;
 mod turns;
 
@@ -15,7 +17,7 @@ use futures_util::StreamExt;
 
 use super::run;
 use crate::chat::Priority;
-use crate::chat::reply::{Delta, FinishReason, LikelyToken, TokenLogprob, Usage};
+use crate::chat::reply::{Certainty, Confidence, Delta, FinishReason, LikelyToken, TokenLogprob, Usage};
 use crate::chat::request::{ChatRequest, Content, Message, Sampling};
 use crate::dispatch::local::engine::Engine;
 use crate::dispatch::local::life::Shared;
@@ -23,7 +25,7 @@ use crate::dispatch::local::life::tests::once;
 use crate::dispatch::local::model::{Drawn, Input, Model, Prompt, Token};
 use crate::dispatch::local::schedule::Limits;
 use crate::dispatch::local::tools::Reading;
-use crate::dispatch::local::{EngineError, EngineState, Generation, Job, Sharing};
+use crate::dispatch::local::{EngineError, EngineState, Generation, Job, Look, Notes, Sharing};
 
 const SLOTS: usize = 2;
 const QUEUE: usize = 2;
@@ -45,7 +47,7 @@ struct Echo {
 
 impl Model for Echo {
     type Sampler = ();
-    type State = Vec<Token>;
+    type State = (Vec<Token>, usize);
 
     fn context(&self) -> usize {
         64
@@ -100,6 +102,20 @@ impl Model for Echo {
         TokenLogprob { token: LikelyToken { bytes: vec![token as u8], logprob: -0.5 }, top: Vec::new() }
     }
 
+    fn certainty(&self, _: usize, _: Token) -> Certainty {
+        let computed = self.computed.load(Relaxed) as f64;
+        Certainty { logprob: -computed, entropy: 2.0 * computed, margin: computed.recip() }
+    }
+
+    fn look(&mut self, slot: usize, tokens: usize, last: Token) -> Result<Look, EngineError> {
+        assert!(tokens == 0 || self.prompts[slot].len() == tokens, "all but the last token is computed");
+        if last == Token::from(b'#') {
+            return Err(EngineError::Decode("scripted".to_owned()));
+        }
+        let hidden = vec![tokens as f32, last as f32, self.adapter as f32];
+        Ok(Look { first: self.certainty(0, last), hidden })
+    }
+
     fn write(&self, token: Token, _: Reading, bytes: &mut Vec<u8>) {
         bytes.extend(u8::try_from(token));
     }
@@ -122,12 +138,13 @@ impl Model for Echo {
         self.prompts[slot].len()
     }
 
-    fn save(&self, slot: usize) -> Option<Vec<Token>> {
-        Some(self.prompts[slot].clone())
+    fn save(&self, slot: usize) -> Option<Self::State> {
+        Some((self.prompts[slot].clone(), self.by[slot]))
     }
 
-    fn restore(&mut self, slot: usize, state: &Vec<Token>) -> bool {
-        self.prompts[slot].clone_from(state);
+    fn restore(&mut self, slot: usize, (tokens, by): &Self::State) -> bool {
+        self.prompts[slot].clone_from(tokens);
+        self.by[slot] = *by;
         true
     }
 }

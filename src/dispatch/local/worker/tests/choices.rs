@@ -12,7 +12,7 @@ fn several(n: u32, text: &str, max_output: u32) -> Job {
 /// The texts and finishes by choice, the usage and the error.
 type Collected = (Vec<(String, Option<FinishReason>)>, Option<Usage>, Option<EngineError>);
 
-async fn collect_all(n: usize, generation: Generation) -> Collected {
+pub(super) async fn collect_all(n: usize, generation: Generation) -> Collected {
     let mut choices = vec![(String::new(), None); n];
     let (mut usage, mut error) = (None, None);
     for reply in generation.collect::<Vec<_>>().await {

@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 
 use super::*;
-use crate::dispatch::local::Waited;
+use crate::dispatch::local::Notes;
 
 /// A job of `tenant` that takes one step.
 fn job_of(tenant: &str, priority: Priority) -> Job {
@@ -29,7 +29,7 @@ async fn busy(tenant: &str, queue: usize) -> (Engine, std_mpsc::Sender<()>, Vec<
 
 /// In which order `jobs`, which wait together, begin.
 async fn order(engine: &Engine, permit: std_mpsc::Sender<()>, jobs: &[(&str, Priority)]) -> Vec<usize> {
-    let waits: Vec<_> = jobs.iter().map(|_| Waited::default()).collect();
+    let waits: Vec<_> = jobs.iter().map(|_| Notes::default()).collect();
     let begun: Vec<_> = jobs
         .iter()
         .zip(&waits)
@@ -41,7 +41,7 @@ async fn order(engine: &Engine, permit: std_mpsc::Sender<()>, jobs: &[(&str, Pri
     drop(permit);
     let (arrived, begun): (Vec<_>, Vec<_>) = begun.into_iter().unzip();
     join_all(begun.into_iter().map(collect)).await;
-    let began = |at: &usize| arrived[*at] + waits[*at].get().expect("all have begun");
+    let began = |at: &usize| arrived[*at] + waits[*at].waited().expect("all have begun");
     let mut order: Vec<usize> = (0..jobs.len()).collect();
     order.sort_by_key(began);
     order
