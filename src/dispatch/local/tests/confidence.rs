@@ -8,7 +8,7 @@ use crate::dispatch::local::Notes;
 async fn asked(engine: &Engine, text: &str, sampling: Sampling) -> (Confidence, Vec<TokenLogprob>) {
     let notes = Notes::default();
     let sampling = Sampling { logprobs: Some(2), ..sampling };
-    let generation = engine.generate_noting(job(text, 12, sampling), notes.clone()).unwrap();
+    let generation = engine.generate_noting(job(text, 12, sampling), notes.clone()).expect("queued");
     let deltas: Vec<Delta> = generation.map(|reply| reply.expect("no error")).collect().await;
     let of = |delta: Delta| if let Delta::Text { logprobs, .. } = delta { logprobs } else { Vec::new() };
     let told = deltas.into_iter().flat_map(of).collect();

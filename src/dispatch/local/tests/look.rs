@@ -7,7 +7,7 @@ use crate::dispatch::local::{Look, Notes};
 const WIDTH: usize = 576;
 
 async fn look(engine: &Engine, text: &str) -> Look {
-    engine.look(job(text, 1, greedy())).await.unwrap()
+    engine.look(job(text, 1, greedy())).await.expect("looked at")
 }
 
 fn cosine(a: &Look, b: &Look) -> f64 {

@@ -38,7 +38,7 @@ impl<M: Model> Worker<'_, M> {
             index: 0,
             sampler,
             drafter: None,
-            speech: Speech::new(0, &ChatRequest::default(), Reading::default()),
+            speech: Speech::new(0, &job.request, Reading::default()),
             admitted: Instant::now(),
             generated: 0,
             last,
