@@ -7,6 +7,7 @@ pub mod id;
 pub mod json;
 pub mod money;
 pub mod part;
+pub mod priority;
 pub mod reply;
 pub mod request;
 pub mod task;
@@ -17,6 +18,7 @@ pub use id::RequestId;
 pub use json::Json;
 pub use money::MicroUsd;
 pub use part::{Part, Source};
+pub use priority::Priority;
 pub use reply::{Choice, Delta, FinishReason, Reply, Usage};
 pub use request::{
     ChatRequest, Content, Message, ResponseFormat, Role, Sampling, Streaming, Tool, ToolCall, ToolChoice,

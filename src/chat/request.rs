@@ -33,6 +33,8 @@ pub struct ChatRequest {
     pub echo: bool,
     /// What vectors are wanted, where the task is to make some.
     pub vectors: Vectors,
+    /// Whether its sender takes a longer wait for it.
+    pub flex: bool,
     /// Whether and how to stream.
     pub streaming: Streaming,
     /// The id of the answer that this request continues, where it names one.

@@ -18,15 +18,15 @@ use futures_util::{FutureExt, StreamExt, TryStreamExt};
 pub use answer::{Answer, Broken, DeltaStream, Frame, FrameStream};
 pub use failure::Failure;
 
-use self::local::{Engine, EngineFacts, EngineState, Job, Notes, Sharing};
+use self::local::{Engine, EngineFacts, EngineState, Job, Notes, Sharing, Turn};
 pub use self::remote::Affinity;
 use self::remote::{Lease, Numbers, Provider, Reading, Resting};
 use crate::audit::EgressLedger;
 use crate::chat::reply::Embedded;
-use crate::chat::{ChatRequest, Json, MicroUsd, RequestId, ResponseFormat, Streaming, Task, Usage};
+use crate::chat::{ChatRequest, Json, MicroUsd, Priority, RequestId, ResponseFormat, Streaming, Task, Usage};
 use crate::dialect::anthropic::header::{self, Said};
 use crate::dialect::edit::{self, EditPoints, Edits, StreamOptions};
-use crate::dialect::{Dialect, Feature, Target, Uses, faithful};
+use crate::dialect::{Dialect, Feature, SERVICE_TIER, Target, Uses, faithful};
 use crate::egress::Shipment;
 use crate::policy::permit::Outbound;
 use crate::policy::{Destination, Grant, Permit, TransformSet};
@@ -86,6 +86,8 @@ pub struct Attempt<'a> {
     pub deadline: Instant,
     /// With whom the engine may share computed prompts.
     pub sharing: Sharing,
+    /// How urgent it is to the engine.
+    pub priority: Priority,
     /// Which of a provider's credentials suits it.
     pub affinity: Affinity,
     /// Is told what the engine notes of it.
@@ -185,6 +187,7 @@ impl Dispatcher {
         if destination.is_embedded() {
             let Some(engine) = self.engines.get(&destination.model) else { return Some("not_configured") };
             return match engine.as_ref().map(|engine| engine.facts().state) {
+                Some(EngineState::Stuck) => Some("model_stuck"),
                 Some(EngineState::Failed) => Some("model_failed"),
                 Some(EngineState::Stopped) => Some("stopped"),
                 Some(EngineState::Unloaded | EngineState::Loading | EngineState::Ready) | None => None,
@@ -291,7 +294,9 @@ impl Dispatcher {
         match (self.engine(attempt.destination), disguise) {
             (Some(_), Some(_)) => return Err(TransformError::Embedded.into()),
             (Some(engine), None) => {
-                let losses = [attempt.unsaid, &engine.unheard(attempt.request)].concat();
+                let is_heard = |name: &&str| attempt.request.flex && *name == SERVICE_TIER;
+                let unsaid = attempt.unsaid.iter().filter(|name| !is_heard(name)).copied();
+                let losses = unsaid.chain(engine.unheard(attempt.request)).collect();
                 return Ok(Prepared::Local { engine: engine.clone(), losses });
             }
             (None, _) => {}
@@ -390,6 +395,7 @@ async fn generate(engine: Engine, attempt: &Attempt<'_>) -> Result<Answer, Failu
         max_output: attempt.max_output,
         deadline: attempt.deadline,
         sharing: attempt.sharing.clone(),
+        priority: attempt.priority,
     };
     let generation = engine.generate_noting(job, attempt.notes.clone())?;
     engine.ready_by(attempt.deadline).await?;
@@ -398,7 +404,8 @@ async fn generate(engine: Engine, attempt: &Attempt<'_>) -> Result<Answer, Failu
 
 async fn embed(engine: Engine, attempt: &Attempt<'_>) -> Result<Answer, Failure> {
     let texts = attempt.request.messages.iter().map(|message| message.text().into()).collect();
-    let vectors = engine.embed(texts, attempt.deadline);
+    let turn = Turn { tenant: attempt.sharing.tenant.clone(), priority: attempt.priority };
+    let vectors = engine.embed(texts, turn, attempt.deadline);
     let (embeddings, ()) = tokio::try_join!(vectors, engine.ready_by(attempt.deadline))?;
     let usage = Some(Usage { input: embeddings.tokens, ..Usage::default() });
     Ok(Answer::Vectors(Embedded { vectors: embeddings.vectors, usage }))

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ajar::chat::Priority;
 use ajar::chat::reply::{Delta, FinishReason};
 use ajar::chat::request::{ChatRequest, Content, Message, Role, Sampling};
 use ajar::dispatch::local::{Engine, EngineConfig, EngineError, Generation, Job, Load, Sharing};
@@ -55,7 +56,13 @@ fn message(role: Role, text: &str) -> Message {
 
 fn job(tenant: &str, request: ChatRequest, max_output: u32) -> Job {
     let sharing = Sharing { tenant: tenant.into(), class: "public".into() };
-    Job { request: Arc::new(request), max_output, deadline: Instant::now() + Duration::from_secs(3600), sharing }
+    Job {
+        request: Arc::new(request),
+        max_output,
+        deadline: Instant::now() + Duration::from_secs(3600),
+        sharing,
+        priority: Priority::default(),
+    }
 }
 
 /// What came of a generation, read up to `deltas` of them; it is cancelled there. Several choices stand one after the

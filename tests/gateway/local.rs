@@ -36,16 +36,16 @@ pub async fn gateway(closed: &Sim, engine: &str) -> Gateway {
 }
 
 /// The engine's facts as operators see them.
-async fn engine(gateway: &Gateway) -> Value {
+pub async fn engine(gateway: &Gateway) -> Value {
     gateway.get(gateway.operator("/readyz")).await.json()["engines"][0].clone()
 }
 
-fn local(text: &str, fields: Value) -> Value {
+pub fn local(text: &str, fields: Value) -> Value {
     with(with(user(text), json!({ "model": "local" })), fields)
 }
 
 /// A request whose answer does not end before its cap: its end tokens are forbidden.
-fn endless(text: &str) -> Value {
+pub fn endless(text: &str) -> Value {
     local(text, json!({ "max_tokens": 1500, "temperature": 1, "logit_bias": { "0": -100, "2": -100 } }))
 }
 
@@ -384,7 +384,9 @@ async fn clients_of_every_dialect_are_answered_and_told_what_the_engine_is_not()
     for (path, body, end, warning) in [
         ("/v1/messages", messages, "event: message_stop\n", "not sent: service_tier, thoughts, reasoning_effort"),
         ("/v1/responses", responses, "event: response.incomplete\n", "not sent: metadata, reasoning_effort"),
-        ("/v1/chat/completions", chat, "data: [DONE]\n", ""),
+        ("/v1/chat/completions", chat.clone(), "data: [DONE]\n", ""),
+        // It may wait, which the engine understands.
+        ("/v1/chat/completions", with(chat, json!({"service_tier": "flex"})), "data: [DONE]\n", ""),
     ] {
         let whole = gateway.ask_at(path, &body, &AT_HOME).await;
         assert_eq!((whole.status, whole.header("x-ajar-served-by")), (200, "local"), "{path}: {}", whole.text());

@@ -42,6 +42,8 @@ pub enum EngineState {
     Loading,
     /// Generating, or able to.
     Ready,
+    /// A step does not end; if it ever does, it is ready again.
+    Stuck,
     /// The model could not be loaded.
     Failed,
     /// Shut down.
@@ -50,7 +52,7 @@ pub enum EngineState {
 
 impl EngineState {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Unloaded, Self::Loading, Self::Ready, Self::Failed, Self::Stopped];
+    pub const ALL: [Self; 6] = [Self::Unloaded, Self::Loading, Self::Ready, Self::Stuck, Self::Failed, Self::Stopped];
 
     /// The name used in policies, records and health reports.
     pub fn name(self) -> &'static str {
@@ -58,6 +60,7 @@ impl EngineState {
             Self::Unloaded => "unloaded",
             Self::Loading => "loading",
             Self::Ready => "ready",
+            Self::Stuck => "stuck",
             Self::Failed => "failed",
             Self::Stopped => "stopped",
         }

@@ -21,6 +21,7 @@ mod hidden;
 mod life;
 #[cfg(any(feature = "llama", test))]
 mod likelihood;
+mod line;
 #[cfg(feature = "llama")]
 mod llama;
 #[cfg(any(feature = "llama", test))]
@@ -58,6 +59,8 @@ mod threads;
 mod tools;
 mod trial;
 #[cfg(any(feature = "llama", test))]
+mod watchdog;
+#[cfg(any(feature = "llama", test))]
 mod worker;
 
 #[cfg(all(test, feature = "llama"))]
@@ -71,14 +74,15 @@ use std::time::{Duration, Instant};
 pub use engine::{Engine, Generation};
 pub use error::EngineError;
 pub use gauges::{EngineFacts, EngineState};
+pub use line::Turn;
 pub use notes::Notes;
 pub use speed::{Speed, speed};
 pub use thinking::Thinking;
 pub use trial::{try_apart, try_here};
 
-use crate::chat::Content;
 use crate::chat::reply::Certainty;
 use crate::chat::request::{ChatRequest, Message};
+use crate::chat::{Content, Priority};
 
 /// What one engine loads and how much it may use.
 #[derive(Clone, Debug)]
@@ -184,9 +188,16 @@ pub struct Job {
     pub deadline: Instant,
     /// With whom computed prompts are shared.
     pub sharing: Sharing,
+    /// How urgent it is.
+    pub priority: Priority,
 }
 
 impl Job {
+    /// Whose turn it waits for.
+    fn turn(&self) -> Turn {
+        Turn { tenant: self.sharing.tenant.clone(), priority: self.priority }
+    }
+
     /// How many answers are asked for; at least one.
     pub(crate) fn choices(&self) -> u32 {
         self.request.sampling.n.unwrap_or(1).max(1)

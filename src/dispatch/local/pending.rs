@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Embeddings, EngineError, Job, Look, Notes};
+use super::{Embeddings, EngineError, Job, Look, Notes, Turn};
 use crate::chat::reply::Delta;
 use crate::chat::{ChatRequest, Text};
 
@@ -16,6 +16,7 @@ pub(super) type Reply = Result<Delta, EngineError>;
 #[cfg_attr(not(any(feature = "llama", test)), expect(dead_code, reason = "nobody works without an engine"))]
 pub(super) struct Pending {
     pub(super) asked: Asked,
+    pub(super) turn: Turn,
     /// When to give up, waiting included.
     pub(super) deadline: Instant,
     pub(super) arrived: Instant,

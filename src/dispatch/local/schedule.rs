@@ -29,8 +29,8 @@ pub(super) struct Schedule {
     /// The adapter of the last step, and how many steps in a row were by it.
     adapter: (usize, usize),
     limits: Limits,
-    /// Where the search for prompt work starts, so that long prompts take turns.
-    turn: usize,
+    /// When each slot's prompt last had its turn, by `steps`.
+    turns: Vec<usize>,
     /// How many steps had prompt work.
     steps: usize,
 }
@@ -84,7 +84,7 @@ impl Work {
 impl Schedule {
     pub(super) fn new(slots: usize, limits: Limits) -> Self {
         let (adapters, adapter) = (vec![0; slots], (0, 0));
-        Self { slots: vec![Slot::Free; slots], adapters, adapter, limits, turn: 0, steps: 0 }
+        Self { slots: vec![Slot::Free; slots], adapters, adapter, limits, turns: vec![0; slots], steps: 0 }
     }
 
     /// The slots that the next sequence may get, lowest first: those within, or next to, the ones that are taken.
@@ -214,13 +214,14 @@ impl Schedule {
 
     /// The slots that compute prompts, with how much is done of how much, in the order in which they come in this step.
     fn prompts(&self, ready: impl Fn(usize) -> bool) -> Vec<(usize, usize, usize)> {
-        let turns = (self.turn..self.slots.len()).chain(0..self.turn);
         let prompt = |slot: usize| match self.slots[slot] {
             Slot::Prompt { done, total } if ready(slot) => Some((slot, done, total)),
             _ => None,
         };
-        let mut prompts: Vec<_> = turns.filter_map(prompt).collect();
-        if !self.takes_turns() {
+        let mut prompts: Vec<_> = (0..self.slots.len()).filter_map(prompt).collect();
+        if self.takes_turns() {
+            prompts.sort_by_key(|(slot, ..)| self.turns[*slot]);
+        } else {
             prompts.sort_by_key(|(_, done, total)| total - done);
         }
         prompts
@@ -239,7 +240,7 @@ impl Schedule {
         for work in step {
             if let Work::Prompt { slot, range, last } = work {
                 if takes_turns {
-                    self.turn = (slot + 1) % self.slots.len();
+                    self.turns[*slot] = self.steps;
                 }
                 if *last {
                     self.slots[*slot] = Slot::Generate;
@@ -251,6 +252,8 @@ impl Schedule {
     }
 }
 
+#[cfg(test)]
+mod progress;
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

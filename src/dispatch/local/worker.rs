@@ -76,6 +76,7 @@ struct Sequence<S> {
 impl<M: Model> Worker<'_, M> {
     fn serve(&mut self) {
         loop {
+            self.shared.begin_round();
             let seen = self.shared.queue.epoch();
             if self.shared.queue.is_closed() {
                 return self.stop();
@@ -113,18 +114,21 @@ impl<M: Model> Worker<'_, M> {
             if free.is_empty() {
                 return;
             }
-            if let Some(sequence) = self.waiting.pop_front() {
-                self.place(sequence, &free);
-            } else {
-                let Some(pending) = self.shared.queue.pop() else { return };
-                self.take(pending);
+            let choice = self.next_choice();
+            let next = self.shared.next(|tenant| self.held_by(tenant), choice.map(|(_, rank)| rank));
+            match (next, choice) {
+                (Some(pending), _) => self.take(pending),
+                (None, Some((at, _))) => {
+                    self.waiting.remove(at).into_iter().for_each(|choice| self.place(choice, &free))
+                }
+                (None, None) => return,
             }
             self.note_busy();
         }
     }
 
     fn take(&mut self, pending: Pending) {
-        let Pending { asked, arrived, deadline } = pending;
+        let Pending { asked, arrived, deadline, turn } = pending;
         match asked {
             Asked::Answer { job, adapter, replies, notes } => {
                 notes.note_waited(arrived.elapsed());
@@ -142,7 +146,7 @@ impl<M: Model> Worker<'_, M> {
                 drop(reply.send(counted));
             }
             asked @ Asked::Embeddings { .. } => {
-                let pending = Pending { asked, arrived, deadline };
+                let pending = Pending { asked, arrived, deadline, turn };
                 pending.refuse(EngineError::Unsupported("embeddings: its model answers"));
             }
         }
@@ -295,7 +299,9 @@ impl<M: Model> Worker<'_, M> {
     }
 
     fn note_busy(&self) {
-        self.shared.gauges.busy_slots.store(self.schedule.busy(), Relaxed);
+        // Choices that wait take whatever comes free.
+        let busy = (self.schedule.busy() + self.waiting.len()).min(self.sequences.len());
+        self.shared.gauges.busy_slots.store(busy, Relaxed);
         self.shared.note_used();
     }
 

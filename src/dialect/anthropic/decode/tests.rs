@@ -130,6 +130,7 @@ fn a_conversation_with_everything_is_understood() {
             max_tokens: Some(64),
             ..Sampling::default()
         },
+        flex: false,
         streaming: Streaming::On { usage: true },
         continues: None,
     };

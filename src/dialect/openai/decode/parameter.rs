@@ -190,6 +190,7 @@ impl<'a> Decoder<'a> {
                 }
             }
             Word::Prediction => self.draft.request.prediction = prediction(json),
+            Word::Tier => self.draft.service_tier(json),
             Word::Nothing => self.draft.unsaid(extra.name),
             Word::Hint => {}
         }
@@ -214,6 +215,8 @@ enum Word {
     EndUser,
     Effort,
     Prediction,
+    /// Whether it may wait; the rest is the dialect's.
+    Tier,
     /// Nothing, and nothing is lost: it only helps the provider to be fast.
     Hint,
     /// Nothing, so that other dialects are not told of it.
@@ -230,7 +233,7 @@ enum Shape {
 impl Extra {
     fn named(key: &str) -> Option<Self> {
         use Shape::{Flag, Modalities, Object, Text};
-        use Word::{Effort, EndUser, Hint, Nothing, Prediction};
+        use Word::{Effort, EndUser, Hint, Nothing, Prediction, Tier};
         let (name, shape, source, word, need) = match key {
             "user" => ("user", Text, Source::Metadata, EndUser, None),
             "safety_identifier" => ("safety_identifier", Text, Source::Metadata, EndUser, None),
@@ -238,7 +241,7 @@ impl Extra {
             "prompt_cache_retention" => ("prompt_cache_retention", Text, Source::Metadata, Hint, None),
             "metadata" => ("metadata", Object, Source::Metadata, Nothing, None),
             "store" => ("store", Flag, Source::Metadata, Hint, Some(Feature::Store)),
-            "service_tier" => ("service_tier", Text, Source::Parameter, Nothing, None),
+            "service_tier" => ("service_tier", Text, Source::Parameter, Tier, None),
             "reasoning_effort" => ("reasoning_effort", Text, Source::Parameter, Effort, Some(Feature::ReasoningEffort)),
             "verbosity" => ("verbosity", Text, Source::Parameter, Hint, Some(Feature::Verbosity)),
             "modalities" => ("modalities", Modalities, Source::Parameter, Hint, Some(Feature::AudioOutput)),

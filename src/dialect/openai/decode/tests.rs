@@ -383,9 +383,17 @@ fn who_must_be_called_how_hard_to_think_and_what_has_no_neutral_word_are_underst
     with(&body(more).to_string(), |decoded| {
         let decoded = decoded.unwrap();
         assert_eq!(decoded.unsaid, ["service_tier", "metadata"]);
+        assert!(decoded.request.flex);
         assert_eq!(decoded.request.end_user, Some("u".into()));
         assert_eq!(decoded.request.parallel_tool_calls, Some(false));
     });
+}
+
+#[test]
+fn only_one_service_tier_says_that_the_request_may_wait() {
+    for (tier, flex) in [("flex", true), ("auto", false), ("priority", false), ("Flex", false)] {
+        assert_eq!(request(&body(json!({"service_tier": tier}))).flex, flex, "{tier}");
+    }
 }
 
 #[test]

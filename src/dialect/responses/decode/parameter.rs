@@ -168,7 +168,7 @@ impl<'a> Decoder<'a> {
             }
             "service_tier" => {
                 at.string(json)?;
-                self.draft.unsaid("service_tier");
+                self.draft.service_tier(json);
                 Source::Parameter
             }
             "truncation" => {

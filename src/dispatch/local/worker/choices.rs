@@ -5,18 +5,21 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::super::draft::Drafter;
+use super::super::line::Rank;
 use super::super::model::{Model, Prompt, Token};
 use super::super::speech::Speech;
 use super::super::tally::Tally;
 use super::super::tools::Reading;
 use super::super::{EngineError, Job, Sharing};
 use super::{Asker, Sequence, Worker};
+use crate::chat::Priority;
 use crate::chat::reply::{Predicted, Usage};
 use crate::chat::request::{ResponseFormat, ToolChoice};
 
 /// What all choices of a job have in common.
 pub(super) struct Group {
     pub(super) sharing: Sharing,
+    pub(super) priority: Priority,
     /// Which adapter answers; 0 is none.
     pub(super) adapter: usize,
     /// Whether the same request must give the same answer whatever is kept.
@@ -51,6 +54,7 @@ impl Group {
     pub(super) fn new(job: &Job, adapter: usize, prompt: Prompt, cap: usize, asker: Asker, arrived: Instant) -> Self {
         Self {
             sharing: job.sharing.clone(),
+            priority: job.priority,
             adapter,
             exactly: job.request.sampling.seed.is_some(),
             prompt: prompt.tokens,
@@ -137,6 +141,18 @@ impl<M: Model> Worker<'_, M> {
             })
         };
         (0..job.choices()).map(choice).collect()
+    }
+
+    /// Which of the choices that wait is next, and of which rank it is.
+    pub(super) fn next_choice(&self) -> Option<(usize, Rank)> {
+        let rank = |choice: &Sequence<_>| Rank::new(choice.group.priority, self.held_by(&choice.group.sharing.tenant));
+        self.waiting.iter().map(rank).enumerate().min_by_key(|(_, rank)| *rank)
+    }
+
+    /// How many slots the jobs of `tenant` hold.
+    pub(super) fn held_by(&self, tenant: &str) -> usize {
+        let is_its = |sequence: &&Sequence<_>| &*sequence.group.sharing.tenant == tenant;
+        self.sequences.iter().flatten().filter(is_its).count()
     }
 
     /// The slot that is about to compute the prompt of `group`.

@@ -4,6 +4,8 @@ mod choices;
 mod confidence;
 mod guesses;
 mod look;
+mod stuck;
+mod turns;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -14,10 +16,11 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 
 use super::run;
-use crate::chat::Text;
 use crate::chat::reply::{Certainty, Confidence, Delta, FinishReason, LikelyToken, Predicted, TokenLogprob, Usage};
 use crate::chat::request::{ChatRequest, Content, Message, Sampling};
+use crate::chat::{Priority, Text};
 use crate::dispatch::local::engine::Engine;
+use crate::dispatch::local::life::Shared;
 use crate::dispatch::local::life::tests::once;
 use crate::dispatch::local::model::{Drawn, Input, Model, Prompt, Token};
 use crate::dispatch::local::schedule::Limits;
@@ -158,6 +161,12 @@ fn start(permits: std_mpsc::Receiver<()>, queue: usize) -> Engine {
 
 /// An engine that may park so much, and how many tokens it has computed.
 fn counting(permits: std_mpsc::Receiver<()>, queue: usize, prefix_cache: usize) -> (Engine, Arc<AtomicUsize>) {
+    let (shared, computed) = scripted(permits, prefix_cache);
+    (Engine::of(shared, SLOTS, queue, vec!["a".to_owned(), "b".to_owned()]), computed)
+}
+
+/// What the scripted model does, and how many tokens it has computed.
+fn scripted(permits: std_mpsc::Receiver<()>, prefix_cache: usize) -> (Shared, Arc<AtomicUsize>) {
     let limits = Limits { piece: 4, budget: 8 };
     let computed = Arc::<AtomicUsize>::default();
     let echo = Echo {
@@ -173,14 +182,20 @@ fn counting(permits: std_mpsc::Receiver<()>, queue: usize, prefix_cache: usize) 
         run(echo, shared, SLOTS, limits, prefix_cache);
         Ok(())
     });
-    (Engine::of(shared, SLOTS, queue, vec!["a".to_owned(), "b".to_owned()]), computed)
+    (shared, computed)
 }
 
 fn job(text: &str, max_output: u32) -> Job {
     let message = Message { content: vec![Content::Text(text.into())], ..Message::default() };
     let request = Arc::new(ChatRequest { messages: vec![message], ..ChatRequest::default() });
     let sharing = Sharing { tenant: "a".into(), class: "public".into() };
-    Job { request, max_output, deadline: Instant::now() + Duration::from_secs(60), sharing }
+    Job {
+        request,
+        max_output,
+        deadline: Instant::now() + Duration::from_secs(60),
+        sharing,
+        priority: Priority::default(),
+    }
 }
 
 async fn collect(generation: Generation) -> (String, Option<FinishReason>, Option<Usage>, Option<EngineError>) {
