@@ -28,6 +28,8 @@ pub struct EngineFacts {
     pub guessed: u64,
     /// Those of them that were drawn: steps saved.
     pub guessed_right: u64,
+    /// Layers that were put on a GPU when the model was loaded last; the output is one, too.
+    pub gpu_layers: usize,
 }
 
 /// The engine's life.
@@ -68,6 +70,7 @@ pub(super) struct Gauges {
     #[cfg(any(feature = "llama", test))]
     pub(super) bytes: AtomicU64,
     pub(super) busy_slots: AtomicUsize,
+    pub(super) gpu_layers: AtomicUsize,
     pub(super) tokens_per_second: Average,
     pub(super) ttft_ms: Average,
     /// How many tokens were guessed.
