@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that building and testing need (with --bench, also those of the gateway benchmark,
-# with --leak those of the leak rig, with --compat those of the clients in Node, unless there is an npm).
+# with --leak those of the leak rig, with --compat those of the clients in Node, unless there is an npm, with --vulkan
+# those of the engine on Vulkan, and a driver that needs no GPU).
 # Says what it installs; does nothing where all are there, or where there is no dpkg.
 set -euo pipefail
 
@@ -11,7 +12,8 @@ for argument in "$@"; do
         --bench) packages+=(nginx-light python3 util-linux wrk) ;;
         --leak) packages+=(iproute2 python3) ;;
         --compat) command -v npm >/dev/null || packages+=(nodejs npm) ;;
-        *) echo "usage: $0 [--bench] [--leak] [--compat]" >&2 && exit 2 ;;
+        --vulkan) packages+=(curl glslc libvulkan-dev mesa-vulkan-drivers spirv-headers) ;;
+        *) echo "usage: $0 [--bench] [--leak] [--compat] [--vulkan]" >&2 && exit 2 ;;
     esac
 done
 

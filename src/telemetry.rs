@@ -41,6 +41,7 @@ pub struct Metrics {
     engine_state: Family<EngineStateLabels, Gauge>,
     engine_queue: Family<EngineLabels, Gauge>,
     engine_busy: Family<EngineLabels, Gauge>,
+    engine_gpu_layers: Family<EngineLabels, Gauge>,
     engine_guessed: Family<EngineLabels, Gauge>,
     engine_guessed_right: Family<EngineLabels, Gauge>,
     margin: Family<DestinationLabels, Histogram>,
@@ -112,6 +113,7 @@ impl Default for Metrics {
             engine_state: Family::default(),
             engine_queue: Family::default(),
             engine_busy: Family::default(),
+            engine_gpu_layers: Family::default(),
             engine_guessed: Family::default(),
             engine_guessed_right: Family::default(),
             margin: Family::new_with_constructor(shares),
@@ -146,6 +148,8 @@ impl Metrics {
         r.register_with_unit("rollout_evaluation", trying, seconds(), self.trying.clone());
         r.register("local_state", "1 for the state that an embedded model is in", self.engine_state.clone());
         r.register("local_queue", "Requests that wait for an embedded model", self.engine_queue.clone());
+        let layers = "Layers of an embedded model that a GPU computes";
+        r.register("local_gpu_layers", layers, self.engine_gpu_layers.clone());
         r.register("local_guessed_tokens", "Tokens guessed since the start", self.engine_guessed.clone());
         let right = "Tokens that were guessed and then drawn, since the start";
         r.register("local_guessed_right_tokens", right, self.engine_guessed_right.clone());
@@ -262,6 +266,7 @@ impl Metrics {
         }
         let labels = EngineLabels { engine: engine.to_owned() };
         self.engine_queue.get_or_create(&labels).set(facts.queue as i64);
+        self.engine_gpu_layers.get_or_create(&labels).set(facts.gpu_layers as i64);
         self.engine_guessed.get_or_create(&labels).set(facts.guessed as i64);
         self.engine_guessed_right.get_or_create(&labels).set(facts.guessed_right as i64);
         self.engine_busy.get_or_create(&labels).set((facts.sequences - facts.free_slots) as i64);

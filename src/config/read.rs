@@ -153,11 +153,14 @@ fn named<T>(
 
 fn local_model(name: &str, fields: &mut Fields<'_>, problems: &mut Problems) -> Option<LocalModel> {
     let model = fields.required("model", problems).and_then(|n| n.text(problems)).map(str::to_owned);
+    let sha256 = fields.optional("sha256").and_then(|n| hash(n, problems));
+    let template_sha256 = fields.optional("template_sha256").and_then(|n| hash(n, problems));
     let adapters = fields.optional("adapters").map(|n| adapters(n, problems)).unwrap_or_default();
     let context = fields.optional("context").and_then(|n| small(n, problems)).unwrap_or(4096);
     let sequences = fields.optional("sequences").and_then(|n| small(n, problems)).unwrap_or(4);
     let threads = fields.optional("threads").and_then(|n| small_or_auto(n, problems));
     let gpu_layers = fields.optional("gpu_layers").and_then(|n| small_or_auto(n, problems));
+    let devices = fields.optional("devices").map(|n| devices(n, problems)).unwrap_or_default();
     let queue = fields.optional("queue").and_then(|n| n.whole(problems)).unwrap_or(64);
     let prefix_cache = fields.optional("prefix_cache").and_then(|n| n.bytes(problems)).unwrap_or(512 << 20);
     let (on_demand, idle_unload) = load(fields, problems);
@@ -170,16 +173,42 @@ fn local_model(name: &str, fields: &mut Fields<'_>, problems: &mut Problems) -> 
     Some(LocalModel {
         name,
         model: model?,
+        sha256,
+        template_sha256,
         adapters,
         context,
         sequences,
         threads,
         gpu_layers,
+        devices,
         queue,
         prefix_cache,
         on_demand,
         idle_unload,
     })
+}
+
+/// 64 hexadecimal digits, in lower case.
+fn hash(node: &Node, problems: &mut Problems) -> Option<String> {
+    let digits = node.text(problems)?.to_ascii_lowercase();
+    let is_hash = digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if !is_hash {
+        problems.add(&node.place, "expected a SHA-256, 64 hexadecimal digits, as `ajar models check FILE` prints it");
+    }
+    is_hash.then_some(digits)
+}
+
+/// Names, each once.
+fn devices(node: &Node, problems: &mut Problems) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for item in node.list(problems).unwrap_or_default() {
+        let Some(name) = item.text(problems) else { continue };
+        if names.iter().any(|other| other == name) {
+            problems.add(&item.place, format!("the device `{name}` is listed twice"));
+        }
+        names.push(name.to_owned());
+    }
+    names
 }
 
 /// Each is a file, or says how strongly it acts, too.

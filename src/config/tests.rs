@@ -76,6 +76,26 @@ fn a_model_is_loaded_at_the_start_or_on_demand_and_unloaded_only_where_it_can_co
     assert!(refusal.contains("`load: on_demand`"), "{refusal}");
 }
 
+#[test]
+fn the_devices_and_hashes_of_a_model_are_read_and_what_is_neither_is_told() {
+    let read = |more: &str| {
+        let text = format!("{MINIMAL}local: {{ a: {{ model: m{more} }} }}");
+        load(&text, &Vec::new()).map(|config| config.local[0].clone()).map_err(|problems| problems.to_string())
+    };
+    let hash = "0aF".repeat(21) + "b";
+    let model = read(&format!(", devices: [Vulkan1, CUDA0], sha256: {hash}, template_sha256: {hash}")).unwrap();
+    assert_eq!((model.gpu_layers, model.devices), (None, vec!["Vulkan1".to_owned(), "CUDA0".to_owned()]));
+    let lower = Some(hash.to_lowercase());
+    assert_eq!((&model.sha256, &model.template_sha256), (&lower, &lower));
+    for (more, told) in [
+        (", devices: [CUDA0, CUDA0]", "`CUDA0` is listed twice"),
+        (", sha256: abc", "64 hexadecimal digits"),
+        (&format!(", template_sha256: {}", hash.replace('b', "g")), "64 hexadecimal digits"),
+    ] {
+        assert!(read(more).unwrap_err().contains(told), "{more}");
+    }
+}
+
 fn with_credential(credential: &str) -> Result<Vec<Credential>, Problems> {
     let provider = format!("{{ dialect: openai, base_url: 'https://h/v1/', credential: {credential} }}");
     let config = load(&format!("{MINIMAL}providers: {{ x: {provider} }}"), &Vec::new())?;

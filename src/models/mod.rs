@@ -12,8 +12,8 @@ mod verify;
 use std::path::{Path, PathBuf};
 
 pub use catalogue::{Entry, Packages, catalogue, find};
-pub use pull::{PullError, Source, pull};
-pub use verify::{VerifyError, verify};
+pub use pull::{Linked, PullError, Source, pull, pull_linked};
+pub use verify::{Pin, VerifyError, sha256, template_sha256, verify};
 
 /// Where models lie unless the configuration says otherwise.
 pub const DEFAULT_FOLDER: &str = "models";

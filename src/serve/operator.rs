@@ -60,6 +60,7 @@ struct Engine<'a> {
     free_slots: usize,
     tokens_per_second: f64,
     ttft_ms: f64,
+    gpu_layers: usize,
 }
 
 #[derive(JsonSchema, Serialize)]
@@ -120,6 +121,7 @@ async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
                 free_slots: facts.free_slots,
                 tokens_per_second: facts.tokens_per_second,
                 ttft_ms: facts.ttft_ms,
+                gpu_layers: facts.gpu_layers,
             })
             .collect(),
         destinations: (policy.set.destinations.iter().filter(|d| d.is_model()))

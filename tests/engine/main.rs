@@ -4,6 +4,8 @@
 
 mod canaries;
 mod gaps;
+#[cfg(any(feature = "cuda", feature = "metal", feature = "vulkan"))]
+mod gpu;
 mod grammars;
 mod schemas;
 #[path = "../support/mod.rs"]
@@ -31,23 +33,30 @@ async fn engine(prefix_cache: u64) -> Engine {
 }
 
 async fn engine_of(sequences: u32, context: u32, prefix_cache: u64) -> Engine {
+    let engine = Engine::load(config(sequences, context, prefix_cache));
+    engine.ready().await.expect("the model loads");
+    engine
+}
+
+fn config(sequences: u32, context: u32, prefix_cache: u64) -> EngineConfig {
     let given = std::env::var_os("AJAR_TEST_MODEL").map(PathBuf::from);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/SmolLM2-135M-Instruct.Q4_1.gguf");
-    let engine = Engine::load(EngineConfig {
+    EngineConfig {
         name: "test".to_owned(),
         model: given.unwrap_or(path),
         context,
         sequences,
         threads: Some(1),
         gpu_layers: Some(0),
+        devices: Vec::new(),
+        cpu_fallback: false,
+        pin: None,
         queue: 64,
         prefix_cache,
         adapters: Vec::new(),
         load: Load::Start,
         tried_by: None,
-    });
-    engine.ready().await.expect("the model loads");
-    engine
+    }
 }
 
 fn message(role: Role, text: &str) -> Message {

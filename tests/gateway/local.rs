@@ -102,6 +102,10 @@ async fn a_model_on_demand_is_loaded_for_whoever_asks_first_and_never_holds_up_r
     assert_eq!((answer.status, answer.header("x-ajar-served-by")), (200, "local"), "{}", answer.text());
     assert_eq!(engine(&gateway).await["state"], "ready");
     assert!(metric("ready").await);
+    assert_eq!(engine(&gateway).await["gpu_layers"], 0);
+    assert!(
+        gateway.get(gateway.operator("/metrics")).await.text().contains("ajar_local_gpu_layers{engine=\"smollm2\"} 0")
+    );
     assert_eq!(closed.connections(), 0);
 }
 

@@ -221,6 +221,7 @@ impl Engine {
             ttft_ms: shared.gauges.ttft_ms.get(),
             guessed: shared.gauges.guessed.load(Relaxed),
             guessed_right: shared.gauges.guessed_right.load(Relaxed),
+            gpu_layers: shared.gauges.gpu_layers.load(Relaxed),
         }
     }
 
@@ -301,7 +302,7 @@ fn run(config: &EngineConfig, shared: &Shared) -> Result<(), EngineError> {
 
 #[cfg(not(feature = "llama"))]
 fn run(_config: &EngineConfig, _shared: &Shared) -> Result<(), EngineError> {
-    Err(EngineError::Model("this build has no embedded engine (built without the `llama` feature)".to_owned()))
+    Err(EngineError::absent())
 }
 
 #[cfg(all(test, not(feature = "llama")))]

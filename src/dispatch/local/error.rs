@@ -72,3 +72,11 @@ pub enum EngineError {
     #[error("the local engine has stopped")]
     Stopped,
 }
+
+#[cfg(not(feature = "llama"))]
+impl EngineError {
+    /// There is no engine in this build.
+    pub(super) fn absent() -> Self {
+        Self::Model("this build has no embedded engine (built without the `llama` feature)".to_owned())
+    }
+}

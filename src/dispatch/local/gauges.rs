@@ -31,6 +31,8 @@ pub struct EngineFacts {
     pub guessed: u64,
     /// Those of them that were drawn: steps saved.
     pub guessed_right: u64,
+    /// Layers that were put on a GPU when the model was loaded last; the output is one, too.
+    pub gpu_layers: usize,
 }
 
 /// The engine's life.
@@ -76,6 +78,7 @@ pub(super) struct Gauges {
     pub(super) busy_slots: AtomicUsize,
     /// What its model's chat template knows of thinking.
     pub(super) thinking: OnceLock<Thinking>,
+    pub(super) gpu_layers: AtomicUsize,
     pub(super) tokens_per_second: Average,
     pub(super) ttft_ms: Average,
     /// How many tokens were guessed.

@@ -9,7 +9,6 @@ use llama_cpp_2::context::params::LlamaContextParams;
 use llama_cpp_2::context::session::{LlamaStateSeqFlags, SeqState};
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::llama_batch::LlamaBatch;
-use llama_cpp_2::model::params::LlamaModelParams;
 use llama_cpp_2::model::{LlamaLoraAdapter, LlamaModel};
 use llama_cpp_2::sampling::LlamaSampler;
 use llama_cpp_2::token::LlamaToken;
@@ -22,20 +21,20 @@ use super::form::{Form, Forms};
 use super::hidden::Apart;
 use super::life::Shared;
 use super::likelihood::likelihood;
+use super::load::{adapters, bad_file, description, load, offload};
+use super::memory::Needs;
 use super::model::{Drawn, Input, Model, Prompt, Token};
+use super::offload::Offload;
 use super::prompt::PromptWriter;
 use super::sampler::sampler;
 use super::schedule::Limits;
 use super::spread::certainty;
 use super::threads::default_threads;
 use super::tools::{Callable, MARKERS, Reading, offered};
-use super::{Adapter, EngineConfig, EngineError, Look, embed, memory, residents, trial, worker};
+use super::{EngineConfig, EngineError, Look, embed, memory, residents, worker};
 use crate::chat::reply::{Certainty, TokenLogprob};
 use crate::chat::request::ChatRequest;
 use crate::models::gguf::Gguf;
-
-/// Most sequences that llama.cpp decodes together (`LLAMA_MAX_SEQ`).
-const MAX_SEQUENCES: u32 = 256;
 
 /// On a CPU prompts are read no faster in longer pieces (measured: 138, 132, 133 tokens/s in pieces of 16, 32, 128),
 /// and all who generate wait for each piece.
@@ -55,15 +54,40 @@ pub(super) static COMPUTE: Mutex<()> = Mutex::new(());
 pub(super) fn run(config: &EngineConfig, shared: &Shared) -> Result<(), EngineError> {
     let backend = backend()?;
     let gguf = description(config)?;
-    residents::make_room(memory::estimate(&gguf, config), memory::available);
-    shared.gauges.bytes.store(memory::estimate(&gguf, config), Relaxed);
-    let mut model = load(backend, config, &gguf)?;
+    let needs = Needs::of(&gguf, config);
+    let offload = offload(&needs, config)?;
+    match serve(backend, config, shared, &gguf, &offload) {
+        Err(EngineError::Model(why)) if config.cpu_fallback && offload.layers > 0 => {
+            let (engine, devices) = (&config.name, offload.names());
+            tracing::warn!(engine, devices, why, "The model cannot be put on the GPU; the CPU computes it instead.");
+            serve(backend, config, shared, &gguf, &Offload::none(&needs))
+        }
+        served => served,
+    }
+}
+
+/// Loads the model as `offload` says and serves until it is time to leave.
+fn serve(
+    backend: &LlamaBackend,
+    config: &EngineConfig,
+    shared: &Shared,
+    gguf: &Gguf,
+    offload: &Offload,
+) -> Result<(), EngineError> {
+    let needed = offload.host(&Needs::of(gguf, config));
+    residents::make_room(needed, memory::available);
+    shared.gauges.bytes.store(needed, Relaxed);
+    let mut model = load(backend, config, gguf, offload)?;
     let adapters = adapters(&mut model, config)?;
+    shared.gauges.gpu_layers.store(offload.layers, Relaxed);
+    if offload.layers > 0 {
+        let (engine, devices) = (&config.name, offload.names());
+        tracing::info!(engine, layers = offload.layers, of = offload.of, devices, "Layers are put on the GPU.");
+    }
     if gguf.embeds() {
         return embed(backend, &model, config, shared);
     }
-    let offloads = backend.supports_gpu_offload() && config.gpu_layers != Some(0);
-    let limits = if offloads { GPU } else { CPU };
+    let limits = if offload.is_nearly_whole() { GPU } else { CPU };
     let llama = Llama::new(backend, &model, adapters, config, limits)?;
     shared.gauges.thinking.get_or_init(|| llama.prompts.thinking());
     tracing::info!(
@@ -106,53 +130,6 @@ pub(super) fn backend() -> Result<&'static LlamaBackend, EngineError> {
         LlamaBackend::init().map_err(|error| EngineError::Model(format!("llama.cpp cannot start: {error}")))
     });
     backend.as_ref().map_err(Clone::clone)
-}
-
-/// What the model file that `config` names says of itself.
-pub(super) fn description(config: &EngineConfig) -> Result<Gguf, EngineError> {
-    Gguf::open(&config.model).map_err(|fault| bad_file(config, &fault.to_string()))
-}
-
-/// Reads the model file that `config` names and `gguf` describes.
-pub(super) fn load(backend: &LlamaBackend, config: &EngineConfig, gguf: &Gguf) -> Result<LlamaModel, EngineError> {
-    if !(1..=MAX_SEQUENCES).contains(&config.sequences) {
-        let (name, given) = (&config.name, config.sequences);
-        let text = format!("engine `{name}` is to serve {given} sequences: 1 to {MAX_SEQUENCES} are possible");
-        return Err(EngineError::Model(text));
-    }
-    memory::check(gguf, config, memory::available())?;
-    for adapter in &config.adapters {
-        gguf.check_adapter(&adapter.file).map_err(|fault| bad_adapter(adapter, &fault.to_string()))?;
-    }
-    if let Some(program) = &config.tried_by {
-        trial::try_apart(program, &config.model, &config.adapters)?;
-    }
-    let mut params = LlamaModelParams::default();
-    if let Some(layers) = config.gpu_layers {
-        params = params.with_n_gpu_layers(layers);
-    }
-    LlamaModel::load_from_file(backend, &config.model, &params)
-        .map_err(|_| bad_file(config, "is incomplete, damaged or of a kind that llama.cpp does not know"))
-}
-
-/// Reads the adapters that `config` names.
-fn adapters(model: &mut LlamaModel, config: &EngineConfig) -> Result<Vec<(LlamaLoraAdapter, f32)>, EngineError> {
-    let read = |adapter: &Adapter| match model.lora_adapter_init(&adapter.file) {
-        Ok(loaded) => Ok((loaded, adapter.scale)),
-        Err(_) => Err(bad_adapter(adapter, "is damaged, or made for another model")),
-    };
-    config.adapters.iter().map(read).collect()
-}
-
-fn bad_adapter(adapter: &Adapter, what: &str) -> EngineError {
-    let (name, file) = (&adapter.name, adapter.file.display());
-    EngineError::Model(format!("the file `{file}` of adapter `{name}` {what}: name one that was made for this model"))
-}
-
-fn bad_file(config: &EngineConfig, what: &str) -> EngineError {
-    let file = config.model.display();
-    let way_out = "run `ajar models pull`, or name another file";
-    EngineError::Model(format!("the model file `{file}` {what}: {way_out}"))
 }
 
 fn too_large(config: &EngineConfig, length: u32) -> EngineError {

@@ -5,6 +5,7 @@
 //! handle, and reads a [`Generation`]. What a step contains is decided in `schedule`, what of a prompt is computed
 //! already in `prefixes`; neither knows llama.cpp, nor does `worker`, which tests drive with a scripted model.
 
+mod device;
 #[cfg(any(feature = "llama", test))]
 mod draft;
 #[cfg(any(feature = "llama", test))]
@@ -24,11 +25,15 @@ mod likelihood;
 mod line;
 #[cfg(feature = "llama")]
 mod llama;
+#[cfg(feature = "llama")]
+mod load;
 #[cfg(any(feature = "llama", test))]
 mod memory;
 #[cfg(any(feature = "llama", test))]
 mod model;
 mod notes;
+#[cfg(any(feature = "llama", test))]
+mod offload;
 mod pending;
 #[cfg(any(feature = "llama", test))]
 mod prefixes;
@@ -71,6 +76,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub use device::{Device, devices};
 pub use engine::{Engine, Generation};
 pub use error::EngineError;
 pub use gauges::{EngineFacts, EngineState};
@@ -83,6 +89,7 @@ pub use trial::{try_apart, try_here};
 use crate::chat::reply::Certainty;
 use crate::chat::request::{ChatRequest, Message};
 use crate::chat::{Content, Priority};
+use crate::models::Pin;
 
 /// What one engine loads and how much it may use.
 #[derive(Clone, Debug)]
@@ -99,8 +106,12 @@ pub struct EngineConfig {
     pub sequences: u32,
     /// Compute threads; `None` leaves one physical core to the gateway.
     pub threads: Option<u32>,
-    /// Layers on the GPU; `None` means all, where the build and the machine have one.
+    /// Layers on GPUs, of which the output is one; `None` means as many as fit, where the build and the machine have one.
     pub gpu_layers: Option<u32>,
+    /// The GPUs to use, by llama.cpp's names; none named means those that it would take.
+    pub devices: Vec<String>,
+    /// Whether the CPU computes what was to be on a GPU and cannot be, with a warning; else the model is not loaded.
+    pub cpu_fallback: bool,
     /// How many jobs may wait while all sequences are busy.
     pub queue: usize,
     /// Bytes of the host's memory for computed prompts whose slot somebody else needs; 0 keeps nothing beyond its
@@ -108,6 +119,8 @@ pub struct EngineConfig {
     pub prefix_cache: u64,
     /// When the model is loaded.
     pub load: Load,
+    /// What the file must be; checked each time it is loaded.
+    pub pin: Option<Pin>,
     /// The program, ajar itself, that tries the file in a process of its own first; `None` for files that are known.
     pub tried_by: Option<PathBuf>,
 }
@@ -138,9 +151,12 @@ impl EngineConfig {
             sequences: 1,
             threads: Some(1),
             gpu_layers: Some(0),
+            devices: Vec::new(),
+            cpu_fallback: false,
             queue: 1,
             prefix_cache: 0,
             load: Load::Start,
+            pin: None,
             tried_by: None,
         }
     }

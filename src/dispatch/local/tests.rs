@@ -15,6 +15,8 @@ use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
 
 use super::llama;
+use super::load;
+use super::offload::Offload;
 use super::prompt::PromptWriter;
 use super::{Engine, EngineConfig, EngineError, EngineState, Generation, Job, Load, Sharing};
 use crate::chat::reply::{Delta, FinishReason, Usage};
@@ -38,6 +40,9 @@ fn config(model: PathBuf) -> EngineConfig {
         sequences: 2,
         threads: Some(1),
         gpu_layers: Some(0),
+        devices: Vec::new(),
+        cpu_fallback: false,
+        pin: None,
         queue: 8,
         adapters: Vec::new(),
         load: Load::Start,
@@ -49,9 +54,9 @@ fn config(model: PathBuf) -> EngineConfig {
 /// The model without an engine around it.
 fn loaded() -> LlamaModel {
     let config = config(model());
-    let gguf = llama::description(&config).expect("a model file");
+    let gguf = load::description(&config).expect("a model file");
     let backend = llama::backend().expect("llama.cpp starts");
-    llama::load(backend, &config, &gguf).expect("the model loads")
+    load::load(backend, &config, &gguf, &Offload::default()).expect("the model loads")
 }
 
 async fn engine() -> Engine {

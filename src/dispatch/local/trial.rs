@@ -4,7 +4,7 @@
 //! whose hash is in the catalogue is known; any other is tried: loaded, and asked for a few tokens.
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::thread;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 
-use super::{Adapter, Engine, EngineConfig, EngineError, Job, Sharing, Turn};
+use super::{Engine, EngineConfig, EngineError, Job, Sharing, Turn};
 use crate::chat::Priority;
 use crate::chat::request::{ChatRequest, Content, Message};
 use crate::models::gguf::Gguf;
@@ -29,15 +29,19 @@ const WORDS: u64 = 4096;
 /// The arguments under which ajar tries the file that follows, in its own process.
 pub const ARGUMENTS: [&str; 3] = ["models", "check", "--here"];
 
-/// Has `program`, which is ajar, try `file` and `adapters` of it. Blocking.
+/// Has `program`, which is ajar, try the model of `config` with its adapters, on the devices that it names. Blocking.
 ///
 /// # Errors
 /// [`EngineError::Model`], with what is wrong with the file.
-pub fn try_apart(program: &Path, file: &Path, adapters: &[Adapter]) -> Result<(), EngineError> {
+pub fn try_apart(program: &Path, config: &EngineConfig) -> Result<(), EngineError> {
     let mut command = Command::new(program);
-    command.args(ARGUMENTS).arg(file);
-    for adapter in adapters {
+    command.args(ARGUMENTS).arg(&config.model);
+    for adapter in &config.adapters {
         command.arg("--adapter").arg(&adapter.file);
+    }
+    command.arg("--gpu-layers").arg(config.gpu_layers.map_or("auto".to_owned(), |layers| layers.to_string()));
+    for device in &config.devices {
+        command.arg("--device").arg(device);
     }
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let tried = match command.spawn() {
@@ -46,7 +50,7 @@ pub fn try_apart(program: &Path, file: &Path, adapters: &[Adapter]) -> Result<()
     };
     tried.map_err(|fault| match fault {
         Fault::Refused(words) => EngineError::Model(words),
-        fault => EngineError::Model(format!("the model file `{}` {fault}", file.display())),
+        fault => EngineError::Model(format!("the model file `{}` {fault}", config.model.display())),
     })
 }
 
@@ -103,17 +107,15 @@ fn last_line(words: &str) -> String {
     words.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("cannot be loaded").trim().to_owned()
 }
 
-/// Loads `file` in this process and asks it for a few tokens, or a vector; and each of `adapters`.
+/// Loads the model of `config` in this process and asks it for a few tokens, or a vector; and each of its adapters.
 ///
 /// # Errors
 /// Why it does not answer.
-pub async fn try_here(file: &Path, adapters: Vec<PathBuf>) -> Result<(), EngineError> {
-    let adapter = |file: PathBuf| Adapter { name: file.display().to_string(), file, scale: 1.0 };
-    let adapters: Vec<_> = adapters.into_iter().map(adapter).collect();
-    let names: Vec<_> = adapters.iter().map(|adapter| adapter.name.clone()).collect();
-    let engine = Engine::load(EngineConfig { adapters, ..EngineConfig::trial(file.to_owned()) });
+pub async fn try_here(config: EngineConfig) -> Result<(), EngineError> {
+    let (file, names) = (config.model.clone(), config.adapters.iter().map(|a| a.name.clone()).collect::<Vec<_>>());
+    let engine = Engine::load(config);
     engine.ready().await?;
-    if Gguf::open(file).is_ok_and(|gguf| gguf.embeds()) {
+    if Gguf::open(&file).is_ok_and(|gguf| gguf.embeds()) {
         let turn = Turn { tenant: "trial".into(), priority: Priority::default() };
         engine.embed(vec!["Hello".into()], turn, Instant::now() + PATIENCE).await?;
     } else {

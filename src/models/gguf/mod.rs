@@ -15,7 +15,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 
-pub use tensor::Tensor;
+pub use tensor::{Part, Tensor};
 
 /// A model file's description: everything but the weights.
 #[derive(Debug)]
@@ -149,19 +149,39 @@ impl Gguf {
         self.own("pooling_type").is_some_and(|pooling| pooling > 0)
     }
 
+    /// Bytes of the tensors of `part`.
+    pub fn weights_of(&self, part: Part) -> u64 {
+        self.tensors.iter().filter(|tensor| tensor.part() == part).map(|tensor| tensor.bytes).sum()
+    }
+
+    /// Bytes of the output's weights that it shares with the input: 0 where it has its own.
+    pub fn tied_weights(&self) -> u64 {
+        let bytes = |name: &str| self.tensors.iter().find(|tensor| tensor.name == name).map(|tensor| tensor.bytes);
+        if self.embeds() || bytes("output.weight").is_some() { 0 } else { bytes("token_embd.weight").unwrap_or(0) }
+    }
+
     /// Bytes of keys and values that each token of context takes, at two bytes a number, as far as the file says:
     /// for architectures that keep other state this is an upper estimate.
     pub fn cache_per_token(&self) -> u64 {
+        (0..self.layers()).map(|layer| self.cache_at(layer)).fold(0, u64::saturating_add)
+    }
+
+    /// What `layer` takes of [`Gguf::cache_per_token`].
+    pub fn cache_at(&self, layer: u64) -> u64 {
         let width = self.own("embedding_length").unwrap_or(0);
-        (0..self.layers())
-            .map(|layer| {
-                let heads = self.at_layer("attention.head_count", layer).unwrap_or(1).max(1);
-                let shared = self.at_layer("attention.head_count_kv", layer).unwrap_or(heads);
-                let each = |key| self.own(key).unwrap_or(width / heads);
-                shared.saturating_mul(each("attention.key_length").saturating_add(each("attention.value_length")))
-            })
-            .fold(0, u64::saturating_add)
-            .saturating_mul(2)
+        let heads = self.at_layer("attention.head_count", layer).unwrap_or(1).max(1);
+        let shared = self.at_layer("attention.head_count_kv", layer).unwrap_or(heads);
+        let each = |key| self.own(key).unwrap_or(width / heads);
+        let numbers = each("attention.key_length").saturating_add(each("attention.value_length"));
+        shared.saturating_mul(numbers).saturating_mul(2)
+    }
+
+    /// The chat template, a program that writes conversations as the model reads them.
+    pub fn template(&self) -> Option<&str> {
+        match self.values.get("tokenizer.chat_template")? {
+            Value::Text(template) => Some(template),
+            _ => None,
+        }
     }
 
     /// A number under the architecture's name.

@@ -13,6 +13,31 @@ pub struct Tensor {
     pub bytes: u64,
 }
 
+/// Which part of a model a tensor belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Tokens to numbers.
+    Input,
+    /// The layer with this number, from 0.
+    Layer(u64),
+    /// Numbers to the likelihood of tokens, and what no layer has for itself.
+    Output,
+}
+
+impl Tensor {
+    /// Where it belongs, as its name says.
+    pub fn part(&self) -> Part {
+        let number = self.name.split_once("blk.").and_then(|(_, rest)| rest.split_once('.'));
+        match number.and_then(|(number, _)| number.parse().ok()) {
+            Some(layer) => Part::Layer(layer),
+            None if ["token_", "position_", "per_layer_token_"].iter().any(|of| self.name.starts_with(of)) => {
+                Part::Input
+            }
+            None => Part::Output,
+        }
+    }
+}
+
 /// Numbers in a block and bytes of a block, of a type of `ggml.h`; `None` where there is no such type.
 pub(super) fn block(kind: u32) -> Option<(u64, u64)> {
     Some(match kind {

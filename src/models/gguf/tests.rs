@@ -44,6 +44,23 @@ fn a_whole_model_says_what_it_is_and_what_it_takes() {
     assert_eq!(gguf.cache_per_token(), 2 * (32 + 32) * 2);
     assert!(gguf.weights() < bytes.len() as u64 && gguf.weights() > bytes.len() as u64 * 9 / 10);
     assert_eq!(read(&GgufFile::bloom().bytes()).unwrap().architecture, "bloom");
+    assert!(gguf.template().is_some_and(|template| template.contains("<|im_start|>assistant")));
+}
+
+#[test]
+fn every_tensor_belongs_to_a_layer_or_to_one_of_the_ends() {
+    for file in [GgufFile::llama(), GgufFile::bloom(), GgufFile::bert()] {
+        let gguf = read(&file.bytes()).unwrap();
+        let parts = [Part::Input, Part::Layer(0), Part::Layer(1), Part::Output].map(|part| gguf.weights_of(part));
+        assert_eq!(parts.iter().sum::<u64>(), gguf.weights(), "{}", gguf.architecture);
+        assert!(parts[1] > 0 && parts[1] == parts[2], "{parts:?}");
+        // None of them uses the input's weights for the output: two have their own, one has no output.
+        assert_eq!((gguf.tied_weights(), parts[3] > 0), (0, !gguf.embeds()));
+        assert_eq!(gguf.cache_at(0) + gguf.cache_at(1), gguf.cache_per_token());
+    }
+    let mut tied = read(&GgufFile::llama().bytes()).unwrap();
+    tied.tensors.retain(|tensor| tensor.name != "output.weight");
+    assert_eq!(tied.tied_weights(), tied.weights_of(Part::Input));
 }
 
 #[test]

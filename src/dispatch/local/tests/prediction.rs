@@ -7,7 +7,7 @@ async fn predicted(engine: &Engine, text: &str, prediction: &str) -> Answer {
     let plain = job(text, 60, greedy());
     let prediction = Some(prediction.into());
     let request = Arc::new(ChatRequest { prediction, ..(*plain.request).clone() });
-    answer(engine.generate(Job { request, ..plain }).unwrap()).await
+    answer(engine.generate(Job { request, ..plain }).expect("queued")).await
 }
 
 #[tokio::test]
