@@ -5,10 +5,11 @@ use proptest::prelude::*;
 use super::{Limits, STAY, Schedule, Slot, TURNS, Work};
 
 const SLOTS: usize = 4;
-const LIMITS: Limits = Limits { piece: 4, budget: 4 };
+const LIMITS: Limits = Limits { piece: 4, step: 4, gap: 4 };
 const ADAPTERS: usize = 2;
-/// After so many steps whoever could get on has: in one of `TURNS` steps prompts take turns, and adapters take theirs.
-const PATIENCE: usize = TURNS * SLOTS * (ADAPTERS * STAY + 1);
+/// After so many steps whoever could get on has: in one of `TURNS` steps prompts take turns, adapters take theirs, and
+/// every other step is for those that generate.
+const PATIENCE: usize = 2 * TURNS * SLOTS * (ADAPTERS * STAY + 1);
 
 /// What happens before a step.
 #[derive(Clone, Debug)]

@@ -167,7 +167,7 @@ fn counting(permits: std_mpsc::Receiver<()>, queue: usize, prefix_cache: usize) 
 
 /// What the scripted model does, and how many tokens it has computed.
 fn scripted(permits: std_mpsc::Receiver<()>, prefix_cache: usize) -> (Shared, Arc<AtomicUsize>) {
-    let limits = Limits { piece: 4, budget: 8 };
+    let limits = Limits { piece: 4, step: 8, gap: 8 };
     let computed = Arc::<AtomicUsize>::default();
     let echo = Echo {
         permits,
