@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ajar::chat::{MicroUsd, Usage};
+use ajar::chat::{MicroUsd, Priority, Usage};
 use ajar::govern::{
     Budget, Explain, KeyEntry, Keyring, Ledger, Limiter, NewKey, Pepper, Per, PriceList, RateLimit, Spender, Window,
 };
@@ -23,6 +23,7 @@ fn keys(c: &mut Criterion) {
         attributes: BTreeMap::new(),
         explain: Explain::None,
         limit: None,
+        priority: Priority::default(),
     };
     let entries: Vec<KeyEntry> = new.iter().enumerate().map(entry).collect();
     let Ok(ring) = Keyring::build(&entries, pepper, None) else { return };

@@ -8,7 +8,7 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets, linear_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::audit::Numbers;
@@ -44,6 +44,9 @@ pub struct Metrics {
     engine_gpu_layers: Family<EngineLabels, Gauge>,
     engine_guessed: Family<EngineLabels, Gauge>,
     engine_guessed_right: Family<EngineLabels, Gauge>,
+    margin: Family<DestinationLabels, Histogram>,
+    surprisal: Family<DestinationLabels, Histogram>,
+    entropy: Family<DestinationLabels, Histogram>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -89,6 +92,8 @@ struct DetectorLabels {
 impl Default for Metrics {
     fn default() -> Self {
         let seconds = || Histogram::new(exponential_buckets(0.001, 2.0, 16));
+        let nats = || Histogram::new(exponential_buckets(0.03125, 2.0, 9));
+        let shares = || Histogram::new(linear_buckets(0.1, 0.1, 9));
         let mut metrics = Self {
             registry: Registry::with_prefix("ajar"),
             in_flight: Gauge::default(),
@@ -111,6 +116,9 @@ impl Default for Metrics {
             engine_gpu_layers: Family::default(),
             engine_guessed: Family::default(),
             engine_guessed_right: Family::default(),
+            margin: Family::new_with_constructor(shares),
+            surprisal: Family::new_with_constructor(nats),
+            entropy: Family::new_with_constructor(nats),
         };
         metrics.register();
         metrics
@@ -146,6 +154,13 @@ impl Metrics {
         let right = "Tokens that were guessed and then drawn, since the start";
         r.register("local_guessed_right_tokens", right, self.engine_guessed_right.clone());
         r.register("local_busy_sequences", "Sequences of an embedded model that are at work", self.engine_busy.clone());
+        let margin = "How much likelier an answer's first token was to an embedded model than the next likeliest";
+        r.register("local_first_margin", margin, self.margin.clone());
+        let nats = || Unit::Other("nats".to_owned());
+        let surprisal = "How unlikely an answer's tokens were to an embedded model: minus their mean log-probability";
+        r.register_with_unit("local_surprisal", surprisal, nats(), self.surprisal.clone());
+        let entropy = "How unsure an embedded model was of an answer's tokens: their mean entropy";
+        r.register_with_unit("local_entropy", entropy, nats(), self.entropy.clone());
     }
 
     /// Counts a request whose conversation somebody has answered before: whether it goes there again.
@@ -199,6 +214,11 @@ impl Metrics {
         self.total.get_or_create(&labels).observe(row.timing.total / 1e3);
         if let Some(ttft) = row.timing.ttft {
             self.ttft.get_or_create(&labels).observe(ttft / 1e3);
+        }
+        if let Some(sure) = &row.confidence {
+            self.margin.get_or_create(&labels).observe(sure.first.margin);
+            self.surprisal.get_or_create(&labels).observe(-sure.mean_logprob);
+            self.entropy.get_or_create(&labels).observe(sure.mean_entropy);
         }
     }
 

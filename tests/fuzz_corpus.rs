@@ -90,6 +90,12 @@ fn expressions() {
 }
 
 #[test]
+fn grammars() {
+    assert!(replay("fuzz/corpus/grammar", fuzz::grammar) > 10);
+    vary("fuzz/corpus/grammar", fuzz::grammar);
+}
+
+#[test]
 fn yaml_documents() {
     assert!(replay("fuzz/corpus/yaml", fuzz::yaml) > 20);
     assert!(replay("tests/mistakes", fuzz::yaml) > 60);

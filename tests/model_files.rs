@@ -14,9 +14,10 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ajar::chat::Priority;
 use ajar::chat::reply::Delta;
 use ajar::chat::request::{ChatRequest, Content, Message, Sampling};
-use ajar::dispatch::local::{Adapter, Embeddings, Engine, EngineConfig, EngineError, Job, Load, Sharing};
+use ajar::dispatch::local::{Adapter, Embeddings, Engine, EngineConfig, EngineError, Job, Load, Sharing, Turn};
 use ajar::models::gguf::Gguf;
 use futures_util::StreamExt;
 use gguf::GgufFile;
@@ -54,7 +55,13 @@ async fn answer(file: &Path) -> Result<u64, EngineError> {
     let message = Message { content: vec![Content::Text("he said hello".into())], ..Message::default() };
     let request = Arc::new(ChatRequest { messages: vec![message], ..ChatRequest::default() });
     let sharing = Sharing { tenant: "t".into(), class: "public".into() };
-    let job = Job { request, max_output: 8, deadline: Instant::now() + Duration::from_secs(60), sharing };
+    let job = Job {
+        request,
+        max_output: 8,
+        deadline: Instant::now() + Duration::from_secs(60),
+        sharing,
+        priority: Priority::default(),
+    };
     let mut deltas = engine.generate(job)?;
     let mut tokens = 0;
     while let Some(delta) = deltas.next().await {
@@ -88,7 +95,13 @@ async fn say(engine: &Engine, text: &str) -> (String, u64) {
     let sampling = Sampling { temperature: Some(0.0), ..Sampling::default() };
     let request = Arc::new(ChatRequest { messages: vec![message], sampling, ..ChatRequest::default() });
     let sharing = Sharing { tenant: "t".into(), class: "public".into() };
-    let job = Job { request, max_output: 40, deadline: Instant::now() + Duration::from_secs(60), sharing };
+    let job = Job {
+        request,
+        max_output: 40,
+        deadline: Instant::now() + Duration::from_secs(60),
+        sharing,
+        priority: Priority::default(),
+    };
     let (mut said, mut deltas) = (String::new(), engine.generate(job).unwrap());
     while let Some(delta) = deltas.next().await {
         match delta.unwrap() {
@@ -132,7 +145,8 @@ async fn adapters_answer_each_in_its_way_alone_and_among_others_and_share_no_pre
 /// The vectors of `texts`.
 async fn embed(engine: &Engine, texts: &[String]) -> Result<Embeddings, EngineError> {
     let texts = texts.iter().map(|text| text.as_str().into()).collect();
-    engine.embed(texts, Instant::now() + Duration::from_secs(60)).await
+    let turn = Turn { tenant: "t".into(), priority: Priority::default() };
+    engine.embed(texts, turn, Instant::now() + Duration::from_secs(60)).await
 }
 
 #[tokio::test]

@@ -135,6 +135,7 @@ fn every_part_of_a_route_that_chooses_is_compared() {
         ", objective: { minimize: cost, where: { p_ok: 0.9 }, if_unknown: [eu, home] }".to_owned(),
         format!(", {objective}, when_none_meets: refuse }}"),
         format!(", {objective} }}, needs: {{ ttft_p95: 2s }}"),
+        format!(", {objective} }}, needs: {{ reasoning: if_used }}"),
         format!(", {objective} }}, on_empty: {{ refuse: nobody }}"),
         format!(", {objective} }}, preference: ignore"),
     ] {

@@ -6,6 +6,7 @@
 #[path = "../../tests/support/mod.rs"]
 pub mod support;
 
+use ajar::chat::grammar;
 use ajar::chat::{Delta, Json, Part, Reply};
 use ajar::classify::Truth;
 use ajar::dialect::edit::CapField;
@@ -48,6 +49,18 @@ fn decides(set: &PolicySet, data: &[u8]) {
         let blind = request.decide(set);
         assert_eq!(blind.permitted.and(known.permitted), blind.permitted, "failing detectors open a door");
         assert!(blind.class >= known.class, "failing detectors lower the class");
+    }
+}
+
+/// A grammar is refused at a place that lies within it, or each of its rules leads to rules that are there.
+pub fn grammar(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    match grammar::read(text) {
+        Ok(grammar) => assert!(grammar.root() < grammar.rules().len() && grammar.texts().len() <= text.len()),
+        Err(error) => {
+            let line = text.split('\n').nth(error.line - 1).expect("the line is there");
+            assert!(error.column <= line.chars().count() + 1, "{error}");
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{StartError, serves};
+use crate::chat::Priority;
 use crate::classify::{DetectorKind, DetectorSpec, names};
 use crate::config::Config;
 use crate::govern::{Budget, Keyring, Ledger, Pepper, Per, PriceList, Subject, Window};
@@ -325,5 +326,6 @@ pub(super) fn anonymous(config: &Config) -> Subject {
         attributes: Arc::new(config.anonymous.attributes.clone()),
         explain: config.anonymous.explain,
         limiter: None,
+        priority: Priority::default(),
     }
 }

@@ -188,11 +188,20 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::chat::Priority;
     use crate::govern::Explain;
 
     fn key(name: &str, explain: Explain) -> KeyEntry {
         let (hash, attributes) = (format!("hmac-sha256:{name}"), BTreeMap::new());
-        KeyEntry { name: name.to_owned(), hash, tenant: None, attributes, explain, limit: None }
+        KeyEntry {
+            name: name.to_owned(),
+            hash,
+            tenant: None,
+            attributes,
+            explain,
+            limit: None,
+            priority: Priority::default(),
+        }
     }
 
     #[test]

@@ -248,6 +248,39 @@ pub struct Usage {
     pub audio_input: u64,
     /// Generated tokens that are sound.
     pub audio_output: u64,
+    /// What a predicted answer was worth, where there was one and it is told.
+    pub predicted: Option<Predicted>,
+}
+
+/// How many tokens of a predicted answer were computed ahead, by what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Predicted {
+    /// Those that are part of the answer: steps saved.
+    pub accepted: u64,
+    /// Those that were thrown away; they are not part of the output.
+    pub rejected: u64,
+}
+
+/// How sure a model was of a token, by itself alone: before biases, penalties, temperature, cuts and forms.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Certainty {
+    /// The natural logarithm of the token's probability.
+    pub logprob: f64,
+    /// The entropy of the distribution that it was drawn from, in nats: 0 where the model is sure.
+    pub entropy: f64,
+    /// How much more probable the likeliest token was than the next, 0 to 1.
+    pub margin: f64,
+}
+
+/// How sure a model was of an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Confidence {
+    /// Of its first token.
+    pub first: Certainty,
+    /// The mean logarithm of its tokens' probabilities, of all choices where there are several.
+    pub mean_logprob: f64,
+    /// The mean entropy of what they were drawn from, in nats.
+    pub mean_entropy: f64,
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Task, Text};
+use super::{Grammar, Task, Text};
 
 /// What a client asked for, whichever dialect it spoke.
 #[derive(Clone, Default, PartialEq)]
@@ -27,10 +27,14 @@ pub struct ChatRequest {
     pub response_format: ResponseFormat,
     /// How to sample.
     pub sampling: Sampling,
+    /// What most of the answer will be, as the client expects; it only makes the answer come sooner.
+    pub prediction: Option<Text>,
     /// Whether a completed text is to come with what it completes.
     pub echo: bool,
     /// What vectors are wanted, where the task is to make some.
     pub vectors: Vectors,
+    /// Whether its sender takes a longer wait for it.
+    pub flex: bool,
     /// Whether and how to stream.
     pub streaming: Streaming,
     /// The id of the answer that this request continues, where it names one.
@@ -270,6 +274,8 @@ pub enum ResponseFormat {
     JsonObject,
     /// JSON that fits a schema.
     JsonSchema(Schema),
+    /// What a grammar says.
+    Grammar(Grammar),
 }
 
 /// A form of answers.

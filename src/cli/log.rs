@@ -10,6 +10,7 @@ use comfy_table::{ContentArrangement, LineStyle, Table, presets};
 use jiff::Timestamp;
 
 use super::ConfigArgs;
+use crate::chat::reply::Confidence;
 use crate::record::{Entry, Records, Row, Sums};
 
 /// How often `--follow` looks for new rows.
@@ -218,6 +219,7 @@ fn show(row: &Row) -> String {
         ("parse", ms(timing.parse)),
         ("classify", ms(timing.classify)),
         ("decide", ms(timing.decide)),
+        ("confidence", or_dash(row.confidence.as_ref().map(confidence))),
         ("first token", ms(timing.ttft)),
         ("total", ms(Some(timing.total))),
         ("policy", or_dash(row.policy.as_deref())),
@@ -226,6 +228,11 @@ fn show(row: &Row) -> String {
     shown.push_str("decision\n");
     shown.push_str(&serde_json::to_string_pretty(&decision).unwrap_or_default());
     shown
+}
+
+fn confidence(sure: &Confidence) -> String {
+    let (margin, logprob, entropy) = (sure.first.margin, sure.mean_logprob, sure.mean_entropy);
+    format!("first margin {margin:.3}, mean log-probability {logprob:.3}, mean entropy {entropy:.3}")
 }
 
 fn left_the_host(row: &Row) -> String {

@@ -169,6 +169,8 @@ pub struct Provider {
     pub cap_field: CapField,
     /// Whether it takes `stream_options`.
     pub stream_options: bool,
+    /// Whether it holds answers to a grammar.
+    pub grammars: bool,
     /// Azure's version of the API, where that is in the URL.
     pub api_version: Option<ApiVersion>,
     /// Its clocks.

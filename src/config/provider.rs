@@ -32,6 +32,7 @@ pub(super) fn provider(name: &str, fields: &mut Fields<'_>, problems: &mut Probl
     let headers = ["authorization", "api-key", "x-api-key", "x-goog-api-key"].map(|name| (name, name));
     let credential_header = fields.optional("credential_header").and_then(|n| n.one_of(&headers, problems));
     let stream_options = fields.optional("stream_options").and_then(|n| n.flag(problems));
+    let grammars = fields.optional("grammars").and_then(|n| n.flag(problems));
     let version = fields.optional("api_version");
     let timeouts = timeouts(fields.optional("timeouts"), problems);
     let ((wire, azure), base_url) = (dialect?, base_url?);
@@ -43,6 +44,7 @@ pub(super) fn provider(name: &str, fields: &mut Fields<'_>, problems: &mut Probl
         cap_field: cap_field.unwrap_or_else(|| usual_cap_field(azure, &base_url)),
         // Mistral refuses them, and tells usage without.
         stream_options: stream_options.unwrap_or(!base_url.contains("mistral.ai")),
+        grammars: grammars.unwrap_or(false),
         api_version,
         base_url,
         credentials: credentials?,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::provider::provider;
 use super::{Adapter, Anonymous, Cache, Config, Ledger, LocalModel, ModelNames, Pseudonyms, Record, Server};
 use crate::audit::Mode;
+use crate::chat::Priority;
 use crate::govern::{Explain, KeyEntry, RateLimit};
 use crate::yaml::{Fields, Node, Problems};
 
@@ -282,7 +283,9 @@ fn key(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<KeyEntry> {
     let per_minute = fields.optional("requests_per_minute").and_then(|n| at_least_one(n, problems));
     let burst = fields.optional("burst").and_then(|n| at_least_one(n, problems));
     let limit = per_minute.map(|per_minute| RateLimit { per_minute, burst });
-    Some(KeyEntry { name: name?, hash: hash?, tenant, attributes, explain, limit })
+    let priorities = Priority::ALL.map(|priority| (priority.name(), priority));
+    let priority = fields.optional("priority").and_then(|n| n.one_of(&priorities, problems)).unwrap_or_default();
+    Some(KeyEntry { name: name?, hash: hash?, tenant, attributes, explain, limit, priority })
 }
 
 fn explain(node: &Node, problems: &mut Problems) -> Option<Explain> {

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::chat::Priority;
 
 fn load(text: &str, overrides: &Overrides) -> Result<Config, Problems> {
     let dir = tempfile::tempdir().unwrap();
@@ -46,6 +47,20 @@ headers: { key.app: x-app }
     let shown = load(text, &Vec::new()).unwrap_err().to_string();
     let lines: Vec<&str> = shown.lines().map(|l| l.split_once("ajar.yaml:").unwrap().1).collect();
     insta::assert_snapshot!(lines.join("\n"));
+}
+
+#[test]
+fn a_key_is_of_normal_priority_unless_it_says_otherwise() {
+    let read = |more: &str| {
+        let hash = format!("hmac-sha256:{}", "0".repeat(64));
+        let text = format!("{MINIMAL}keys: [{{ name: a, hash: '{hash}'{more} }}]");
+        load(&text, &Vec::new()).map(|config| config.keys[0].priority)
+    };
+    assert_eq!(read("").unwrap(), Priority::Normal);
+    assert_eq!(read(", priority: high").unwrap(), Priority::High);
+    assert_eq!(read(", priority: low").unwrap(), Priority::Low);
+    let refusal = read(", priority: urgent").unwrap_err().to_string();
+    assert!(refusal.contains("`high`") && refusal.contains("`normal`") && refusal.contains("`low`"), "{refusal}");
 }
 
 #[test]

@@ -9,6 +9,8 @@ use super::{BadRequest, Decoded, Dialect, Feature, Uses};
 use crate::chat::json::Member;
 use crate::chat::{ChatRequest, Json, Source, Streaming, Text};
 
+/// The field that says how fast, at which price.
+pub const SERVICE_TIER: &str = "service_tier";
 /// Longest model name.
 const MAX_MODEL: usize = 256;
 
@@ -115,6 +117,12 @@ impl<'a> Draft<'a> {
         let name = at.filled(json)?;
         self.parts.text(name, Source::Name);
         Ok(name.to_owned())
+    }
+
+    /// Understands OpenAI's `service_tier`, which has a neutral word only where it says that the request may wait.
+    pub fn service_tier(&mut self, json: &Json<'_>) {
+        self.request.flex = json.as_str() == Some("flex");
+        self.unsaid(SERVICE_TIER);
     }
 
     /// A field that the dialect does not know.

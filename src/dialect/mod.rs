@@ -24,6 +24,7 @@ mod testing;
 mod uses;
 mod walk;
 
+pub use draft::SERVICE_TIER;
 pub use uses::{Feature, Uses};
 
 use std::fmt;

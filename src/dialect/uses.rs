@@ -22,6 +22,8 @@ pub enum Feature {
     JsonObject,
     /// `response_format` of type `json_schema`.
     JsonSchema,
+    /// An answer by a grammar.
+    Grammar,
     /// Log-probabilities.
     Logprobs,
     /// More than one choice.
@@ -56,7 +58,7 @@ pub enum Feature {
 
 impl Feature {
     /// Every feature.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Image,
         Self::Audio,
         Self::File,
@@ -65,6 +67,7 @@ impl Feature {
         Self::LegacyFunctions,
         Self::JsonObject,
         Self::JsonSchema,
+        Self::Grammar,
         Self::Logprobs,
         Self::SeveralChoices,
         Self::LogitBias,
@@ -93,6 +96,7 @@ impl Feature {
             Self::LegacyFunctions => "functions",
             Self::JsonObject => "json_object",
             Self::JsonSchema => "json_schema",
+            Self::Grammar => "grammar",
             Self::Logprobs => "logprobs",
             Self::SeveralChoices => "several_choices",
             Self::LogitBias => "logit_bias",
@@ -129,6 +133,11 @@ impl Uses {
     /// Adds `feature`.
     pub fn insert(&mut self, feature: Feature) {
         self.0 |= feature.bit();
+    }
+
+    /// The set without `feature`.
+    pub fn without(self, feature: Feature) -> Self {
+        Self(self.0 & !feature.bit())
     }
 
     /// Whether `feature` is in the set.

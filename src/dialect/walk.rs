@@ -61,6 +61,11 @@ impl<'a> Parts<'a> {
         self.layers(text, source, 0);
     }
 
+    /// Adds what a text that is a part already stands for.
+    pub fn spelt(&mut self, text: &str, source: Source) {
+        self.leaf(text, source, 0);
+    }
+
     /// What stands in JSON, and in JSON in its strings.
     fn layers(&mut self, text: &str, source: Source, outside: usize) {
         if !text.contains('\\') {

@@ -204,6 +204,7 @@ impl Failure {
             Self::Engine(EngineError::Deadline) | Self::Deadline => "deadline",
             Self::Engine(EngineError::Unsupported(_)) => "capability_missing",
             Self::Engine(EngineError::Decode(_)) => "local_failed",
+            Self::Engine(EngineError::Stuck) => "local_stuck",
         }
     }
 }

@@ -18,29 +18,32 @@ use futures_util::{FutureExt, StreamExt, TryStreamExt};
 pub use answer::{Answer, Broken, DeltaStream, Frame, FrameStream};
 pub use failure::Failure;
 
-use self::local::{Engine, EngineFacts, EngineState, Job, Sharing, Waited};
+use self::local::{Engine, EngineFacts, EngineState, Job, Notes, Sharing, Turn};
 pub use self::remote::Affinity;
 use self::remote::{Lease, Numbers, Provider, Reading, Resting};
 use crate::audit::EgressLedger;
 use crate::chat::reply::Embedded;
-use crate::chat::{ChatRequest, Json, MicroUsd, RequestId, ResponseFormat, Streaming, Task, Usage};
+use crate::chat::{ChatRequest, Json, MicroUsd, Priority, RequestId, ResponseFormat, Streaming, Task, Usage};
 use crate::dialect::anthropic::header::{self, Said};
 use crate::dialect::edit::{self, EditPoints, Edits, StreamOptions};
-use crate::dialect::{Dialect, Feature, Target, Uses, faithful};
+use crate::dialect::{Dialect, Feature, SERVICE_TIER, Target, Uses, faithful};
 use crate::egress::Shipment;
 use crate::policy::permit::Outbound;
 use crate::policy::{Destination, Grant, Permit, TransformSet};
 use crate::transform::{Disguise, Outgoing, Restorer, TransformError};
 
 /// What the embedded engine can do.
-const ENGINE: [Feature; 7] = [
+const ENGINE: [Feature; 10] = [
     Feature::Stream,
     Feature::LogitBias,
     Feature::JsonObject,
     Feature::JsonSchema,
+    Feature::Grammar,
     Feature::SeveralChoices,
     Feature::Logprobs,
     Feature::Tools,
+    Feature::Prediction,
+    Feature::ReasoningEffort,
 ];
 
 /// What the embedded engine can be asked for.
@@ -83,10 +86,12 @@ pub struct Attempt<'a> {
     pub deadline: Instant,
     /// With whom the engine may share computed prompts.
     pub sharing: Sharing,
+    /// How urgent it is to the engine.
+    pub priority: Priority,
     /// Which of a provider's credentials suits it.
     pub affinity: Affinity,
-    /// Is told how long the engine's queue took.
-    pub waited: Waited,
+    /// Is told what the engine notes of it.
+    pub notes: Notes,
 }
 
 /// An attempt that can be made: its body is built, transformed and found clean.
@@ -182,6 +187,7 @@ impl Dispatcher {
         if destination.is_embedded() {
             let Some(engine) = self.engines.get(&destination.model) else { return Some("not_configured") };
             return match engine.as_ref().map(|engine| engine.facts().state) {
+                Some(EngineState::Stuck) => Some("model_stuck"),
                 Some(EngineState::Failed) => Some("model_failed"),
                 Some(EngineState::Stopped) => Some("stopped"),
                 Some(EngineState::Unloaded | EngineState::Loading | EngineState::Ready) | None => None,
@@ -238,6 +244,11 @@ impl Dispatcher {
         uses.missing_from(self.abilities(destination, dialect)).iter().next().map(Feature::name)
     }
 
+    /// Whether it is known that `destination` cannot think as `request` asks it to.
+    pub fn ignores_reasoning(&self, destination: &Destination, request: &ChatRequest) -> bool {
+        self.engine(destination).is_some_and(|engine| engine.ignores_reasoning(request))
+    }
+
     /// Whether what `dialect` is for can be asked of `destination` at all.
     fn can(&self, destination: &Destination, dialect: Dialect) -> bool {
         if destination.is_embedded() {
@@ -254,6 +265,8 @@ impl Dispatcher {
         }
         match self.provider(destination) {
             Some(provider) if !speaks(provider, destination, dialect) => provider.wire().expresses(),
+            // Who does not know the field would give any answer, and nobody would notice.
+            Some(provider) if !provider.holds_grammars() => Uses::all().without(Feature::Grammar),
             Some(_) | None => Uses::all(),
         }
     }
@@ -281,7 +294,9 @@ impl Dispatcher {
         match (self.engine(attempt.destination), disguise) {
             (Some(_), Some(_)) => return Err(TransformError::Embedded.into()),
             (Some(engine), None) => {
-                let losses = [attempt.unsaid, &local::unheard(attempt.request)].concat();
+                let is_heard = |name: &&str| attempt.request.flex && *name == SERVICE_TIER;
+                let unsaid = attempt.unsaid.iter().filter(|name| !is_heard(name)).copied();
+                let losses = unsaid.chain(engine.unheard(attempt.request)).collect();
                 return Ok(Prepared::Local { engine: engine.clone(), losses });
             }
             (None, _) => {}
@@ -343,7 +358,10 @@ impl Dispatcher {
             dialect: attempt.dialect,
             speaks,
             asked_usage: attempt.request.streaming == Streaming::On { usage: true },
-            answers_json: attempt.request.response_format != ResponseFormat::Text,
+            answers_json: matches!(
+                attempt.request.response_format,
+                ResponseFormat::JsonObject | ResponseFormat::JsonSchema(_)
+            ),
             // Other answers repeat nothing of the request.
             restorer: restorer.filter(|_| attempt.dialect.task().generates()),
         };
@@ -377,15 +395,17 @@ async fn generate(engine: Engine, attempt: &Attempt<'_>) -> Result<Answer, Failu
         max_output: attempt.max_output,
         deadline: attempt.deadline,
         sharing: attempt.sharing.clone(),
+        priority: attempt.priority,
     };
-    let generation = engine.generate_noting(job, attempt.waited.clone())?;
+    let generation = engine.generate_noting(job, attempt.notes.clone())?;
     engine.ready_by(attempt.deadline).await?;
     Ok(Answer::Deltas(generation.map_err(Broken::Engine).boxed(), None))
 }
 
 async fn embed(engine: Engine, attempt: &Attempt<'_>) -> Result<Answer, Failure> {
     let texts = attempt.request.messages.iter().map(|message| message.text().into()).collect();
-    let vectors = engine.embed(texts, attempt.deadline);
+    let turn = Turn { tenant: attempt.sharing.tenant.clone(), priority: attempt.priority };
+    let vectors = engine.embed(texts, turn, attempt.deadline);
     let (embeddings, ()) = tokio::try_join!(vectors, engine.ready_by(attempt.deadline))?;
     let usage = Some(Usage { input: embeddings.tokens, ..Usage::default() });
     Ok(Answer::Vectors(Embedded { vectors: embeddings.vectors, usage }))

@@ -14,6 +14,7 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::{Limiter, RateLimit};
+use crate::chat::Priority;
 
 /// What every key begins with: for people, and for scanners that look for leaked keys.
 pub const KEY_PREFIX: &str = "ajar-";
@@ -40,6 +41,8 @@ pub struct KeyEntry {
     pub explain: Explain,
     /// How often it may ask.
     pub limit: Option<RateLimit>,
+    /// How urgent its requests are to the embedded engine, at most.
+    pub priority: Priority,
 }
 
 /// How much the answers of a key explain.
@@ -79,6 +82,8 @@ pub struct Subject {
     pub explain: Explain,
     /// Counts its requests, where it has a limit.
     pub limiter: Option<Arc<Limiter>>,
+    /// How urgent its requests are to the embedded engine, at most.
+    pub priority: Priority,
 }
 
 /// Why a key of the configuration was refused.
@@ -175,6 +180,7 @@ impl KeyEntry {
             attributes: Arc::new(self.attributes.clone()),
             explain: self.explain,
             limiter,
+            priority: self.priority,
         }
     }
 }
@@ -281,6 +287,7 @@ mod tests {
             attributes: BTreeMap::from([("app".into(), "bot".into())]),
             explain: Explain::Reason,
             limit: Some(limit),
+            priority: Priority::High,
         }
     }
 

@@ -44,6 +44,10 @@ pub struct ChatCompletionRequest {
     pub function_call: Option<serde_json::Value>,
     /// What form the answer must have.
     pub response_format: Option<ResponseFormat>,
+    /// The same as a grammar in GBNF, as llama.cpp's server takes it; not together with `response_format`.
+    pub grammar: Option<String>,
+    /// The same as vLLM takes it; not together with `response_format`.
+    pub structured_outputs: Option<StructuredOutputs>,
     /// How much to think.
     pub reasoning_effort: Option<Effort>,
     /// How much to say.
@@ -68,7 +72,8 @@ pub struct ChatCompletionRequest {
     pub audio: Option<Object>,
     /// For the provider's own search.
     pub web_search_options: Option<Object>,
-    /// What most of the answer will be.
+    /// What most of the answer will be: `{"type": "content", "content": …}`, a text or parts of text. It only makes the
+    /// answer come sooner.
     pub prediction: Option<Object>,
 }
 
@@ -368,6 +373,20 @@ pub enum ResponseFormat {
         /// The schema.
         json_schema: JsonForm,
     },
+    /// What a grammar says.
+    Grammar {
+        /// In GBNF, as llama.cpp writes it; its rule `root` is the answer.
+        grammar: String,
+    },
+}
+
+/// The form of the answer as vLLM takes it, of which one member is given.
+#[derive(JsonSchema)]
+pub struct StructuredOutputs {
+    /// A grammar in GBNF.
+    pub grammar: Option<String>,
+    /// Exactly one of these texts.
+    pub choice: Option<Vec<String>>,
 }
 
 /// An answer.
@@ -428,7 +447,8 @@ pub struct ChatUsage {
     pub total_tokens: u64,
     /// Of the prompt's: from a cache.
     pub prompt_tokens_details: Option<Object>,
-    /// Of the answer's: thoughts.
+    /// Of the answer's: thoughts. Where the embedded engine was given a `prediction`, also how many of its tokens were
+    /// `accepted_prediction_tokens` and how many `rejected_prediction_tokens`, which are none of the answer's.
     pub completion_tokens_details: Option<Object>,
 }
 

@@ -18,7 +18,7 @@ use crate::dialect::Dialect;
 use crate::dialect::anthropic::decode::decode_to_count;
 use crate::dialect::anthropic::encode::encode_count;
 use crate::dialect::error::ApiError;
-use crate::dispatch::local::EngineState;
+use crate::dispatch::local::{EngineState, Turn};
 
 /// How long a count may wait for the engine's turn: whoever counts is about to ask, and an estimate will do.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -51,17 +51,18 @@ async fn count(gateway: &Gateway, request: Request<Body>) -> Result<Tokens, ApiE
     let json = Json::parse(&body)?;
     let decoded = decode_to_count(&body, &json)?;
     let estimate = estimate_tokens(&decoded.parts);
-    let counted = by_engine(gateway, &generation, decoded.request).await;
+    let turn = Turn { tenant: subject.tenant.clone(), priority: subject.priority };
+    let counted = by_engine(gateway, &generation, turn, decoded.request).await;
     Ok(counted.map_or(Tokens::Estimated(estimate), Tokens::Counted))
 }
 
 /// By the model that is named, where it is loaded in this process and has a moment.
-async fn by_engine(gateway: &Gateway, generation: &Generation, request: ChatRequest) -> Option<u64> {
+async fn by_engine(gateway: &Gateway, generation: &Generation, turn: Turn, request: ChatRequest) -> Option<u64> {
     let named = preference(gateway, &generation.policy, &request).ok()??;
     let engine = gateway.dispatcher.engine(generation.policy.set.destination(named))?;
     if engine.facts().state != EngineState::Ready {
         return None;
     }
-    let counting = engine.count(Arc::new(request), Instant::now() + PATIENCE);
+    let counting = engine.count(Arc::new(request), turn, Instant::now() + PATIENCE);
     tokio::time::timeout(PATIENCE, counting).await.ok()?.ok()
 }

@@ -239,8 +239,9 @@ fn to_attempt<'a>(gateway: &Gateway, call: &'a Call, entry: &Entry, candidate: &
             tenant: call.tenant.clone(),
             class: call.policy.names.classes[usize::from(call.decision.class.0)].clone(),
         },
+        priority: call.priority,
         affinity: call.companion.affinity(),
-        waited: entry.waited.clone(),
+        notes: entry.notes.clone(),
     }
 }
 

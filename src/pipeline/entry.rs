@@ -15,7 +15,7 @@ use crate::chat::{ChatRequest, MicroUsd, RequestId, Usage};
 use crate::dialect::Dialect;
 use crate::dialect::error::ApiError;
 use crate::dialect::id::answer_id;
-use crate::dispatch::local::Waited;
+use crate::dispatch::local::Notes;
 use crate::govern::{Explain, Subject};
 use crate::record::{Cache, Label, Outcome, Row};
 use crate::transform::Tally;
@@ -45,8 +45,8 @@ pub(crate) struct Entry {
     pub(crate) warning: Option<Label>,
     /// What the client asked for and the destination of the last attempt was not told.
     pub(crate) losses: Vec<&'static str>,
-    /// How long it was in the embedded engine's queue.
-    pub(crate) waited: Waited,
+    /// What the embedded engine notes of it.
+    pub(crate) notes: Notes,
 }
 
 /// What response headers tell about a request.
@@ -83,7 +83,7 @@ impl Entry {
             keeping: None,
             warning: None,
             losses: Vec::new(),
-            waited: Waited::default(),
+            notes: Notes::default(),
         }
     }
 
@@ -217,7 +217,8 @@ impl Entry {
 impl Drop for Entry {
     fn drop(&mut self) {
         self.row.timing.total = self.elapsed_ms();
-        self.row.timing.queue = self.waited.get().map(millis);
+        self.row.timing.queue = self.notes.waited().map(millis);
+        self.row.confidence = self.notes.confidence();
         self.gateway.metrics.finished(&self.row);
         if let Some(recorder) = &self.gateway.recorder {
             let blank = Box::new(Row::new(self.row.id, self.row.at, ""));

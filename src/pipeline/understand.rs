@@ -19,7 +19,7 @@ use super::taint::{Recalled, Risen};
 use super::trial::{Tried, try_out};
 use super::view::{View, Weighed, usual_max_output};
 use super::{Gateway, Generation, Policy};
-use crate::chat::{ChatRequest, Json, Part, RequestId, Source, Task, Text};
+use crate::chat::{ChatRequest, Json, Part, Priority, RequestId, Source, Task, Text};
 use crate::dialect::anthropic::header::Said;
 use crate::dialect::edit::EditPoints;
 use crate::dialect::error::ApiError;
@@ -37,6 +37,8 @@ use crate::serve::body::read_body;
 pub(crate) struct Call {
     /// Whose it is.
     pub(crate) tenant: Arc<str>,
+    /// How urgent it is to the engine.
+    pub(crate) priority: Priority,
     /// What was in force when it came in.
     pub(crate) generation: Arc<Generation>,
     /// Which of its policy sets decided.
@@ -131,6 +133,7 @@ pub(crate) async fn understand(
     let Decoded { request, edits, unsaid, .. } = decoded;
     Ok(Call {
         tenant: subject.tenant.clone(),
+        priority: if request.flex { Priority::Low } else { subject.priority },
         decision: Box::new(weighed.decision),
         request: Arc::new(request),
         points: edits,

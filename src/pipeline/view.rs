@@ -355,6 +355,7 @@ impl<'a> View<'a> {
                 p_ok: None,
                 assumed: false,
                 ttft: None,
+                ignores_reasoning: dispatcher.ignores_reasoning(destination, &decoded.request),
                 answered: self.past.companion.answered(destination, tokens_input, max_output.into()),
             }
             .assuming(set, id)

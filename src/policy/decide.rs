@@ -34,6 +34,8 @@ pub struct DestinationState {
     pub assumed: bool,
     /// Its recent 95th percentile time to first token.
     pub ttft: Option<Duration>,
+    /// Whether it is known that it cannot think as the request asks it to.
+    pub ignores_reasoning: bool,
     /// Where it answered the request's conversation last.
     pub answered: Option<Answered>,
 }
@@ -396,6 +398,7 @@ impl<'a> Decider<'a> {
             return;
         }
         self.outrun(route);
+        self.keep_thinkers(route);
         let mut order: Plan = self.open_candidates(route);
         let choice = match &route.objective {
             None => Choice::Listed,
@@ -424,6 +427,15 @@ impl<'a> Decider<'a> {
             let i = usize::from(id.0);
             if self.inputs.states[i].ttft.is_some_and(|ttft| ttft > limit) {
                 self.bar(i, Barrier::Slow);
+            }
+        }
+    }
+
+    fn keep_thinkers(&mut self, route: &Route) {
+        for id in route.candidates.iter().filter(|_| route.needs_reasoning) {
+            let i = usize::from(id.0);
+            if self.inputs.states[i].ignores_reasoning {
+                self.bar(i, Barrier::Lacks("reasoning_effort"));
             }
         }
     }

@@ -29,13 +29,15 @@ pub struct RequestFacts<'a> {
 pub const UNINSPECTABLE: &str = "uninspectable";
 
 /// The words that may follow `uses.`.
-pub const USES: [&str; 13] = [
+pub const USES: [&str; 15] = [
     "image",
     "audio",
     "file",
     "tools",
     "json_object",
     "json_schema",
+    "grammar",
+    "reasoning_effort",
     "logprobs",
     "several_choices",
     "stream",

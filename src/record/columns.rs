@@ -8,6 +8,7 @@ use sqlx::error::BoxDynError;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
 use sqlx::{Arguments, AssertSqlSafe, Row as _};
 
+use crate::chat::reply::{Certainty, Confidence};
 use crate::chat::{MicroUsd, RequestId, Text};
 
 use super::StoreError;
@@ -16,7 +17,8 @@ use super::row::{Cache, Label, Outcome, Row, StoredText, Timing, WouldHave};
 const COLUMNS: &str = "seq, id, at, tenant, key, attributes, dialect, asked_model, status, outcome, reason, class, \
     class_basis, route, served_by, local, plan, cache, stream, input_tokens, output_tokens, cached_tokens, cost_uusd, \
     usage_estimated, est_gain, parse_ms, classify_ms, decide_ms, queue_ms, ttft_ms, total_ms, attempts, policy, \
-    bytes_out, would_have, differs, widens, transforms";
+    bytes_out, would_have, differs, widens, transforms, first_logprob, first_entropy, first_margin, mean_logprob, \
+    mean_entropy";
 
 /// Rows per statement: few statements for large batches, and few enough different ones to stay prepared.
 const CHUNKS: [usize; 3] = [64, 8, 1];
@@ -124,7 +126,12 @@ fn bind(to: &mut SqliteArguments, seq: i64, row: &Row) -> Result<(), BoxDynError
     to.add(row.would_have.as_ref().and_then(|would| would.differs))?;
     to.add(row.would_have.as_ref().and_then(|would| would.widens))?;
     let transforms = (!row.transforms.is_empty()).then(|| json(&row.transforms)).transpose()?;
-    to.add(transforms)
+    to.add(transforms)?;
+    to.add(row.confidence.map(|sure| sure.first.logprob))?;
+    to.add(row.confidence.map(|sure| sure.first.entropy))?;
+    to.add(row.confidence.map(|sure| sure.first.margin))?;
+    to.add(row.confidence.map(|sure| sure.mean_logprob))?;
+    to.add(row.confidence.map(|sure| sure.mean_entropy))
 }
 
 /// As the store keeps times: of one width, so that their order as text is their order in time.
@@ -178,6 +185,7 @@ pub(super) fn read(from: &SqliteRow) -> Result<Row, StoreError> {
         cost: count("cost_uusd")?.map(MicroUsd),
         usage_estimated: from.try_get("usage_estimated")?,
         est_gain: from.try_get("est_gain")?,
+        confidence: confidence(from)?,
         timing: timing(from)?,
         attempts: from.try_get("attempts")?,
         policy: shared("policy")?,
@@ -201,6 +209,17 @@ fn timing(from: &SqliteRow) -> Result<Timing, sqlx::Error> {
         ttft: from.try_get("ttft_ms")?,
         total: from.try_get("total_ms")?,
     })
+}
+
+fn confidence(from: &SqliteRow) -> Result<Option<Confidence>, sqlx::Error> {
+    let number = |column| from.try_get::<Option<f64>, _>(column);
+    let first = (number("first_logprob")?, number("first_entropy")?, number("first_margin")?);
+    let ((Some(logprob), Some(entropy), Some(margin)), Some(mean_logprob), Some(mean_entropy)) =
+        (first, number("mean_logprob")?, number("mean_entropy")?)
+    else {
+        return Ok(None);
+    };
+    Ok(Some(Confidence { first: Certainty { logprob, entropy, margin }, mean_logprob, mean_entropy }))
 }
 
 fn would_have(from: &SqliteRow) -> Result<Option<WouldHave>, sqlx::Error> {

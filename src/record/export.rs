@@ -69,6 +69,16 @@ struct Line<'a> {
     cost_uusd: Option<u64>,
     usage_estimated: bool,
     est_gain: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_logprob: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_entropy: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_margin: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mean_logprob: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mean_entropy: Option<f64>,
     parse_ms: Option<f64>,
     classify_ms: Option<f64>,
     decide_ms: Option<f64>,
@@ -135,6 +145,11 @@ impl<'a> Line<'a> {
             cost_uusd: row.cost.map(|cost| cost.0),
             usage_estimated: row.usage_estimated,
             est_gain: row.est_gain,
+            first_logprob: row.confidence.map(|sure| sure.first.logprob),
+            first_entropy: row.confidence.map(|sure| sure.first.entropy),
+            first_margin: row.confidence.map(|sure| sure.first.margin),
+            mean_logprob: row.confidence.map(|sure| sure.mean_logprob),
+            mean_entropy: row.confidence.map(|sure| sure.mean_entropy),
             parse_ms: row.timing.parse,
             classify_ms: row.timing.classify,
             decide_ms: row.timing.decide,

@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema_2.sql"),
     include_str!("schema_conversations.sql"),
     include_str!("schema_transforms.sql"),
+    include_str!("schema_confidence.sql"),
 ];
 
 /// Whether the file may be new.
@@ -136,7 +137,7 @@ mod tests {
         let mut conn = open(&path, Existing::Optional, PATIENCE).await.unwrap();
         raw_sql("PRAGMA user_version = 7").execute(&mut conn).await.unwrap();
         let error = error(&path).await.to_string();
-        assert!(error.contains("has schema 7, and this ajar knows up to 4"), "{error}");
+        assert!(error.contains("has schema 7, and this ajar knows up to 5"), "{error}");
     }
 
     #[tokio::test]
@@ -157,7 +158,7 @@ mod tests {
             .await
             .unwrap();
         let version: i64 = query_scalar("PRAGMA user_version").fetch_one(&mut conn).await.unwrap();
-        assert_eq!((untried, version), (1, 4));
+        assert_eq!((untried, version), (1, 5));
     }
 
     #[tokio::test]

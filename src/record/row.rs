@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::chat::reply::Confidence;
 use crate::chat::{MicroUsd, RequestId, Text};
 
 /// A word of ours: mostly a constant, owned where it was read back from the store.
@@ -63,6 +64,8 @@ pub struct Row {
     pub usage_estimated: bool,
     /// How much better the closed model was expected to do.
     pub est_gain: Option<f64>,
+    /// How sure the embedded model was of its answer.
+    pub confidence: Option<Confidence>,
     /// How long it took.
     pub timing: Timing,
     /// How often a destination was tried.
@@ -109,6 +112,7 @@ impl Row {
             cost: None,
             usage_estimated: false,
             est_gain: None,
+            confidence: None,
             timing: Timing::default(),
             attempts: 0,
             policy: None,

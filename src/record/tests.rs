@@ -12,6 +12,7 @@ use sqlx::{AssertSqlSafe, Connection, query, query_scalar};
 use tempfile::TempDir;
 use ulid::Ulid;
 
+use crate::chat::reply::{Certainty, Confidence};
 use crate::chat::{MicroUsd, RequestId};
 use crate::govern::Spend;
 
@@ -51,6 +52,11 @@ fn full_row(n: u64) -> Row {
         cost: Some(MicroUsd(9100)),
         usage_estimated: true,
         est_gain: Some(0.25),
+        confidence: Some(Confidence {
+            first: Certainty { logprob: -0.125, entropy: 0.75, margin: 0.5 },
+            mean_logprob: -0.25,
+            mean_entropy: 0.375,
+        }),
         timing: Timing {
             parse: Some(0.3),
             classify: Some(12.1),
@@ -357,7 +363,7 @@ async fn every_query_of_the_documentation_runs_and_every_column_is_documented() 
     let mut records = store.records().await;
     let docs = include_str!("../../docs/record.md");
     let queries: Vec<&str> = docs.split("```sql\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-    assert_eq!(queries.len(), 6);
+    assert_eq!(queries.len(), 7);
     for sql in queries {
         let rows = query(AssertSqlSafe(sql)).fetch_all(&mut records.conn).await.unwrap();
         assert!(!rows.is_empty(), "{sql}");

@@ -80,6 +80,20 @@ fn who_is_known_to_be_slower_than_the_route_allows_is_left_out() {
 }
 
 #[test]
+fn who_cannot_think_as_it_is_asked_to_is_left_out_where_the_route_needs_that() {
+    for (needs, planned, barrier) in [
+        (", needs: { reasoning: if_used }", "home wide", Barrier::Lacks("reasoning_effort")),
+        ("", "home far wide", Barrier::None),
+    ] {
+        let set = set(&format!("routes: [{{ id: all, order: 1, candidates: [home, far, wide]{needs} }}]\n"));
+        let mut request = plain(&set);
+        request.states[1].ignores_reasoning = true;
+        let decision = request.decide(&set);
+        assert_eq!((plan(&set, &decision).as_str(), decision.barriers[1]), (planned, barrier));
+    }
+}
+
+#[test]
 fn a_refusal_says_what_would_have_to_change() {
     let set = set("guards: [{ id: cap, cap: { usd: 0.001 } }]
 routes: [{ id: all, order: 1, candidates: [home, far], needs: { ttft_p95: 800ms } }]

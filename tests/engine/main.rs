@@ -6,6 +6,7 @@ mod canaries;
 mod gaps;
 #[cfg(any(feature = "cuda", feature = "metal", feature = "vulkan"))]
 mod gpu;
+mod grammars;
 mod schemas;
 #[path = "../support/mod.rs"]
 #[allow(unused_imports, reason = "each that includes it uses a part of it")]
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ajar::chat::Priority;
 use ajar::chat::reply::{Delta, FinishReason};
 use ajar::chat::request::{ChatRequest, Content, Message, Role, Sampling};
 use ajar::dispatch::local::{Engine, EngineConfig, EngineError, Generation, Job, Load, Sharing};
@@ -63,7 +65,13 @@ fn message(role: Role, text: &str) -> Message {
 
 fn job(tenant: &str, request: ChatRequest, max_output: u32) -> Job {
     let sharing = Sharing { tenant: tenant.into(), class: "public".into() };
-    Job { request: Arc::new(request), max_output, deadline: Instant::now() + Duration::from_secs(3600), sharing }
+    Job {
+        request: Arc::new(request),
+        max_output,
+        deadline: Instant::now() + Duration::from_secs(3600),
+        sharing,
+        priority: Priority::default(),
+    }
 }
 
 /// What came of a generation, read up to `deltas` of them; it is cancelled there. Several choices stand one after the

@@ -46,6 +46,12 @@ pub const PARTS: &[(&str, Part)] = &[
         let schema = json!({ "name": "a", "schema": { "type": "object", "description": t } });
         with(user("hello"), json!({ "response_format": { "type": "json_schema", "json_schema": schema } }))
     }),
+    ("grammar", |t| with(user("hello"), json!({ "grammar": spelt(t) }))),
+    ("response grammar", |t| {
+        with(user("hello"), json!({ "response_format": { "type": "grammar", "grammar": spelt(t) } }))
+    }),
+    ("choice", |t| with(user("hello"), json!({ "structured_outputs": { "choice": ["yes", t] } }))),
+    ("other form", |t| with(user("hello"), json!({ "structured_outputs": { "regex": t } }))),
     ("stop", |t| with(user("hello"), json!({ "stop": ["end", t] }))),
     ("user id", |t| with(user("hello"), json!({ "user": t }))),
     ("safety identifier", |t| with(user("hello"), json!({ "safety_identifier": t }))),
@@ -62,6 +68,9 @@ pub const PARTS: &[(&str, Part)] = &[
     ("JSON in JSON in JSON in an unknown field", |t| with(user("hello"), json!({ "x_extra": nested(t, 3) }))),
     ("JSON text in an unknown field", |t| with(user("hello"), json!({ "x_extra": json!({ "a": t }).to_string() }))),
 ];
+
+/// Of providers that take grammars.
+pub const GRAMMARS: &str = "grammars: true, timeouts: { connect: 2s, first_byte: 10s, idle: 10s }";
 
 /// Every place of a request for anything else than chat.
 const OTHERS: &[(&str, &str, Part)] = &[
@@ -137,9 +146,16 @@ fn judged(part: Value) -> Value {
     json!({ "input": [{ "type": "text", "text": "hello" }, part] })
 }
 
-/// A card number where JSON has no quotes.
+/// A grammar of just this text.
+fn spelt(text: &str) -> String {
+    format!("root ::= \"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// A card number where JSON has no quotes, and where a grammar has escapes.
 fn numbers() -> Vec<Value> {
+    let escaped: String = "4111111111111111".chars().map(|digit| format!("\\x{:02x}", u32::from(digit))).collect();
     vec![
+        with(user("hello"), json!({ "grammar": format!("root ::= \"a\" | \"{escaped}\"") })),
         with(user("hello"), json!({ "x_extra": 4111111111111111_u64 })),
         with(user("hello"), json!({ "metadata": { "ticket": 4111111111111111_u64 } })),
         with(user("hello"), json!({ "x_extra": [4111111111111111.0] })),
@@ -192,9 +208,12 @@ async fn nothing_restricted_leaves_though_home_is_absent_unreachable_or_failing(
     let far = Sim::start(Script::echo());
     let failing = Sim::start(Script::echo().fault(Fault::Status { status: 500, retry_after: None }));
     let mut asked = 0;
-    let absent = "credential: { file: /no/such/file }";
-    for (home, fields) in [(failing.base_url(), ""), (nobody(), ""), (nobody(), absent)] {
-        let mut setup = Setup::new().provider("far", &far).provider_at("home", &home, fields).set(UNKNOWN, "auto");
+    let absent = "grammars: true, credential: { file: /no/such/file }";
+    for (home, fields) in [(failing.base_url(), GRAMMARS), (nobody(), GRAMMARS), (nobody(), absent)] {
+        let mut setup = Setup::new()
+            .provider_at("far", &far.base_url(), GRAMMARS)
+            .provider_at("home", &home, fields)
+            .set(UNKNOWN, "auto");
         let (closed, open) = (setup.key("closed", "attributes: { desk: closed }"), setup.key("open", ""));
         let gateway = setup.start().await;
         let sent = send_all(&gateway, restricted(&closed, &open)).await;
@@ -213,7 +232,8 @@ async fn nothing_restricted_leaves_though_home_is_absent_unreachable_or_failing(
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_allowed_is_found_at_the_provider() {
     let far = Sim::start(Script::echo());
-    let gateway = Setup::new().provider("far", &far).provider("home", &far).set(UNKNOWN, "auto").start().await;
+    let setup = Setup::new().provider_at("far", &far.base_url(), GRAMMARS).provider("home", &far);
+    let gateway = setup.set(UNKNOWN, "auto").start().await;
     for (i, (part, body)) in PARTS.iter().enumerate() {
         for (canary, streams) in [(format!("canary{i}whole"), false), (format!("canary{i}stream"), true)] {
             let body = if streams { streamed(body(&canary)) } else { body(&canary) };

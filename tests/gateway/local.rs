@@ -36,16 +36,16 @@ pub async fn gateway(closed: &Sim, engine: &str) -> Gateway {
 }
 
 /// The engine's facts as operators see them.
-async fn engine(gateway: &Gateway) -> Value {
+pub async fn engine(gateway: &Gateway) -> Value {
     gateway.get(gateway.operator("/readyz")).await.json()["engines"][0].clone()
 }
 
-fn local(text: &str, fields: Value) -> Value {
+pub fn local(text: &str, fields: Value) -> Value {
     with(with(user(text), json!({ "model": "local" })), fields)
 }
 
 /// A request whose answer does not end before its cap: its end tokens are forbidden.
-fn endless(text: &str) -> Value {
+pub fn endless(text: &str) -> Value {
     local(text, json!({ "max_tokens": 1500, "temperature": 1, "logit_bias": { "0": -100, "2": -100 } }))
 }
 
@@ -78,6 +78,12 @@ async fn a_whole_answer_and_a_stream_say_the_same_and_count_the_same() {
         assert_eq!((row.local, row.output_tokens, row.cost.unwrap().0), (Some(true), Some(12), 0));
         assert_eq!((row.bytes_out, row.usage_estimated), (0, false));
         assert!(row.timing.queue.is_some_and(|queue| queue < row.timing.total), "{:?}", row.timing);
+        let sure = row.confidence.expect("the engine measures it");
+        assert!(sure.mean_logprob < 0.0 && sure.mean_entropy > 0.0 && sure.first.margin < 1.0, "{sure:?}");
+    }
+    let metrics = gateway.get(gateway.operator("/metrics")).await.text();
+    for name in ["local_first_margin", "local_surprisal_nats", "local_entropy_nats"] {
+        assert!(metrics.contains(&format!("ajar_{name}_count{{destination=\"local\"}} 2")), "{name} in {metrics}");
     }
     assert_eq!(closed.connections(), 0);
 }
@@ -267,6 +273,30 @@ async fn several_choices_come_whole_and_streamed_with_their_indices() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_predicted_answer_is_the_same_and_its_usage_tells_what_the_prediction_was_worth() {
+    let closed = Sim::start(Script::text("closed"));
+    let gateway = gateway(&closed, "context: 1024, sequences: 2").await;
+    let ask = |fields: Value| {
+        local("Count from one to fifty in words.", with(json!({ "max_tokens": 40, "temperature": 0 }), fields))
+    };
+    let plain = gateway.ask(&ask(json!({}))).await;
+    let details = |answer: &Reply| answer.json()["usage"]["completion_tokens_details"].clone();
+    assert_eq!(details(&plain), json!({ "reasoning_tokens": 0 }));
+    let text = plain.content();
+    let (first, rest) = text.split_at(text.len() / 2);
+    let parts = json!([{ "type": "text", "text": first }, { "type": "text", "text": rest }]);
+    for content in [json!(text), parts] {
+        let predicted = gateway.ask(&ask(json!({ "prediction": { "type": "content", "content": content } }))).await;
+        assert_eq!((predicted.status, predicted.header("x-ajar-served-by")), (200, "local"), "{}", predicted.text());
+        assert_eq!(predicted.content(), text);
+        let details = details(&predicted);
+        assert!(details["accepted_prediction_tokens"].as_u64() > Some(20), "{details}");
+        assert!(details["rejected_prediction_tokens"].is_u64(), "{details}");
+    }
+    assert_eq!(closed.connections(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn likelihoods_come_whole_and_streamed_in_openais_shape() {
     let closed = Sim::start(Script::text("closed"));
     let gateway = gateway(&closed, "context: 1024, sequences: 2").await;
@@ -348,21 +378,50 @@ async fn clients_of_every_dialect_are_answered_and_told_what_the_engine_is_not()
     let closed = Sim::start(Script::text("closed"));
     let gateway = gateway(&closed, "sequences: 2").await;
     let thought = json!({"type": "thinking", "thinking": "hm", "signature": "c2VhbA=="});
-    let messages = json!({"model": "local", "max_tokens": 8, "top_k": 3, "service_tier": "auto", "messages": [
+    let messages = json!({"model": "local", "max_tokens": 8, "top_k": 3, "service_tier": "auto", "output_config": {"effort": "high"}, "messages": [
         {"role": "user", "content": "Hi."}, {"role": "assistant", "content": [thought, {"type": "text", "text": "Yes?"}]},
         {"role": "user", "content": "Say hello."}]});
-    let responses = json!({"model": "local", "input": "Say hello.", "max_output_tokens": 8, "metadata": {"a": "b"}});
-    let chat = local("Say hello.", json!({"max_tokens": 8}));
+    let responses = json!({"model": "local", "input": "Say hello.", "max_output_tokens": 2, "metadata": {"a": "b"},
+        "reasoning": {"effort": "low"}});
+    // This model never thinks.
+    let chat = local("Say hello.", json!({"max_tokens": 8, "reasoning_effort": "none"}));
     for (path, body, end, warning) in [
-        ("/v1/messages", messages, "event: message_stop\n", "not sent: service_tier, thoughts"),
-        ("/v1/responses", responses, "event: response.incomplete\n", "not sent: metadata"),
-        ("/v1/chat/completions", chat, "data: [DONE]\n", ""),
+        ("/v1/messages", messages, "event: message_stop\n", "not sent: service_tier, thoughts, reasoning_effort"),
+        ("/v1/responses", responses, "event: response.incomplete\n", "not sent: metadata, reasoning_effort"),
+        ("/v1/chat/completions", chat.clone(), "data: [DONE]\n", ""),
+        // It may wait, which the engine understands.
+        ("/v1/chat/completions", with(chat, json!({"service_tier": "flex"})), "data: [DONE]\n", ""),
     ] {
         let whole = gateway.ask_at(path, &body, &AT_HOME).await;
         assert_eq!((whole.status, whole.header("x-ajar-served-by")), (200, "local"), "{path}: {}", whole.text());
         assert_eq!(whole.header("x-ajar-warning"), warning, "{path}");
         let stream = gateway.ask_at(path, &streamed(body), &AT_HOME).await;
         assert!(stream.text().contains(end), "{path}: {}", stream.text());
+    }
+    assert_eq!(closed.counts().requests, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grammar_holds_the_answer_whole_and_streamed_in_each_of_its_spellings() {
+    let closed = Sim::start(Script::text("closed"));
+    let gateway = gateway(&closed, "context: 512, sequences: 2").await;
+    let grammar = "root ::= (\"Monday\" | \"Friday\") \", \" [1-9] \" pm\"";
+    for form in [
+        json!({"response_format": {"type": "grammar", "grammar": grammar}}),
+        json!({"grammar": grammar}),
+        json!({"structured_outputs": {"grammar": grammar}}),
+        json!({"structured_outputs": {"choice": ["Monday, 3 pm", "Friday, 4 pm"]}}),
+    ] {
+        // Whoever is asked for by name, nobody else could hold it.
+        let body = with(with(user("When?"), form), json!({"max_tokens": 30, "temperature": 1.5}));
+        for body in [body.clone(), streamed(body)] {
+            let reply = gateway.ask(&body).await;
+            assert_eq!((reply.status, reply.header("x-ajar-served-by")), (200, "local"), "{}", reply.text());
+            let said = reply.content();
+            let rest = said.strip_prefix("Monday, ").or_else(|| said.strip_prefix("Friday, "));
+            let hour = rest.and_then(|rest| rest.strip_suffix(" pm"));
+            assert!(hour.is_some_and(|hour| hour.len() == 1 && ("1"..="9").contains(&hour)), "{said}");
+        }
     }
     assert_eq!(closed.counts().requests, 0);
 }

@@ -45,4 +45,6 @@ mod sets;
 #[path = "../../examples/provider_sim/sim.rs"]
 mod sim;
 mod text;
+#[cfg(feature = "llama")]
+mod turns;
 mod vendors;

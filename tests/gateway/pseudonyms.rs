@@ -4,7 +4,7 @@ use ajar::record::Row;
 use serde_json::{Value, json};
 
 use crate::harness::{Gateway, POLICY, Setup, streamed, user, with};
-use crate::leak::PARTS;
+use crate::leak::{GRAMMARS, PARTS};
 use crate::sim::{Answer, Fault, On, Script, Sim};
 
 const MAIL: &str = "maria.gonzalez@corp.com";
@@ -29,7 +29,7 @@ pub fn policy(style: &str) -> String {
 }
 
 fn setup(far: &Sim, home: &Sim, style: &str) -> Setup {
-    Setup::new().whole_policy(policy(style)).provider("far", far).provider("home", home)
+    Setup::new().whole_policy(policy(style)).provider_at("far", &far.base_url(), GRAMMARS).provider("home", home)
 }
 
 async fn gateway(far: &Sim, style: &str) -> Gateway {

@@ -51,6 +51,25 @@ fn thinking() -> Script {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_grammar_goes_to_nobody_but_who_is_said_to_hold_answers_to_it() {
+    let grammar = json!({"grammar": "root ::= [a-z]+"});
+    for fields in ["grammars: true", "grammars: false"] {
+        let (far, home) = (Sim::start(Script::text("far")), Sim::start(Script::text("home")));
+        let gateway = Setup::new().provider("far", &far).provider_at("home", &home.base_url(), fields).start().await;
+        let reply = gateway.ask(&with(user("what?"), grammar.clone())).await;
+        if fields == "grammars: true" {
+            assert_eq!((reply.status, reply.header("x-ajar-served-by")), (200, "home"), "{}", reply.text());
+            let sent: Value = serde_json::from_slice(&home.requests()[0].body).unwrap();
+            assert_eq!(sent["grammar"], grammar["grammar"]);
+        } else {
+            assert_eq!((reply.status, reply.json()["error"]["code"].as_str()), (422, Some("capability_missing")));
+            assert_eq!(home.counts().requests, 0);
+        }
+        assert_eq!(far.counts().requests, 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn words_and_counts_come_whole_and_streamed_from_every_vendor() {
     for quirk in Quirk::ALL {
         let world = World::new(quirk, thinking()).await;

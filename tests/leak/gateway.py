@@ -246,10 +246,12 @@ providers:
     dialect: openai
     base_url: http://{CLOSED}/v1
     credential: {{ env: OPENAI_API_KEY }}
+    grammars: true
     timeouts: {{ connect: 1s, first_byte: {options.get("patience", "20s")}, idle: 1s }}
   home:
     dialect: openai
     base_url: {home}
+    grammars: true
     timeouts: {{ connect: 1s, first_byte: {options.get("patience", "20s")}, idle: 1s }}
 {options.get("home_fields", "")}
 keys:

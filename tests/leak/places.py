@@ -34,6 +34,11 @@ def _schema(**property_):
     return _tool(name="look_up", parameters={"type": "object", "properties": {"a": {"type": "string", **property_}}})
 
 
+def _spelt(text):
+    """A grammar of just this text."""
+    return 'root ::= "' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
 def nested(text, depth):
     """The text in JSON, in a string of JSON, and so on."""
     for _ in range(depth):
@@ -72,6 +77,8 @@ BODY = {
     "schema example": lambda t: _schema(examples=[t]),
     "response schema": lambda t: said(response_format={
         "type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "object", "description": t}}}),
+    "grammar": lambda t: said(response_format={"type": "grammar", "grammar": _spelt(t)}),
+    "choice": lambda t: said(structured_outputs={"choice": ["yes", t]}),
     "stop": lambda t: said(stop=["end", t]),
     "user id": lambda t: said(user=t),
     "safety identifier": lambda t: said(safety_identifier=t),

@@ -108,6 +108,7 @@ fn random_state(random: &mut Random) -> DestinationState {
         p_ok: (!random.one_in(4)).then(|| random.share()),
         ttft: (!random.one_in(4)).then(|| Duration::from_millis(random.below(4_000) as u64)),
         assumed: false,
+        ignores_reasoning: random.one_in(4),
         answered: random.one_in(4).then(|| random_answered(random)),
     }
 }

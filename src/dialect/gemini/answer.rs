@@ -139,6 +139,7 @@ impl Metadata {
             reasoning: thoughts,
             audio_input: sound(&self.prompt_tokens_details),
             audio_output: sound(&self.candidates_tokens_details),
+            predicted: None,
         })
     }
 }

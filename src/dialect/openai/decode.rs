@@ -5,7 +5,7 @@
 mod message;
 mod parameter;
 
-use crate::chat::{Json, Text};
+use crate::chat::{Json, ResponseFormat, Text};
 use crate::dialect::draft::{Draft, members};
 use crate::dialect::field::At;
 use crate::dialect::{BadRequest, Decoded, Dialect};
@@ -31,6 +31,8 @@ struct Decoder<'a> {
     logprobs: bool,
     top_logprobs: Option<u32>,
     include_usage: Option<bool>,
+    /// The form of the answer, and in which field beside `response_format` it stands.
+    form: Option<(&'static str, ResponseFormat)>,
 }
 
 impl<'a> Decoder<'a> {
@@ -46,6 +48,12 @@ impl<'a> Decoder<'a> {
             return Err(at.key("top_logprobs").invalid("come with `logprobs: true`"));
         }
         let request = &mut self.draft.request;
+        if let Some((key, form)) = self.form {
+            if request.response_format != ResponseFormat::Text {
+                return Err(at.key(key).invalid("not be given together with `response_format`"));
+            }
+            request.response_format = form;
+        }
         if request.tools.is_empty() && request.tool_choice.is_some() {
             return Err(at.key("tool_choice").invalid("come with `tools`"));
         }

@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, BytesMut};
 
-use crate::chat::reply::{LikelyToken, TokenLogprob};
+use crate::chat::reply::{LikelyToken, Predicted, TokenLogprob};
 use crate::chat::request::ToolCall;
 use crate::chat::{Choice, Delta, FinishReason, Reply, Usage};
 use crate::dialect::error::ApiError;
@@ -236,6 +236,12 @@ fn usage(out: &mut BytesMut, usage: Usage) {
         out.put_slice(name.as_bytes());
         put(out, &tokens);
     }
+    if let Some(Predicted { accepted, rejected }) = usage.predicted {
+        for (name, tokens) in [("accepted", accepted), ("rejected", rejected)] {
+            out.put_slice(format!(",\"{name}_prediction_tokens\":").as_bytes());
+            put(out, &tokens);
+        }
+    }
     out.put_slice(b"}}");
 }
 
@@ -328,6 +334,7 @@ mod tests {
         audio_input: 0,
         audio_output: 0,
         cache_untold: false,
+        predicted: None,
     };
 
     fn text(index: u32, text: &str) -> Delta {
@@ -349,6 +356,22 @@ mod tests {
         let choice = Choice { text: "Hi \"you\"\n語".into(), ..Choice::default() };
         let reply = Reply { choices: vec![choice], usage: COUNTS };
         insta::assert_snapshot!(String::from_utf8(encode_reply(&META, &reply)).unwrap());
+    }
+
+    #[test]
+    fn what_a_prediction_was_worth_is_told_where_there_was_one() {
+        let told = |predicted| {
+            let reply = Reply { choices: vec![Choice::default()], usage: Usage { predicted, ..COUNTS } };
+            let body = encode_reply(&META, &reply);
+            serde_json::from_slice::<serde_json::Value>(&body).unwrap()["usage"]["completion_tokens_details"].clone()
+        };
+        assert_eq!(told(None), serde_json::json!({ "reasoning_tokens": 4 }));
+        assert_eq!(
+            told(Some(Predicted { accepted: 7, rejected: 2 })),
+            serde_json::json!({
+                "reasoning_tokens": 4, "accepted_prediction_tokens": 7, "rejected_prediction_tokens": 2,
+            })
+        );
     }
 
     #[test]

@@ -286,6 +286,8 @@ impl WireUsage {
             reasoning: of_output(|d| d.reasoning_tokens).unwrap_or(0),
             audio_input: of_input(|d| d.audio_tokens).unwrap_or(0),
             audio_output: of_output(|d| d.audio_tokens).unwrap_or(0),
+            // Who speaks this dialect gets the provider's own bytes.
+            predicted: None,
         })
     }
 }

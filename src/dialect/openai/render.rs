@@ -83,6 +83,9 @@ pub const WORDS: &[&str] = &[
 /// What the dialect cannot express.
 pub fn render(request: &ChatRequest, target: &Target<'_>) -> Result<Rendered, Unfit> {
     let mut losses = Vec::new();
+    if matches!(request.response_format, ResponseFormat::Grammar(_)) {
+        return Err(Unfit("an answer by a grammar"));
+    }
     let body = Body { request, target, messages: messages(request, &mut losses)?, tools: tools(&request.tools)? };
     if request.sampling.top_k.is_some() {
         losses.push("top_k");
@@ -323,7 +326,7 @@ struct WireSchema<'a> {
 
 fn form(format: &ResponseFormat) -> Option<WireForm<'_>> {
     match format {
-        ResponseFormat::Text => None,
+        ResponseFormat::Text | ResponseFormat::Grammar(_) => None,
         ResponseFormat::JsonObject => Some(WireForm::JsonObject),
         ResponseFormat::JsonSchema(schema) => Some(WireForm::JsonSchema { json_schema: self::schema(schema) }),
     }

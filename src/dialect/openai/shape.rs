@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-use crate::chat::Json;
 use crate::chat::request::{Effort, Function, Reasoning, Schema};
-use crate::dialect::BadRequest;
+use crate::chat::{Json, ResponseFormat, Source, grammar};
 use crate::dialect::draft::Draft;
 use crate::dialect::edit::OptionsPoint;
 use crate::dialect::field::At;
+use crate::dialect::{BadRequest, Feature};
 
 /// A function that the model may call: `name`, `description`, `parameters` and `strict`. All of it is a part already, and
 /// members `beside` these are understood elsewhere.
@@ -63,6 +63,20 @@ pub fn schema<'a>(
         }
     }
     Ok(schema)
+}
+
+/// A grammar in GBNF. Its text is a part already; what it spells by escapes becomes one.
+///
+/// # Errors
+/// Where it is none.
+pub fn grammar<'a>(draft: &mut Draft<'a>, at: &At<'_>, json: &'a Json<'a>) -> Result<ResponseFormat, BadRequest> {
+    let text = at.filled(json)?;
+    let grammar = grammar::read(text).map_err(|wrong| at.invalid(format_args!("be a grammar in GBNF: {wrong}")))?;
+    if text.contains('\\') {
+        grammar.texts().into_iter().for_each(|spelt| draft.parts.spelt(spelt, Source::ToolDefinition));
+    }
+    draft.uses.insert(Feature::Grammar);
+    Ok(ResponseFormat::Grammar(grammar))
 }
 
 /// Understands `stream_options`, whose key stands at `key`: whether it asks for usage, where it says anything.

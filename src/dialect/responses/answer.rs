@@ -245,6 +245,7 @@ impl WireUsage {
             // It tells no sound apart.
             audio_input: 0,
             audio_output: 0,
+            predicted: None,
         }
     }
 }

@@ -353,6 +353,7 @@ fn form(format: &ResponseFormat) -> Result<Option<Form<'_>>, Unfit> {
         ResponseFormat::Text => None,
         ResponseFormat::JsonObject => Some(Form { format: Format::JsonObject }),
         ResponseFormat::JsonSchema(schema) => Some(Form { format: self::schema(schema)? }),
+        ResponseFormat::Grammar(_) => return Err(Unfit("an answer by a grammar")),
     })
 }
 

@@ -1,11 +1,12 @@
 //! Guesses of what an answer says next, by what its prompt and it have said before: pure bookkeeping.
 //!
 //! Where the last three tokens came before, what followed them then is likely to follow again: in quotations, code, and
-//! answers that repeat their prompt. Guesses are computed along with the next token, and those that are not drawn are
+//! answers that repeat their prompt; so are those of an answer that the client predicts. Guesses are computed along with the next token, and those that are not drawn are
 //! thrown away: the answer is the same, only sooner, as long as most are drawn. That is measured, and guessing pauses
 //! where it does not pay.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use super::model::Token;
 
@@ -28,8 +29,10 @@ const PAUSE: (usize, usize) = (16, 512);
 
 /// What one sequence has said, and how well it was guessed.
 pub(super) struct Drafter {
-    /// Prompt and answer.
+    /// Prompt, prediction, the end of the prompt again where there is a prediction, and answer.
     tokens: Vec<Token>,
+    /// Where the prediction stands.
+    predicted: Range<usize>,
     /// Where what followed three tokens begins, the last time that they came.
     followed: HashMap<[Token; ALIKE], usize>,
     length: usize,
@@ -40,11 +43,17 @@ pub(super) struct Drafter {
 }
 
 impl Drafter {
-    /// For an answer to `prompt`.
-    pub(super) fn new(prompt: &[Token]) -> Self {
-        let (tokens, followed) = (Vec::with_capacity(prompt.len()), HashMap::with_capacity(prompt.len()));
-        let mut drafter = Self { tokens, followed, length: FIRST, rate: HOPE, rest: 0, pause: PAUSE.0 };
-        prompt.iter().for_each(|token| drafter.push(*token));
+    /// For an answer to `prompt` that is predicted to be `prediction`, where that is not empty.
+    pub(super) fn new(prompt: &[Token], prediction: &[Token]) -> Self {
+        let known = prompt.len() + prediction.len();
+        let (tokens, followed) = (Vec::with_capacity(known), HashMap::with_capacity(known));
+        let predicted = prompt.len()..known;
+        let mut drafter = Self { tokens, predicted, followed, length: FIRST, rate: HOPE, rest: 0, pause: PAUSE.0 };
+        // The prediction stands where the answer begins, so that it is what follows the prompt.
+        prompt.iter().chain(prediction).for_each(|token| drafter.push(*token));
+        if !prediction.is_empty() {
+            drafter.tokens.extend(&prompt[prompt.len().saturating_sub(ALIKE)..]);
+        }
         drafter
     }
 
@@ -60,13 +69,24 @@ impl Drafter {
     /// What is said next, perhaps, in a step with so many `others` that generate.
     pub(super) fn guess(&self, others: usize) -> &[Token] {
         let pays = (PAYS + PAYS_EACH * others as f64).min(1.0);
-        let found = self.tokens.last_chunk().and_then(|last| self.followed.get(last));
-        match found {
-            Some(&from) if self.rest == 0 && self.rate >= pays => {
-                &self.tokens[from..(from + self.length).min(self.tokens.len())]
+        match self.found() {
+            Some(from) if self.rest == 0 && self.rate >= pays => {
+                // Behind a prediction stands nothing that follows it.
+                let end = if from < self.predicted.end { self.predicted.end } else { self.tokens.len() };
+                &self.tokens[from..(from + self.length).min(end)]
             }
             Some(_) | None => &[],
         }
+    }
+
+    /// Whether what it guesses is what the client predicts.
+    pub(super) fn is_predicted(&self) -> bool {
+        self.found().is_some_and(|from| self.predicted.contains(&from))
+    }
+
+    /// Where what followed the last tokens the last time begins.
+    fn found(&self) -> Option<usize> {
+        self.tokens.last_chunk().and_then(|last| self.followed.get(last)).copied()
     }
 
     /// So many of so many guesses were drawn.
@@ -91,19 +111,36 @@ mod tests {
 
     #[test]
     fn what_followed_the_last_time_is_guessed_to_follow_again() {
-        let mut drafter = Drafter::new(&[1, 2, 3, 4, 1, 2, 3, 5, 6, 7, 8, 9]);
+        let mut drafter = Drafter::new(&[1, 2, 3, 4, 1, 2, 3, 5, 6, 7, 8, 9], &[]);
         assert!(drafter.guess(0).is_empty());
         [1, 2].iter().for_each(|token| drafter.push(*token));
         assert!(drafter.guess(0).is_empty(), "two tokens are too few");
         drafter.push(3);
         assert_eq!(drafter.guess(0), [5, 6, 7, 8]);
-        assert_eq!(Drafter::new(&[7, 7, 7, 7]).guess(0), [7]);
-        assert!(Drafter::new(&[7, 7]).guess(0).is_empty());
+        assert_eq!(Drafter::new(&[7, 7, 7, 7], &[]).guess(0), [7]);
+        assert!(Drafter::new(&[7, 7], &[]).guess(0).is_empty());
+    }
+
+    #[test]
+    fn a_predicted_answer_is_guessed_from_its_beginning_to_its_end_and_again_behind_what_differs() {
+        let (prompt, prediction) = ([1, 2, 3, 4], [10, 11, 12, 13, 14, 15]);
+        let mut drafter = Drafter::new(&prompt, &prediction);
+        assert_eq!((drafter.guess(0), drafter.is_predicted()), (&prediction[..4], true));
+        [10, 11, 12, 99].iter().for_each(|token| drafter.push(*token));
+        assert_eq!((drafter.guess(0), drafter.is_predicted()), (&[][..], false));
+        [12, 13, 14].iter().for_each(|token| drafter.push(*token));
+        assert_eq!((drafter.guess(0), drafter.is_predicted()), (&[15][..], true));
+        drafter.push(15);
+        assert!(drafter.guess(0).is_empty(), "nothing follows a prediction");
+        // What the answer has said is no prediction.
+        [10, 11, 12].iter().for_each(|token| drafter.push(*token));
+        assert_eq!((drafter.guess(0), drafter.is_predicted()), (&[99, 12, 13, 14][..], false));
+        assert!(Drafter::new(&[1, 2, 3], &[]).guess(0).is_empty());
     }
 
     #[test]
     fn guesses_grow_while_they_are_drawn() {
-        let mut drafter = Drafter::new(&[7; 100]);
+        let mut drafter = Drafter::new(&[7; 100], &[]);
         let mut lengths = Vec::new();
         for _ in 0..4 {
             // Seven has always been followed by one seven that ends the text.
@@ -117,7 +154,7 @@ mod tests {
 
     #[test]
     fn guessing_pauses_where_it_does_not_pay_and_longer_each_time() {
-        let mut drafter = Drafter::new(&[1, 2, 3, 4, 5, 1, 2, 3]);
+        let mut drafter = Drafter::new(&[1, 2, 3, 4, 5, 1, 2, 3], &[]);
         let mut pauses = Vec::new();
         for _ in 0..3 {
             while drafter.rest == 0 {
@@ -135,7 +172,7 @@ mod tests {
 
     #[test]
     fn among_many_only_those_guess_that_are_nearly_always_right() {
-        let drafter = Drafter::new(&[1, 2, 3, 4, 5, 1, 2, 3]);
+        let drafter = Drafter::new(&[1, 2, 3, 4, 5, 1, 2, 3], &[]);
         assert_eq!([0, 1, 2].map(|others| drafter.guess(others).is_empty()), [false, false, true]);
     }
 }

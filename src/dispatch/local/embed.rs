@@ -4,6 +4,7 @@
 //! and one that has left is noticed before the next.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
@@ -57,6 +58,7 @@ struct Job {
     /// How many of the texts are in this batch or were in an earlier one.
     taken: usize,
     reply: oneshot::Sender<Result<Embeddings, EngineError>>,
+    tenant: Arc<str>,
     deadline: Instant,
     began: Instant,
 }
@@ -64,6 +66,7 @@ struct Job {
 impl<E: Embedder> Worker<'_, E> {
     fn serve(&mut self) {
         loop {
+            self.shared.begin_round();
             let seen = self.shared.queue.epoch();
             if self.shared.queue.is_closed() {
                 return self.jobs.drain(..).for_each(|job| job.fail(EngineError::Stopped));
@@ -91,9 +94,8 @@ impl<E: Embedder> Worker<'_, E> {
     }
 
     fn admit(&mut self) {
-        let next = |jobs: usize| if jobs < self.most { self.shared.queue.pop() } else { None };
-        while let Some(pending) = next(self.jobs.len()) {
-            let Pending { asked: Asked::Embeddings { texts, reply }, deadline, .. } = pending else {
+        while let Some(pending) = self.next() {
+            let Pending { asked: Asked::Embeddings { texts, reply }, turn, deadline, .. } = pending else {
                 pending.refuse(EngineError::Unsupported("answers: its model makes embeddings"));
                 continue;
             };
@@ -105,6 +107,7 @@ impl<E: Embedder> Worker<'_, E> {
                         vectors: Vec::new(),
                         taken: 0,
                         reply,
+                        tenant: turn.tenant,
                         deadline,
                         began: Instant::now(),
                     });
@@ -114,6 +117,12 @@ impl<E: Embedder> Worker<'_, E> {
             }
         }
         self.note_busy();
+    }
+
+    /// Whoever is next, where there is room for it.
+    fn next(&self) -> Option<Pending> {
+        let held = |tenant: &str| self.jobs.iter().filter(|job| &*job.tenant == tenant).count();
+        if self.jobs.len() < self.most { self.shared.next(held, None) } else { None }
     }
 
     fn read(&self, index: usize, text: &str) -> Result<Vec<Token>, EngineError> {

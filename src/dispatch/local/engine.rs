@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::life::{self, Shared, State};
 use super::pending::{Asked, Pending, Reply};
 use super::queue::Refusal;
-use super::{Embeddings, EngineConfig, EngineError, EngineFacts, Job, Waited};
+use super::{Embeddings, EngineConfig, EngineError, EngineFacts, Job, Look, Notes, Thinking, Turn, unheard};
 use crate::chat::reply::Delta;
 use crate::chat::{ChatRequest, Text};
 
@@ -69,79 +69,106 @@ impl Engine {
     /// Waits until the model is loaded.
     ///
     /// # Errors
-    /// [`EngineError::Model`] says why it cannot be; [`EngineError::Stopped`] that the engine was shut down.
+    /// [`EngineError::Model`] says why it cannot be; [`EngineError::Stopped`] that the engine was shut down, and
+    /// [`EngineError::Stuck`] that it makes no progress.
     pub async fn ready(&self) -> Result<(), EngineError> {
         let mut states = self.handle.shared.state.subscribe();
         // The sender lives in `shared`, which this handle keeps alive.
         match states.wait_for(|state| *state != State::Loading).await.as_deref() {
             Ok(State::Failed(reason)) => Err(EngineError::Model(reason.clone())),
             Ok(State::Unloaded(Some(error))) => Err(error.clone()),
+            Ok(State::Stuck) => Err(EngineError::Stuck),
             Ok(State::Stopped) | Err(_) => Err(EngineError::Stopped),
             Ok(_) => Ok(()),
         }
     }
 
     /// Queues `job`; never blocks. Jobs given while the model loads wait for it; one that is not loaded is loaded for them.
+    /// One that waits may have to leave for another ([`EngineError::QueueFull`]).
     ///
     /// # Errors
-    /// [`EngineError::QueueFull`], [`EngineError::Unavailable`], [`EngineError::Stopped`] or
+    /// [`EngineError::QueueFull`], [`EngineError::Unavailable`], [`EngineError::Stuck`], [`EngineError::Stopped`] or
     /// [`EngineError::Unsupported`] at once; everything later comes through the [`Generation`].
     pub fn generate(&self, job: Job) -> Result<Generation, EngineError> {
-        self.generate_noting(job, Waited::default())
+        self.generate_noting(job, Notes::default())
     }
 
-    /// As [`Engine::generate`]; `waited` is told how long the job was in the queue.
+    /// As [`Engine::generate`]; `notes` is told what becomes of the job beside its answer.
     ///
     /// # Errors
     /// As [`Engine::generate`].
-    pub fn generate_noting(&self, job: Job, waited: Waited) -> Result<Generation, EngineError> {
+    pub fn generate_noting(&self, job: Job, notes: Notes) -> Result<Generation, EngineError> {
         let reserve = RESERVE * job.choices() as usize;
         let (replies, deltas) = mpsc::channel(BACKLOG + reserve);
-        let deadline = job.deadline;
-        self.queue(Pending {
-            asked: Asked::Answer { job, adapter: self.adapter, replies, waited },
-            deadline,
-            arrived: Instant::now(),
-        })?;
-        Ok(Generation { deltas, reserve, shared: Arc::clone(&self.handle.shared), ended: false })
+        let (turn, deadline) = (job.turn(), job.deadline);
+        self.queue(turn, deadline, Asked::Answer { job, adapter: self.adapter, replies, notes })?;
+        let shared = Arc::clone(&self.handle.shared);
+        Ok(Generation { deltas, stuck: Box::pin(shared.stuck()), reserve, shared, ended: false })
     }
 
-    /// The vectors of `texts`, in their order, each of length 1; until `deadline`, waiting included. Dropping the future
+    /// The vectors of `texts`, in their order, each of length 1; until `deadline`, waiting for its `turn` included. Dropping the future
     /// cancels before the next batch.
     ///
     /// # Errors
     /// As [`Engine::generate`]; [`EngineError::InputTooLong`] and [`EngineError::InputEmpty`] tell which text it is; and
     /// [`EngineError::Unsupported`] of a model that answers.
-    pub async fn embed(&self, texts: Vec<Text>, deadline: Instant) -> Result<Embeddings, EngineError> {
+    pub async fn embed(&self, texts: Vec<Text>, turn: Turn, deadline: Instant) -> Result<Embeddings, EngineError> {
         let (reply, embeddings) = oneshot::channel();
-        self.queue(Pending { asked: Asked::Embeddings { texts, reply }, deadline, arrived: Instant::now() })?;
-        embeddings.await.unwrap_or(Err(EngineError::Stopped))
+        self.queue(turn, deadline, Asked::Embeddings { texts, reply })?;
+        self.answer(embeddings).await
+    }
+
+    /// What the model makes of the prompt of `job`, before any answer to it. The prompt is computed among the others, from
+    /// what is kept for the same [`Sharing`](super::Sharing), and kept for whoever answers next; its last token is computed
+    /// apart. Dropping the future cancels before the next step.
+    ///
+    /// # Errors
+    /// As [`Engine::generate`]; [`EngineError::NoRoom`] where there is no memory to compute the last token apart, and
+    /// [`EngineError::Unsupported`] of a model that makes embeddings.
+    pub async fn look(&self, job: Job) -> Result<Look, EngineError> {
+        let (reply, look) = oneshot::channel();
+        let (turn, deadline) = (job.turn(), job.deadline);
+        self.queue(turn, deadline, Asked::Look { job, adapter: self.adapter, reply })?;
+        self.answer(look).await
     }
 
     /// How many tokens the prompt of `request` has, as the model's chat template writes it; until `deadline`, waiting for
-    /// a turn included. Of one that is longer than the context, as many as were worth counting.
+    /// its `turn` included. Of one that is longer than the context, as many as were worth counting.
     ///
     /// # Errors
     /// As [`Engine::generate`]; [`EngineError::Unsupported`] of a model that makes embeddings.
-    pub async fn count(&self, request: Arc<ChatRequest>, deadline: Instant) -> Result<u64, EngineError> {
+    pub async fn count(&self, request: Arc<ChatRequest>, turn: Turn, deadline: Instant) -> Result<u64, EngineError> {
         let (reply, counted) = oneshot::channel();
-        self.queue(Pending { asked: Asked::Count { request, reply }, deadline, arrived: Instant::now() })?;
-        match counted.await.unwrap_or(Err(EngineError::Stopped)) {
+        self.queue(turn, deadline, Asked::Count { request, reply })?;
+        match self.answer(counted).await {
             Err(EngineError::PromptTooLong { tokens, .. }) => Ok(tokens),
             counted => counted,
         }
     }
 
-    fn queue(&self, pending: Pending) -> Result<(), EngineError> {
+    async fn answer<T>(&self, reply: oneshot::Receiver<Result<T, EngineError>>) -> Result<T, EngineError> {
+        tokio::select! {
+            biased;
+            answer = reply => answer.unwrap_or(Err(EngineError::Stopped)),
+            () = self.handle.shared.stuck() => Err(EngineError::Stuck),
+        }
+    }
+
+    fn queue(&self, turn: Turn, deadline: Instant, asked: Asked) -> Result<(), EngineError> {
         let shared = &self.handle.shared;
         if let Some(failure) = shared.failure() {
             return Err(failure);
         }
-        let capacity = self.handle.queue + self.handle.free_slots();
-        shared.queue.push(pending, capacity, Pending::is_left).map_err(|refusal| match refusal {
-            Refusal::Full => EngineError::QueueFull { retry_after: shared.gauges.retry_after(self.handle.sequences) },
+        let pending = Pending { asked, turn: turn.clone(), deadline, arrived: Instant::now() };
+        let capacity = || self.handle.queue + self.handle.free_slots();
+        let full = || EngineError::QueueFull { retry_after: shared.gauges.retry_after(self.handle.sequences) };
+        let left = shared.queue.push(turn, pending, capacity, Pending::is_left).map_err(|refusal| match refusal {
+            Refusal::Full => full(),
             Refusal::Closed => shared.failure().unwrap_or(EngineError::Stopped),
         })?;
+        if let Some(left) = left {
+            left.refuse(full());
+        }
         life::wake(shared);
         Ok(())
     }
@@ -163,6 +190,22 @@ impl Engine {
             return Err(loading());
         }
         tokio::time::timeout(left.saturating_sub(MARGIN), self.ready()).await.unwrap_or_else(|_| Err(loading()))
+    }
+
+    /// What the model's chat template knows of thinking; `None` before it was loaded.
+    pub fn thinking(&self) -> Option<Thinking> {
+        self.handle.shared.gauges.thinking.get().copied()
+    }
+
+    /// What `request` says that the model is not told, or cannot follow, by the neutral names.
+    pub fn unheard(&self, request: &ChatRequest) -> Vec<&'static str> {
+        let effort = self.ignores_reasoning(request).then_some("reasoning_effort");
+        unheard(request).into_iter().chain(effort).collect()
+    }
+
+    /// Whether it is known that the model cannot think as `request` asks it to.
+    pub fn ignores_reasoning(&self, request: &ChatRequest) -> bool {
+        request.reasoning.is_some_and(|reasoning| self.thinking().is_some_and(|thinking| thinking.ignores(reasoning)))
     }
 
     /// The gauges as they stand; cheap.
@@ -188,11 +231,11 @@ impl Engine {
     }
 
     /// Waits until the thread is gone, after [`Engine::shutdown`] or a failure: llama.cpp must not be at work while
-    /// the process takes itself apart.
+    /// the process takes itself apart. One that is stuck is not waited for.
     pub async fn stopped(&self) {
         let mut states = self.handle.shared.state.subscribe();
         // An error would mean that the sender is gone, which `shared` holds.
-        let _ = states.wait_for(|state| matches!(state, State::Failed(_) | State::Stopped)).await;
+        let _ = states.wait_for(|state| matches!(state, State::Stuck | State::Failed(_) | State::Stopped)).await;
     }
 }
 
@@ -214,6 +257,8 @@ impl Drop for Handle {
 /// Dropping it cancels: its sequences leave before the next step, and their slots are free.
 pub struct Generation {
     deltas: mpsc::Receiver<Reply>,
+    /// Ends when nothing more can be expected.
+    stuck: Pin<Box<dyn Future<Output = ()> + Send>>,
     /// Its sequences wait where the room is less.
     reserve: usize,
     shared: Arc<Shared>,
@@ -227,7 +272,13 @@ impl Stream for Generation {
         if self.ended {
             return Poll::Ready(None);
         }
-        let reply = ready!(self.deltas.poll_recv(cx)).unwrap_or(Err(EngineError::Stopped));
+        let reply = match self.deltas.poll_recv(cx) {
+            Poll::Ready(reply) => reply.unwrap_or(Err(EngineError::Stopped)),
+            Poll::Pending => {
+                ready!(self.stuck.as_mut().poll(cx));
+                Err(EngineError::Stuck)
+            }
+        };
         self.ended = matches!(reply, Ok(Delta::Usage(_)) | Err(_));
         if self.deltas.capacity() <= self.reserve {
             // The sequence may be waiting for this room.

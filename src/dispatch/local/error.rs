@@ -56,6 +56,9 @@ pub enum EngineError {
         /// What went wrong at start-up.
         reason: String,
     },
+    /// A step does not end, and nobody knows whether it ever will.
+    #[error("the local engine is stuck: a step does not end")]
+    Stuck,
     /// The model could not be loaded: names the file and the way out.
     #[error("{0}")]
     Model(String),

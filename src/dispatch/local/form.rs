@@ -1,5 +1,7 @@
 //! What form an answer must have, and which tokens may come next for it to have that.
 
+mod lark;
+
 use std::sync::Arc;
 
 use llguidance::api::TopLevelGrammar;
@@ -38,8 +40,11 @@ impl Forms {
     /// The form that `format` asks for, if any.
     ///
     /// # Errors
-    /// [`EngineError::Unsupported`] for a schema that cannot be enforced.
+    /// [`EngineError::Unsupported`] for a schema or a grammar that cannot be enforced.
     pub(super) fn of(&self, format: &ResponseFormat) -> Result<Option<Form>, EngineError> {
+        if let ResponseFormat::Grammar(grammar) = format {
+            return self.lark(lark::rules(grammar, "start")).map(Some).map_err(|_| TOO_LARGE);
+        }
         match schema(format)? {
             Some(schema) => self.build(TopLevelGrammar::from_json_schema(schema)).map(Some),
             None => Ok(None),
@@ -91,17 +96,56 @@ impl Form {
     }
 }
 
+#[cfg(test)]
+impl Form {
+    /// Bytes that the form allows, chosen by `steps` as far as they lead, and whether the answer may end there. For
+    /// vocabularies of single bytes.
+    pub(super) fn walk(&mut self, steps: &[u16]) -> (Vec<u8>, bool) {
+        let mut bytes = Vec::new();
+        for step in steps {
+            if self.is_complete() || (step % 3 == 0 && self.may_end()) {
+                return (bytes, true);
+            }
+            let allowed = self.allowed().unwrap();
+            let next: Vec<u8> = (0..=255).filter(|byte| allowed.is_allowed(u32::from(*byte))).collect();
+            let byte = next[usize::from(*step) % next.len()];
+            self.accept(Token::from(byte)).unwrap();
+            bytes.push(byte);
+        }
+        let ends = self.is_complete() || self.may_end();
+        (bytes, ends)
+    }
+
+    /// Whether the answer may end now.
+    pub(super) fn may_end(&mut self) -> bool {
+        self.matcher.is_accepting().unwrap()
+    }
+}
+
 pub(super) const UNENFORCEABLE: EngineError =
     EngineError::Unsupported("this JSON schema: it is none, or uses what cannot be enforced");
+
+const TOO_LARGE: EngineError = EngineError::Unsupported("this grammar: it takes too much to enforce");
 
 fn too_much() -> EngineError {
     EngineError::Decode("the form of the answer takes too much to enforce".to_owned())
 }
 
-/// The schema that `format` stands for, with how it is to be written.
-pub(super) fn schema(format: &ResponseFormat) -> Result<Option<Value>, EngineError> {
+/// The rule `answer` in Lark's notation for what `format` asks for, if anything, and the rules below it.
+///
+/// # Errors
+/// [`EngineError::Unsupported`] for a schema that is none.
+pub(super) fn answer(format: &ResponseFormat) -> Result<Option<String>, EngineError> {
+    if let ResponseFormat::Grammar(grammar) = format {
+        return Ok(Some(lark::rules(grammar, "answer")));
+    }
+    Ok(schema(format)?.map(|schema| format!("answer: %json {schema}\n")))
+}
+
+/// The JSON schema that `format` stands for, with how it is to be written.
+fn schema(format: &ResponseFormat) -> Result<Option<Value>, EngineError> {
     let (schema, strict) = match format {
-        ResponseFormat::Text => return Ok(None),
+        ResponseFormat::Text | ResponseFormat::Grammar(_) => return Ok(None),
         ResponseFormat::JsonObject => (any_object(), true),
         ResponseFormat::JsonSchema(asked) => {
             let strict = asked.strict.unwrap_or(false);

@@ -1,7 +1,10 @@
 //! What the engine reports about itself: the `local.*` facts of policies, read without stopping it.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
+
+use super::Thinking;
 
 /// How fresh measurements weigh against the past: about the last ten count.
 #[cfg(any(feature = "llama", test))]
@@ -41,6 +44,8 @@ pub enum EngineState {
     Loading,
     /// Generating, or able to.
     Ready,
+    /// A step does not end; if it ever does, it is ready again.
+    Stuck,
     /// The model could not be loaded.
     Failed,
     /// Shut down.
@@ -49,7 +54,7 @@ pub enum EngineState {
 
 impl EngineState {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Unloaded, Self::Loading, Self::Ready, Self::Failed, Self::Stopped];
+    pub const ALL: [Self; 6] = [Self::Unloaded, Self::Loading, Self::Ready, Self::Stuck, Self::Failed, Self::Stopped];
 
     /// The name used in policies, records and health reports.
     pub fn name(self) -> &'static str {
@@ -57,6 +62,7 @@ impl EngineState {
             Self::Unloaded => "unloaded",
             Self::Loading => "loading",
             Self::Ready => "ready",
+            Self::Stuck => "stuck",
             Self::Failed => "failed",
             Self::Stopped => "stopped",
         }
@@ -70,6 +76,8 @@ pub(super) struct Gauges {
     #[cfg(any(feature = "llama", test))]
     pub(super) bytes: AtomicU64,
     pub(super) busy_slots: AtomicUsize,
+    /// What its model's chat template knows of thinking.
+    pub(super) thinking: OnceLock<Thinking>,
     pub(super) gpu_layers: AtomicUsize,
     pub(super) tokens_per_second: Average,
     pub(super) ttft_ms: Average,

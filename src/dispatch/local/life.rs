@@ -9,8 +9,12 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::gauges::Gauges;
+#[cfg(any(feature = "llama", test))]
+use super::line::Rank;
 use super::pending::Pending;
 use super::queue::Queue;
+#[cfg(any(feature = "llama", test))]
+use super::watchdog::{self, Bounds, Rounds};
 use super::{EngineError, EngineState, Load};
 
 /// What handles, generations and the engine's thread have in common.
@@ -21,6 +25,9 @@ pub(super) struct Shared {
     pub(super) name: String,
     load: Load,
     work: Work,
+    /// When the step loop's rounds begin and how long they take.
+    #[cfg(any(feature = "llama", test))]
+    pub(super) rounds: Rounds,
     /// Somebody needs the memory.
     #[cfg(any(feature = "llama", test))]
     leave: AtomicBool,
@@ -38,6 +45,8 @@ pub(super) enum State {
     Unloaded(Option<EngineError>),
     Loading,
     Ready,
+    /// Loaded, but a step does not end.
+    Stuck,
     Failed(String),
     Stopped,
 }
@@ -49,6 +58,7 @@ impl State {
             Self::Unloaded(_) => EngineState::Unloaded,
             Self::Loading => EngineState::Loading,
             Self::Ready => EngineState::Ready,
+            Self::Stuck => EngineState::Stuck,
             Self::Failed(_) => EngineState::Failed,
             Self::Stopped => EngineState::Stopped,
         }
@@ -69,6 +79,8 @@ impl Shared {
             load,
             work: Box::new(work),
             #[cfg(any(feature = "llama", test))]
+            rounds: Rounds::new(Bounds::default()),
+            #[cfg(any(feature = "llama", test))]
             leave: AtomicBool::new(false),
             used: Mutex::new(Instant::now()),
         }
@@ -78,11 +90,21 @@ impl Shared {
         self.load != Load::Start
     }
 
-    /// What jobs are told after a failure to start.
+    /// What jobs are told where it takes none.
     pub(super) fn failure(&self) -> Option<EngineError> {
         match &*self.state.borrow() {
             State::Failed(reason) => Some(EngineError::Unavailable { reason: reason.clone() }),
+            State::Stuck => Some(EngineError::Stuck),
             _ => None,
+        }
+    }
+
+    /// Ends when it is found to be stuck.
+    pub(super) fn stuck(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut states = self.state.subscribe();
+        async move {
+            // Whoever waits holds the sender, too.
+            let _ = states.wait_for(|state| *state == State::Stuck).await;
         }
     }
 
@@ -121,9 +143,19 @@ impl Shared {
         self.queue.take_if(leaves).into_iter().for_each(|pending| pending.refuse(EngineError::Deadline));
     }
 
+    /// Takes whoever is next (see [`Line::pop`](super::line::Line::pop)) and has time left. Until more is known of it, it
+    /// holds one slot.
+    pub(super) fn next(&self, held: impl Fn(&str) -> usize, begun: Option<Rank>) -> Option<Pending> {
+        self.drop_gone_and_late(Instant::now());
+        self.queue.pop(held, begun, || {
+            self.gauges.busy_slots.fetch_add(1, Relaxed);
+        })
+    }
+
     /// To be called when there is nothing to do since the queue's epoch `seen`: sleeps until there may be; false when it is
     /// time to leave instead.
     pub(super) fn sleep(&self, seen: u64) -> bool {
+        self.end_round();
         if self.leave.swap(false, Relaxed) {
             return false;
         }
@@ -184,6 +216,8 @@ pub(super) fn wake(shared: &Arc<Shared>) {
     let started = thread::Builder::new().name(format!("engine {}", shared.name)).spawn(move || {
         // Moved in first, so that it also speaks when the work panics.
         let ending = ending;
+        #[cfg(any(feature = "llama", test))]
+        let _watchdog = watchdog::start(&ending.0);
         live(&ending.0);
     });
     if let Err(error) = started {

@@ -1,20 +1,13 @@
 //! Logits to probabilities.
 
 use super::model::Token;
+use super::spread::{Spread, logit_of};
 use crate::chat::reply::{LikelyToken, TokenLogprob};
-
-/// What stands for the logarithm of 0, in JSON too.
-const IMPOSSIBLE: f32 = -9999.0;
 
 /// How likely `token` is by `logits`, one for each token of the vocabulary, and the `top` most likely ones.
 pub(super) fn likelihood(logits: &[f32], token: Token, top: usize, bytes: impl Fn(Token) -> Vec<u8>) -> TokenLogprob {
-    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f64 = logits.iter().map(|&logit| f64::from(logit - largest).exp()).sum();
-    let log_sum = sum.ln() as f32 + largest;
-    let likely = |token: Token| {
-        let logit = usize::try_from(token).ok().and_then(|at| logits.get(at)).copied().unwrap_or(f32::NEG_INFINITY);
-        LikelyToken { bytes: bytes(token), logprob: (logit - log_sum).clamp(IMPOSSIBLE, 0.0) }
-    };
+    let spread = Spread::of(logits);
+    let likely = |token: Token| LikelyToken { bytes: bytes(token), logprob: spread.logprob(logit_of(logits, token)) };
     TokenLogprob { token: likely(token), top: largest_of(logits, top).into_iter().map(likely).collect() }
 }
 

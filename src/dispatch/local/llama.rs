@@ -18,6 +18,7 @@ use llama_cpp_2::{LogOptions, send_logs_to_tracing};
 
 use super::embedder::LlamaEmbedder;
 use super::form::{Form, Forms};
+use super::hidden::Apart;
 use super::life::Shared;
 use super::likelihood::likelihood;
 use super::load::{adapters, bad_file, description, load, offload};
@@ -27,10 +28,11 @@ use super::offload::Offload;
 use super::prompt::PromptWriter;
 use super::sampler::sampler;
 use super::schedule::Limits;
+use super::spread::certainty;
 use super::threads::default_threads;
 use super::tools::{Callable, MARKERS, Reading, offered};
-use super::{EngineConfig, EngineError, embed, memory, residents, worker};
-use crate::chat::reply::TokenLogprob;
+use super::{EngineConfig, EngineError, Look, embed, memory, residents, worker};
+use crate::chat::reply::{Certainty, TokenLogprob};
 use crate::chat::request::ChatRequest;
 use crate::models::gguf::Gguf;
 
@@ -87,6 +89,7 @@ fn serve(
     }
     let limits = if offload.is_nearly_whole() { GPU } else { CPU };
     let llama = Llama::new(backend, &model, adapters, config, limits)?;
+    shared.gauges.thinking.get_or_init(|| llama.prompts.thinking());
     tracing::info!(
         engine = config.name,
         parameters = model.n_params(),
@@ -150,6 +153,8 @@ struct Drawing {
 struct Llama<'m> {
     model: &'m LlamaModel,
     context: LlamaContext<'m>,
+    /// What the context was made with.
+    params: LlamaContextParams,
     batch: LlamaBatch<'static>,
     /// From 1, each with its strength.
     adapters: Vec<(LlamaLoraAdapter, f32)>,
@@ -187,7 +192,7 @@ impl<'m> Llama<'m> {
             .with_n_threads(threads)
             .with_n_threads_batch(threads)
             .with_no_perf(true);
-        let context = model.new_context(backend, params).map_err(|_| too_large(config, length))?;
+        let context = model.new_context(backend, params.clone()).map_err(|_| too_large(config, length))?;
         let prompts = PromptWriter::new(model, length as usize).map_err(|what| bad_file(config, &what))?;
         let forms = Forms::new(&LlamaSampler::llguidance_tok_env(model)).map_err(|what| bad_file(config, &what))?;
         let batch = LlamaBatch::new(batch, 1);
@@ -195,6 +200,7 @@ impl<'m> Llama<'m> {
         Ok(Self {
             model,
             context,
+            params,
             batch,
             adapters,
             adapter: 0,
@@ -265,9 +271,11 @@ impl Model for Llama<'_> {
             let form = self.forms.of(&request.response_format)?;
             return Ok(Drawing { chain, form, call: None, goes_on: false });
         };
-        let marker = self.markers.iter().find(|(_, text)| *text == protocol.opening());
-        let opening = marker.map(|(token, _)| token.0.cast_unsigned());
-        let callable = Callable::new(request, protocol, &offered(request)?, opening)?;
+        let token = |marker: &str| {
+            let found = self.markers.iter().find(|(_, text)| *text == marker);
+            found.map(|(token, _)| token.0.cast_unsigned())
+        };
+        let callable = Callable::new(request, protocol, &offered(request)?, token)?;
         let form = callable.whole.map(|grammar| self.forms.lark(grammar)).transpose()?;
         let call = Some((self.forms.lark(callable.rest)?, callable.goes_on));
         Ok(Drawing { chain, form, call, goes_on: false })
@@ -320,8 +328,27 @@ impl Model for Llama<'_> {
         })
     }
 
+    fn certainty(&self, input: usize, token: Token) -> Certainty {
+        certainty(self.context.get_logits_ith(input as i32), token)
+    }
+
+    fn look(&mut self, slot: usize, tokens: usize, last: Token) -> Result<Look, EngineError> {
+        let copy = |_| EngineError::Decode("what was computed cannot be copied".to_owned());
+        let state = match tokens {
+            0 => None,
+            _ => Some(self.context.state_seq_get(slot as i32, LlamaStateSeqFlags::empty()).map_err(copy)?),
+        };
+        let mut apart = Apart::new(backend()?, self.model, self.params.clone(), tokens, state.as_ref())?;
+        if let Some((adapter, scale)) = self.adapters.get_mut(self.adapter.wrapping_sub(1)) {
+            // As in `adapt`, it cannot fail.
+            drop(apart.context().lora_adapter_set(adapter, *scale));
+        }
+        let _turn = COMPUTE.lock().unwrap_or_else(PoisonError::into_inner);
+        apart.look(last)
+    }
+
     fn write(&self, token: Token, reading: Reading, bytes: &mut Vec<u8>) {
-        if reading.calls.is_some() || reading.thinks {
+        if reading.calls.is_some() || reading.thoughts.is_some() {
             let marker = self.markers.iter().find(|(marker, _)| marker.0 == token);
             bytes.extend(marker.iter().flat_map(|(_, text)| text.bytes()));
         }

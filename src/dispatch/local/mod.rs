@@ -17,9 +17,12 @@ mod error;
 #[cfg(any(feature = "llama", test))]
 mod form;
 mod gauges;
+#[cfg(feature = "llama")]
+mod hidden;
 mod life;
 #[cfg(any(feature = "llama", test))]
 mod likelihood;
+mod line;
 #[cfg(feature = "llama")]
 mod llama;
 #[cfg(feature = "llama")]
@@ -28,6 +31,7 @@ mod load;
 mod memory;
 #[cfg(any(feature = "llama", test))]
 mod model;
+mod notes;
 #[cfg(any(feature = "llama", test))]
 mod offload;
 mod pending;
@@ -46,21 +50,28 @@ mod schedule;
 mod speech;
 mod speed;
 #[cfg(any(feature = "llama", test))]
+mod spread;
+#[cfg(any(feature = "llama", test))]
+mod tally;
+#[cfg(any(feature = "llama", test))]
 mod template;
 #[cfg(any(feature = "llama", test))]
 mod text;
+mod thinking;
 #[cfg(any(feature = "llama", test))]
 mod threads;
 #[cfg(any(feature = "llama", test))]
 mod tools;
 mod trial;
-mod waited;
+#[cfg(any(feature = "llama", test))]
+mod watchdog;
 #[cfg(any(feature = "llama", test))]
 mod worker;
 
 #[cfg(all(test, feature = "llama"))]
 mod tests;
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -69,12 +80,15 @@ pub use device::{Device, devices};
 pub use engine::{Engine, Generation};
 pub use error::EngineError;
 pub use gauges::{EngineFacts, EngineState};
+pub use line::Turn;
+pub use notes::Notes;
 pub use speed::{Speed, speed};
+pub use thinking::Thinking;
 pub use trial::{try_apart, try_here};
-pub use waited::Waited;
 
-use crate::chat::Content;
+use crate::chat::reply::Certainty;
 use crate::chat::request::{ChatRequest, Message};
+use crate::chat::{Content, Priority};
 use crate::models::Pin;
 
 /// What one engine loads and how much it may use.
@@ -173,7 +187,7 @@ pub enum Load {
 }
 
 /// What `request` says that no chat template has a place for, by the neutral names.
-pub fn unheard(request: &ChatRequest) -> Vec<&'static str> {
+fn unheard(request: &ChatRequest) -> Vec<&'static str> {
     let thinks = |message: &Message| message.content.iter().any(|content| matches!(content, Content::Thought(_)));
     let any = |says: &dyn Fn(&Message) -> bool, name| request.messages.iter().any(says).then_some(name);
     any(&thinks, "thoughts").into_iter().chain(any(&|message| message.tool_failed, "tool_failed")).collect()
@@ -190,9 +204,16 @@ pub struct Job {
     pub deadline: Instant,
     /// With whom computed prompts are shared.
     pub sharing: Sharing,
+    /// How urgent it is.
+    pub priority: Priority,
 }
 
 impl Job {
+    /// Whose turn it waits for.
+    fn turn(&self) -> Turn {
+        Turn { tenant: self.sharing.tenant.clone(), priority: self.priority }
+    }
+
     /// How many answers are asked for; at least one.
     pub(crate) fn choices(&self) -> u32 {
         self.request.sampling.n.unwrap_or(1).max(1)
@@ -206,6 +227,23 @@ pub struct Embeddings {
     pub vectors: Vec<Vec<f32>>,
     /// Tokens of all texts.
     pub tokens: u64,
+}
+
+/// What a model makes of a prompt, before any answer.
+#[derive(Clone, PartialEq)]
+pub struct Look {
+    /// How sure it is of the likeliest first token of an answer.
+    pub first: Certainty,
+    /// The last hidden state of the prompt's last token: what the output is computed from, behind the last norm. As many
+    /// numbers as the model is wide.
+    pub hidden: Vec<f32>,
+}
+
+/// Shows how many numbers; they say much of the text.
+impl fmt::Debug for Look {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Look({:?}, {} numbers)", self.first, self.hidden.len())
+    }
 }
 
 /// Whose computed prompts a job may start from: those of the same tenant *and* class, and nobody else's.

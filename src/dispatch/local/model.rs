@@ -1,8 +1,8 @@
 //! What the step loop needs of a model: the seam between scheduling and llama.cpp.
 
-use super::EngineError;
 use super::tools::Reading;
-use crate::chat::reply::TokenLogprob;
+use super::{EngineError, Look};
+use crate::chat::reply::{Certainty, TokenLogprob};
 use crate::chat::request::ChatRequest;
 
 /// A token id of the model's vocabulary.
@@ -12,6 +12,8 @@ pub(super) type Token = i32;
 pub(super) struct Prompt {
     /// Up to where the answer begins.
     pub(super) tokens: Vec<Token>,
+    /// The answer that the client predicts; empty where it predicts none.
+    pub(super) prediction: Vec<Token>,
     /// How the answer is to be read.
     pub(super) reading: Reading,
 }
@@ -84,6 +86,17 @@ pub(super) trait Model {
     /// How likely `token` was to follow the last batch's `input`-th input, and the `top` most likely ones, by the
     /// model alone: before biases, penalties, temperature, cuts and forms.
     fn likelihood(&self, input: usize, token: Token, top: usize) -> TokenLogprob;
+
+    /// How sure the model was of `token` behind the last batch's `input`-th input, by itself alone as in
+    /// [`Model::likelihood`].
+    fn certainty(&self, input: usize, token: Token) -> Certainty;
+
+    /// What it makes of a prompt whose first `tokens` tokens, and no others, are computed for `slot`, and which ends with
+    /// `last` behind them; `slot` is of no matter where there are none. What is computed stays as it is.
+    ///
+    /// # Errors
+    /// [`EngineError::NoRoom`] and [`EngineError::Decode`].
+    fn look(&mut self, slot: usize, tokens: usize, last: Token) -> Result<Look, EngineError>;
 
     /// Appends the bytes of `token` to `bytes`: perhaps part of a character; for a control token none, but for those that
     /// mark what `reading` asks about.

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Embeddings, EngineError, Job, Waited};
+use super::{Embeddings, EngineError, Job, Look, Notes, Turn};
 use crate::chat::reply::Delta;
 use crate::chat::{ChatRequest, Text};
 
@@ -16,6 +16,7 @@ pub(super) type Reply = Result<Delta, EngineError>;
 #[cfg_attr(not(any(feature = "llama", test)), expect(dead_code, reason = "nobody works without an engine"))]
 pub(super) struct Pending {
     pub(super) asked: Asked,
+    pub(super) turn: Turn,
     /// When to give up, waiting included.
     pub(super) deadline: Instant,
     pub(super) arrived: Instant,
@@ -25,7 +26,9 @@ pub(super) struct Pending {
 #[cfg_attr(not(any(feature = "llama", test)), expect(dead_code, reason = "nobody works without an engine"))]
 pub(super) enum Asked {
     /// Answers to a conversation, by an adapter of the model, where it is not 0.
-    Answer { job: Job, adapter: usize, replies: mpsc::Sender<Reply>, waited: Waited },
+    Answer { job: Job, adapter: usize, replies: mpsc::Sender<Reply>, notes: Notes },
+    /// What the model, or an adapter of it where it is not 0, makes of the prompt of a job.
+    Look { job: Job, adapter: usize, reply: oneshot::Sender<Result<Look, EngineError>> },
     /// The vectors of texts.
     Embeddings { texts: Vec<Text>, reply: oneshot::Sender<Result<Embeddings, EngineError>> },
     /// How many tokens the prompt of a conversation has.
@@ -37,6 +40,7 @@ impl Pending {
     pub(super) fn is_left(&self) -> bool {
         match &self.asked {
             Asked::Answer { replies, .. } => replies.is_closed(),
+            Asked::Look { reply, .. } => reply.is_closed(),
             Asked::Embeddings { reply, .. } => reply.is_closed(),
             Asked::Count { reply, .. } => reply.is_closed(),
         }
@@ -47,6 +51,7 @@ impl Pending {
         match self.asked {
             // Either fails only for a reader that has left.
             Asked::Answer { replies, .. } => drop(replies.try_send(Err(error))),
+            Asked::Look { reply, .. } => drop(reply.send(Err(error))),
             Asked::Embeddings { reply, .. } => drop(reply.send(Err(error))),
             Asked::Count { reply, .. } => drop(reply.send(Err(error))),
         }

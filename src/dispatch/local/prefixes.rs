@@ -11,7 +11,11 @@ use super::Sharing;
 use super::model::Token;
 
 /// Fewer tokens than this are computed again rather than copied, parked or waited for.
-pub(super) const WORTH: usize = 32;
+pub(super) const WORTH: usize = 8;
+
+/// A sequence is copied whole. To compute a token takes longer than to copy so many (measured, with the smallest of
+/// models: 350).
+const COPIED_AS_SOON: usize = 64;
 
 /// What all slots hold, and what is parked. `S` is a saved sequence.
 pub(super) struct Prefixes<S> {
@@ -141,6 +145,16 @@ impl<S> Prefixes<S> {
         let in_place = free.iter().copied().find(|slot| stays(*slot));
         let oldest = || free.iter().copied().min_by_key(|slot| self.slots[*slot].as_ref().map_or(0, |held| held.used));
         in_place.or_else(oldest).unwrap_or_default()
+    }
+
+    /// Whether `slot` comes to what `origin` says sooner by a copy than by computing it.
+    pub(super) fn pays(&self, slot: usize, origin: Origin) -> bool {
+        let copied = match origin.place {
+            Place::Slot(at) if at == slot => return true,
+            Place::Slot(at) => self.done(at),
+            Place::Parked(index) => self.parked.get(index).map_or(0, |parked| parked.held.done),
+        };
+        origin.tokens >= WORTH && origin.tokens.saturating_mul(COPIED_AS_SOON) >= copied
     }
 
     /// Whether giving `slot` to a prompt with this origin would lose what is worth parking.

@@ -10,9 +10,10 @@ use llama_cpp_2::token::LlamaToken;
 use super::EngineError;
 use super::model::{Prompt, Token};
 use super::template::{ChatTemplate, Given, dump};
-use super::tools::{Held, Protocol, Reading, THINK, Texts, offered, tool_values, turns};
-use crate::chat::Task;
-use crate::chat::request::{ChatRequest, Function, Message, Reasoning, Role};
+use super::thinking::{Thinking, Told};
+use super::tools::{ANGLED, Held, Protocol, Reading, Texts, Thoughts, offered, tool_values, turns};
+use crate::chat::request::{ChatRequest, Function, Message, Role};
+use crate::chat::{Task, Text};
 
 /// Renders and tokenises conversations for one model.
 pub(super) struct PromptWriter<'m> {
@@ -20,8 +21,10 @@ pub(super) struct PromptWriter<'m> {
     template: ChatTemplate,
     /// How the template speaks of tools.
     protocol: Protocol,
-    /// Whether the template knows of thoughts.
-    thinks: bool,
+    /// What the template knows of thinking.
+    thinking: Thinking,
+    /// What it writes around thoughts, if it knows of any.
+    thoughts: Option<Thoughts>,
     /// What placeholders begin with: not to be guessed, so that no text can contain one.
     nonce: String,
     /// Bytes of the vocabulary's longest token.
@@ -75,11 +78,18 @@ impl<'m> PromptWriter<'m> {
         let template = read(model, source)?;
         let nonce = format!("{:016x}", getrandom::u64().map_err(|error| format!("cannot be used: {error}"))?);
         let longest_token = model.tokens(true).map(|(_, bytes)| bytes.len()).max().unwrap_or(1).max(1);
-        let (protocol, thinks) = (Protocol::of(source), source.contains(THINK));
-        let writer = Self { model, template, protocol, thinks, nonce, longest_token, context };
+        let protocol = Protocol::of(source);
+        let thinking = thinking(Thoughts::of(source), &template);
+        let thoughts = Thoughts::of(source).or(thinking.thinks.then_some(ANGLED));
+        let writer = Self { model, template, protocol, thinking, thoughts, nonce, longest_token, context };
         let hello = ChatRequest { messages: vec![Message::default()], ..ChatRequest::default() };
         writer.write(&hello).map_err(|_| "has a chat template that refuses every conversation".to_owned())?;
         Ok(writer)
+    }
+
+    /// What the model's template knows of thinking.
+    pub(super) fn thinking(&self) -> Thinking {
+        self.thinking
     }
 
     /// `request`'s conversation as the model's template writes it. Where that refuses tools, they are told in words of ours.
@@ -103,7 +113,8 @@ impl<'m> PromptWriter<'m> {
         };
         let (tokens, is_thinking) = written?;
         let calls = (!functions.is_empty()).then_some(protocol);
-        Ok(Prompt { tokens, reading: Reading { calls, thinks: self.thinks, is_thinking } })
+        let prediction = self.prediction(request);
+        Ok(Prompt { tokens, prediction, reading: Reading { calls, thoughts: self.thoughts, is_thinking } })
     }
 
     /// A text that is no conversation, as it is: no template writes anything around it, and nothing in its answer is told
@@ -113,7 +124,16 @@ impl<'m> PromptWriter<'m> {
         self.refuse_hopeless(text.len())?;
         let tokens = self.model.vocab().tokenize(text.as_bytes(), true, false);
         let tokens = tokens.into_iter().map(|token| token.0).collect();
-        Ok(Prompt { tokens, reading: Reading { calls: None, thinks: false, is_thinking: false } })
+        Ok(Prompt { tokens, prediction: Vec::new(), reading: Reading::default() })
+    }
+
+    /// What the client predicts of the answer, as far as that may get.
+    fn prediction(&self, request: &ChatRequest) -> Vec<Token> {
+        let text = request.prediction.as_ref().map_or("", Text::expose);
+        let text = &text[..text.floor_char_boundary(self.context.saturating_mul(self.longest_token))];
+        let mut tokens = self.model.vocab().tokenize(text.as_bytes(), false, false);
+        tokens.truncate(self.context);
+        tokens.into_iter().map(|token| token.0).collect()
     }
 
     /// The tokens, and whether they end within a thought.
@@ -128,10 +148,13 @@ impl<'m> PromptWriter<'m> {
         let turns = turns(request, protocol, functions, &mut texts);
         self.refuse_hopeless(texts.all().iter().filter(|held| held.is_needed).map(|held| held.text.len()).sum())?;
         let tools = (!tools.is_empty()).then_some(&tools[..]);
-        let enable_thinking = (request.reasoning == Some(Reasoning::Off)).then_some(false);
-        let rendered = self.template.render(Given { messages: &turns, tools, enable_thinking }).ok_or(REFUSED)?;
+        let Told { enabled, effort } = Told::of(request.reasoning);
+        let given =
+            Given { messages: &turns, tools, enable_thinking: enabled, thinking: enabled, reasoning_effort: effort };
+        let rendered = self.template.render(given).ok_or(REFUSED)?;
         let stretches = self.stretches(&rendered, texts.all())?;
-        Ok((self.tokenize(&stretches, texts.all()), rendered.trim_end().ends_with(THINK)))
+        let is_thinking = self.thoughts.is_some_and(|thoughts| rendered.trim_end().ends_with(thoughts.begin));
+        Ok((self.tokenize(&stretches, texts.all()), is_thinking))
     }
 
     fn tokenize(&self, stretches: &[Stretch<'_>], texts: &[Held]) -> Vec<Token> {
@@ -190,6 +213,12 @@ impl<'m> PromptWriter<'m> {
 const REFUSED: EngineError = EngineError::Unsupported("this conversation: the model's chat template refuses it");
 const DROPPED: EngineError = EngineError::Unsupported("this order of roles: the model's chat template drops a message");
 
+fn thinking(thoughts: Option<Thoughts>, template: &ChatTemplate) -> Thinking {
+    let has_switch = template.knows("enable_thinking") || template.knows("thinking");
+    let has_effort = template.knows("reasoning_effort");
+    Thinking { thinks: thoughts.is_some() || has_switch || has_effort, has_switch, has_effort }
+}
+
 fn is_about_tools(message: &Message) -> bool {
     message.role == Role::Tool || !message.tool_calls.is_empty()
 }
@@ -201,7 +230,7 @@ fn longest<'t>(strip: impl Fn(&'static str) -> Option<&'t str>) -> Option<(usize
 
 /// The number of the text that a placeholder stands for, and what follows it; `text` begins behind its nonce.
 fn numbered(text: &str) -> Option<(usize, &str)> {
-    let (number, rest) = text.strip_prefix('-')?.split_once('-')?;
+    let (number, rest) = text.strip_prefix('x')?.split_once('x')?;
     Some((number.parse().ok()?, rest))
 }
 

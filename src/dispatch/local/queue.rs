@@ -1,18 +1,21 @@
 //! A bounded waiting line between async callers, who never block, and the engine's thread, which sleeps on it.
 
-use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 #[cfg(any(feature = "llama", test))]
 use std::time::Duration;
 
-/// First in, first out; whoever pushes says how many may wait.
+#[cfg(any(feature = "llama", test))]
+use super::line::Rank;
+use super::line::{Full, Line, Turn};
+
+/// A [`Line`] that threads share; whoever pushes says how many may wait.
 pub(super) struct Queue<T> {
     inner: Mutex<Inner<T>>,
     changed: Condvar,
 }
 
 struct Inner<T> {
-    waiting: VecDeque<T>,
+    waiting: Line<T>,
     /// Counts everything that may give the sleeper something to do, so that no wake-up falls between look and sleep.
     epoch: u64,
     closed: bool,
@@ -29,45 +32,51 @@ pub(super) enum Refusal {
 
 impl<T> Queue<T> {
     pub(super) fn new() -> Self {
-        let inner = Inner { waiting: VecDeque::new(), epoch: 0, closed: false };
+        let inner = Inner { waiting: Line::new(), epoch: 0, closed: false };
         Self { inner: Mutex::new(inner), changed: Condvar::new() }
     }
 
-    /// Appends `item` to a line of at most `capacity`. Where it is full, those that `is_gone` make room first.
-    pub(super) fn push(&self, item: T, capacity: usize, is_gone: impl Fn(&T) -> bool) -> Result<(), Refusal> {
+    /// Lets `item` wait, where at most `capacity` may, which is asked while nobody comes or is taken; whoever had to leave for it. Those that `is_gone` make room first.
+    pub(super) fn push(
+        &self,
+        turn: Turn,
+        item: T,
+        capacity: impl FnOnce() -> usize,
+        is_gone: impl Fn(&T) -> bool,
+    ) -> Result<Option<T>, Refusal> {
         let mut inner = self.lock();
         if inner.closed {
             return Err(Refusal::Closed);
         }
+        let capacity = capacity();
         if inner.waiting.len() >= capacity {
-            inner.waiting.retain(|waiting| !is_gone(waiting));
+            inner.waiting.take_if(is_gone);
         }
-        if inner.waiting.len() >= capacity {
-            return Err(Refusal::Full);
-        }
-        inner.waiting.push_back(item);
+        let left = inner.waiting.push(turn, item, capacity).map_err(|Full| Refusal::Full)?;
         self.notify(inner);
-        Ok(())
+        Ok(left)
     }
 
-    /// Takes the first.
+    /// Takes whoever is next (see [`Line::pop`]), and calls `note` before somebody else looks how many wait.
     #[cfg(any(feature = "llama", test))]
-    pub(super) fn pop(&self) -> Option<T> {
-        self.lock().waiting.pop_front()
+    pub(super) fn pop(&self, held: impl Fn(&str) -> usize, begun: Option<Rank>, note: impl FnOnce()) -> Option<T> {
+        let mut inner = self.lock();
+        let taken = inner.waiting.pop(held, begun);
+        if taken.is_some() {
+            note();
+        }
+        taken
     }
 
     /// Removes and returns all for which `leaves` holds.
     #[cfg(any(feature = "llama", test))]
-    pub(super) fn take_if(&self, mut leaves: impl FnMut(&T) -> bool) -> Vec<T> {
-        let mut inner = self.lock();
-        let (gone, staying) = inner.waiting.drain(..).partition(|item| leaves(item));
-        inner.waiting = staying;
-        Vec::from_iter::<VecDeque<T>>(gone)
+    pub(super) fn take_if(&self, leaves: impl FnMut(&T) -> bool) -> Vec<T> {
+        self.lock().waiting.take_if(leaves)
     }
 
     /// Takes all.
     pub(super) fn take(&self) -> Vec<T> {
-        self.lock().waiting.drain(..).collect()
+        self.lock().waiting.take_if(|_| true)
     }
 
     /// How many wait.
@@ -79,7 +88,7 @@ impl<T> Queue<T> {
     pub(super) fn close(&self) -> Vec<T> {
         let mut inner = self.lock();
         inner.closed = true;
-        let waiting = inner.waiting.drain(..).collect();
+        let waiting = inner.waiting.take_if(|_| true);
         self.notify(inner);
         waiting
     }
@@ -126,37 +135,36 @@ impl<T> Queue<T> {
 mod tests {
     use std::sync::Arc;
 
-    use super::{Queue, Refusal};
+    use super::{Queue, Refusal, Turn};
+    use crate::chat::Priority;
 
     const CAPACITY: usize = 4;
+
+    fn push(queue: &Queue<u8>, item: u8, capacity: usize) -> Result<Option<u8>, Refusal> {
+        let turn = Turn { tenant: "a".into(), priority: Priority::Normal };
+        queue.push(turn, item, || capacity, |&waiting| waiting == 9)
+    }
 
     #[test]
     fn a_full_queue_refuses_until_someone_leaves() {
         let queue = Queue::new();
-        assert_eq!(queue.push(1, 2, |_| false), Ok(()));
-        assert_eq!(queue.push(2, 2, |_| false), Ok(()));
-        assert_eq!(queue.push(3, 2, |_| false), Err(Refusal::Full));
-        assert_eq!(queue.push(3, 2, |&n| n == 1), Ok(()));
-        assert_eq!((queue.pop(), queue.pop(), queue.pop()), (Some(2), Some(3), None));
+        assert_eq!((push(&queue, 1, 2), push(&queue, 2, 2)), (Ok(None), Ok(None)));
+        assert_eq!(push(&queue, 3, 2), Err(Refusal::Full));
+        assert_eq!(queue.take_if(|&n| n == 1), [1]);
+        assert_eq!(push(&queue, 9, 2), Ok(None));
+        // Who is gone makes room.
+        assert_eq!(push(&queue, 3, 2), Ok(None));
+        let pop = || queue.pop(|_| 0, None, || {});
+        assert_eq!([pop(), pop(), pop()], [Some(2), Some(3), None]);
     }
 
     #[test]
     fn a_closed_queue_returns_the_waiting_and_takes_no_more() {
         let queue = Queue::new();
-        assert_eq!(queue.push(1, CAPACITY, |_| false), Ok(()));
+        assert_eq!(push(&queue, 1, CAPACITY), Ok(None));
         assert_eq!(queue.close(), [1]);
-        assert_eq!(queue.push(2, CAPACITY, |_| false), Err(Refusal::Closed));
+        assert_eq!(push(&queue, 2, CAPACITY), Err(Refusal::Closed));
         assert!(queue.is_closed());
-    }
-
-    #[test]
-    fn take_if_keeps_the_order_of_those_that_stay() {
-        let queue = Queue::new();
-        for n in 1..=4 {
-            assert_eq!(queue.push(n, CAPACITY, |_| false), Ok(()));
-        }
-        assert_eq!(queue.take_if(|n| n % 2 == 0), [2, 4]);
-        assert_eq!((queue.pop(), queue.pop(), queue.len()), (Some(1), Some(3), 0));
     }
 
     #[test]

@@ -3,8 +3,8 @@
 //! Each step takes the next token of *every* sequence that generates, and prompt pieces up to a budget, so a long
 //! prompt delays the others by a bounded amount per token. The prompt that is nearest to its end goes first, so that first
 //! tokens come early on average; in each fourth step they take turns, so that a long one comes to its end among many that
-//! are short. Pieces end at multiples of the piece length whatever else is
-//! going on: how a prompt is cut changes rounding, and with it answers.
+//! are short. A prompt is cut into whole pieces from where it goes on, whatever else is going on: how it is cut changes
+//! rounding, and with it answers.
 //!
 //! llama.cpp computes a step by one adapter, so sequences of several adapters take turns, of a few steps each since changing
 //! costs.
@@ -29,8 +29,8 @@ pub(super) struct Schedule {
     /// The adapter of the last step, and how many steps in a row were by it.
     adapter: (usize, usize),
     limits: Limits,
-    /// Where the search for prompt work starts, so that long prompts take turns.
-    turn: usize,
+    /// When each slot's prompt last had its turn, by `steps`.
+    turns: Vec<usize>,
     /// How many steps had prompt work.
     steps: usize,
 }
@@ -84,7 +84,7 @@ impl Work {
 impl Schedule {
     pub(super) fn new(slots: usize, limits: Limits) -> Self {
         let (adapters, adapter) = (vec![0; slots], (0, 0));
-        Self { slots: vec![Slot::Free; slots], adapters, adapter, limits, turn: 0, steps: 0 }
+        Self { slots: vec![Slot::Free; slots], adapters, adapter, limits, turns: vec![0; slots], steps: 0 }
     }
 
     /// The slots that the next sequence may get, lowest first: those within, or next to, the ones that are taken.
@@ -173,7 +173,7 @@ impl Schedule {
         let mut step: Vec<Work> = generating.filter(|&slot| ready(slot)).map(|slot| Work::Next { slot }).collect();
         let mut left = self.limits.budget;
         for (slot, done, total) in self.prompts(ready) {
-            let end = total.min((done / self.limits.piece + 1) * self.limits.piece);
+            let end = total.min(done + self.limits.piece);
             if end - done > left {
                 break;
             }
@@ -214,13 +214,14 @@ impl Schedule {
 
     /// The slots that compute prompts, with how much is done of how much, in the order in which they come in this step.
     fn prompts(&self, ready: impl Fn(usize) -> bool) -> Vec<(usize, usize, usize)> {
-        let turns = (self.turn..self.slots.len()).chain(0..self.turn);
         let prompt = |slot: usize| match self.slots[slot] {
             Slot::Prompt { done, total } if ready(slot) => Some((slot, done, total)),
             _ => None,
         };
-        let mut prompts: Vec<_> = turns.filter_map(prompt).collect();
-        if !self.takes_turns() {
+        let mut prompts: Vec<_> = (0..self.slots.len()).filter_map(prompt).collect();
+        if self.takes_turns() {
+            prompts.sort_by_key(|(slot, ..)| self.turns[*slot]);
+        } else {
             prompts.sort_by_key(|(_, done, total)| total - done);
         }
         prompts
@@ -239,7 +240,7 @@ impl Schedule {
         for work in step {
             if let Work::Prompt { slot, range, last } = work {
                 if takes_turns {
-                    self.turn = (slot + 1) % self.slots.len();
+                    self.turns[*slot] = self.steps;
                 }
                 if *last {
                     self.slots[*slot] = Slot::Generate;
@@ -251,6 +252,8 @@ impl Schedule {
     }
 }
 
+#[cfg(test)]
+mod progress;
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -335,10 +338,10 @@ mod tests {
     }
 
     #[test]
-    fn a_prompt_goes_on_behind_what_is_kept_and_its_pieces_end_where_they_always_do() {
+    fn a_prompt_goes_on_behind_what_is_kept_in_whole_pieces() {
         let mut schedule = Schedule::new(1, LIMITS);
-        schedule.admit(0, 3, 9);
-        for piece in [prompt(0, 3..4, false), prompt(0, 4..8, false), prompt(0, 8..9, true)] {
+        schedule.admit(0, 3, 12);
+        for piece in [prompt(0, 3..7, false), prompt(0, 7..11, false), prompt(0, 11..12, true)] {
             let step = schedule.plan(|_| true);
             assert_eq!(step, [piece]);
             schedule.advance(&step);
@@ -471,7 +474,7 @@ mod tests {
                                 Work::Prompt { slot, range, last } => {
                                     prop_assert_eq!(range.start, done);
                                     prop_assert_eq!(*last, range.end == total);
-                                    prop_assert!(*last || range.end.is_multiple_of(LIMITS.piece));
+                                    prop_assert!(*last || range.len() == LIMITS.piece);
                                     spent += range.len();
                                     expected[*slot] = Some((range.end, total));
                                 }

@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 
 use super::text::TextStream;
-use super::tools::{Piece, Protocol, Reader, Reading};
-use crate::chat::Text;
+use super::tools::{Piece, Protocol, Reader, Reading, signatures};
 use crate::chat::reply::{Delta, TokenLogprob};
+use crate::chat::{ChatRequest, Text};
 
 /// One answer on its way out.
 pub(super) struct Speech {
@@ -33,12 +33,13 @@ pub(super) struct Said {
 }
 
 impl Speech {
-    /// The answer number `index`, which ends before the first of `stops` and is read as `reading` says.
-    pub(super) fn new(index: u32, stops: &[String], reading: Reading) -> Self {
+    /// The answer number `index` to `request`, which ends before the first of its stop strings and is read as `reading`
+    /// says.
+    pub(super) fn new(index: u32, request: &ChatRequest, reading: Reading) -> Self {
         Self {
             index,
-            text: TextStream::new(stops),
-            reader: Reader::new(reading),
+            text: TextStream::new(&request.sampling.stop),
+            reader: Reader::new(reading, signatures(request, reading.calls)),
             protocol: reading.calls.unwrap_or(Protocol::Own),
             calls: 0,
             likelihoods: VecDeque::new(),
@@ -56,11 +57,11 @@ impl Speech {
         Said { deltas: self.say(pieces), stopped: release.stopped }
     }
 
-    /// The answer ended by itself: what was held back after all.
-    pub(super) fn finish(&mut self) -> Vec<Delta> {
+    /// The answer has ended, or was `cut`: what was held back after all.
+    pub(super) fn finish(&mut self, cut: bool) -> Vec<Delta> {
         let rest = self.text.finish();
         let mut pieces = self.reader.push(&rest);
-        pieces.extend(self.reader.finish());
+        pieces.extend(self.reader.finish(cut));
         self.say(pieces)
     }
 
@@ -107,11 +108,17 @@ impl Speech {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chat::Sampling;
     use crate::chat::reply::LikelyToken;
 
     fn likely(bytes: &[u8]) -> Option<TokenLogprob> {
         let token = LikelyToken { bytes: bytes.to_vec(), logprob: -1.0 };
         Some(TokenLogprob { token, top: Vec::new() })
+    }
+
+    fn stopping(at: &str) -> ChatRequest {
+        let sampling = Sampling { stop: vec![at.to_owned()], ..Sampling::default() };
+        ChatRequest { sampling, ..ChatRequest::default() }
     }
 
     /// The texts of an answer with the tokens that came with each.
@@ -127,7 +134,7 @@ mod tests {
 
     #[test]
     fn each_token_comes_with_the_text_that_it_ends_up_in() {
-        let mut speech = Speech::new(0, &["stop".to_owned()], Reading::default());
+        let mut speech = Speech::new(0, &stopping("stop"), Reading::default());
         let crab = "🦀".as_bytes();
         let mut all = Vec::new();
         for token in [b"a".as_slice(), &crab[..2], &crab[2..], b" st", b"em", b" s", b"to", b"pped"] {
@@ -153,14 +160,14 @@ mod tests {
     #[test]
     fn calls_are_numbered_and_named_before_their_arguments() {
         let reading = Reading { calls: Some(Protocol::Hermes), ..Reading::default() };
-        let mut speech = Speech::new(2, &[], reading);
+        let mut speech = Speech::new(2, &ChatRequest::default(), reading);
         let written = br#"Hm. <tool_call>{"name": "a", "arguments": {"x": 1}}</tool_call>
 <tool_call>{"name": "b", "arguments": {}}</tool_call>"#;
         let mut reply = crate::chat::Reply::default();
         for token in written.chunks(5) {
             speech.push(token, likely(token)).deltas.into_iter().for_each(|delta| reply.add(delta));
         }
-        speech.finish().into_iter().for_each(|delta| reply.add(delta));
+        speech.finish(false).into_iter().for_each(|delta| reply.add(delta));
         let choice = &reply.choices[2];
         let calls: Vec<_> =
             choice.tool_calls.iter().map(|call| (call.name.as_str(), call.arguments.expose())).collect();
@@ -171,9 +178,9 @@ mod tests {
 
     #[test]
     fn what_was_held_back_comes_at_the_end_with_its_tokens() {
-        let mut speech = Speech::new(1, &["stop".to_owned()], Reading::default());
+        let mut speech = Speech::new(1, &stopping("stop"), Reading::default());
         assert!(speech.push(b"st", likely(b"st")).deltas.is_empty());
-        assert_eq!(said(speech.finish()), [("st".to_owned(), vec![b"st".to_vec()])]);
-        assert!(speech.finish().is_empty());
+        assert_eq!(said(speech.finish(false)), [("st".to_owned(), vec![b"st".to_vec()])]);
+        assert!(speech.finish(false).is_empty());
     }
 }

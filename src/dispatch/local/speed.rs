@@ -7,6 +7,7 @@ use futures_util::StreamExt;
 use futures_util::future::try_join_all;
 
 use super::{Engine, EngineError, Generation, Job, Sharing};
+use crate::chat::Priority;
 use crate::chat::reply::{Delta, Usage};
 use crate::chat::request::{ChatRequest, Content, Message, Sampling};
 
@@ -82,5 +83,5 @@ fn job(number: u32, prompt: usize, answer: u32) -> Job {
     let sampling = Sampling { temperature: Some(0.0), ..Sampling::default() };
     let request = Arc::new(ChatRequest { messages: vec![message], sampling, ..ChatRequest::default() });
     let sharing = Sharing { tenant: "bench".into(), class: "bench".into() };
-    Job { request, max_output: answer, deadline: Instant::now() + PATIENCE, sharing }
+    Job { request, max_output: answer, deadline: Instant::now() + PATIENCE, sharing, priority: Priority::default() }
 }

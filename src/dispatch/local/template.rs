@@ -57,6 +57,12 @@ pub(super) struct Given<'a> {
     /// Whether a model that can think is to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) enable_thinking: Option<bool>,
+    /// The same by another name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) thinking: Option<bool>,
+    /// How hard it is to think.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reasoning_effort: Option<&'static str>,
 }
 
 /// A template that was read.
@@ -83,6 +89,8 @@ impl ChatTemplate {
         environment.add_function("raise_exception", refuse);
         environment.add_function("strftime_now", now);
         environment.add_filter("tojson", to_json);
+        // As in Python: what is not there is nothing to go through.
+        environment.add_test("iterable", |value: &Value| !value.is_none() && value.try_iter().is_ok());
         environment.set_fuel(Some(FUEL));
         environment
             .add_template_owned(NAME, source)
@@ -90,11 +98,20 @@ impl ChatTemplate {
         Ok(Self { environment, bos, eos })
     }
 
+    /// Whether it looks at a variable called `name`.
+    pub(super) fn knows(&self, name: &str) -> bool {
+        let template = self.environment.get_template(NAME);
+        template.is_ok_and(|template| template.undeclared_variables(false).contains(name))
+    }
+
     /// The conversation as the model expects it, up to where its answer begins; `None` where the template refuses it, in
     /// whatever way it may be put.
     pub(super) fn render(&self, given: Given<'_>) -> Option<String> {
         let merged = || self.render_as_is(Given { messages: &alternating(given.messages), ..given });
-        self.render_as_is(given).or_else(merged)
+        // Its steps may have other names.
+        let unhurried = || self.render(Given { reasoning_effort: None, ..given });
+        let rendered = self.render_as_is(given).or_else(merged);
+        if given.reasoning_effort.is_some() { rendered.or_else(unhurried) } else { rendered }
     }
 
     fn render_as_is(&self, given: Given<'_>) -> Option<String> {
@@ -303,6 +320,20 @@ mod tests {
         assert_eq!(rendered("{{ tools[0].b | tojson(indent=1) }}").as_deref(), Some("[\n 1,\n 2.5,\n {}\n]"));
         assert_eq!(rendered("{{ tools | tojson(ensure_ascii=false) | length }}").as_deref(), Some("34"));
         assert_eq!(rendered("{{ tools | tojson(indent=1000) }}"), None);
+    }
+
+    #[test]
+    fn a_template_knows_what_it_looks_at_and_does_not_set_itself() {
+        let source =
+            "{% set mine = 1 %}{{ mine }}{% if enable_thinking is defined and not enable_thinking %}-{% endif %}";
+        let known = template(source);
+        assert!(known.knows("enable_thinking") && !known.knows("mine") && !known.knows("reasoning_effort"));
+    }
+
+    #[test]
+    fn tools_that_are_not_there_cannot_be_gone_through() {
+        let source = "{{ tools is iterable and tools | length > 0 }} {{ 'a' is iterable }} {{ messages is iterable }}";
+        assert_eq!(render(&template(source), &turns(&CONVERSATION)).as_deref(), Some("False True True"));
     }
 
     #[test]

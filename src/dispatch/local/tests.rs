@@ -1,5 +1,8 @@
 //! The engine on a real model.
 
+mod confidence;
+mod look;
+mod prediction;
 mod tools;
 
 use std::fs;
@@ -16,9 +19,9 @@ use super::load;
 use super::offload::Offload;
 use super::prompt::PromptWriter;
 use super::{Engine, EngineConfig, EngineError, EngineState, Generation, Job, Load, Sharing};
-use crate::chat::Task;
 use crate::chat::reply::{Delta, FinishReason, Usage};
 use crate::chat::request::{ChatRequest, Content, Message, ResponseFormat, Role, Sampling, Schema};
+use crate::chat::{Priority, Task};
 
 fn model() -> PathBuf {
     let given = std::env::var_os("AJAR_TEST_MODEL").map(PathBuf::from);
@@ -70,7 +73,13 @@ fn job(text: &str, max_output: u32, sampling: Sampling) -> Job {
     let messages = vec![message(Role::System, "You are a helpful assistant."), message(Role::User, text)];
     let request = Arc::new(ChatRequest { messages, sampling, ..ChatRequest::default() });
     let sharing = Sharing { tenant: "a".into(), class: "public".into() };
-    Job { request, max_output, deadline: Instant::now() + Duration::from_secs(120), sharing }
+    Job {
+        request,
+        max_output,
+        deadline: Instant::now() + Duration::from_secs(120),
+        sharing,
+        priority: Priority::default(),
+    }
 }
 
 fn greedy() -> Sampling {

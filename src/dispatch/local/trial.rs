@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 
-use super::{Engine, EngineConfig, EngineError, Job, Sharing};
+use super::{Engine, EngineConfig, EngineError, Job, Sharing, Turn};
+use crate::chat::Priority;
 use crate::chat::request::{ChatRequest, Content, Message};
 use crate::models::gguf::Gguf;
 
@@ -115,7 +116,8 @@ pub async fn try_here(config: EngineConfig) -> Result<(), EngineError> {
     let engine = Engine::load(config);
     engine.ready().await?;
     if Gguf::open(&file).is_ok_and(|gguf| gguf.embeds()) {
-        engine.embed(vec!["Hello".into()], Instant::now() + PATIENCE).await?;
+        let turn = Turn { tenant: "trial".into(), priority: Priority::default() };
+        engine.embed(vec!["Hello".into()], turn, Instant::now() + PATIENCE).await?;
     } else {
         answer(&engine).await?;
         for adapted in names.iter().filter_map(|name| engine.with_adapter(name)) {
@@ -131,7 +133,13 @@ async fn answer(engine: &Engine) -> Result<(), EngineError> {
     let hello = Message { content: vec![Content::Text("Hello".into())], ..Message::default() };
     let request = ChatRequest { messages: vec![hello], ..ChatRequest::default() };
     let sharing = Sharing { tenant: "trial".into(), class: "trial".into() };
-    let job = Job { request: Arc::new(request), max_output: TOKENS, deadline: Instant::now() + PATIENCE, sharing };
+    let job = Job {
+        request: Arc::new(request),
+        max_output: TOKENS,
+        deadline: Instant::now() + PATIENCE,
+        sharing,
+        priority: Priority::default(),
+    };
     let mut deltas = engine.generate(job)?;
     while let Some(delta) = deltas.next().await {
         delta?;

@@ -3,23 +3,25 @@
 //! It runs on the engine's own thread and never blocks on a reader: a sequence whose reader is behind is left out of
 //! the step, one whose reader is gone leaves before the step.
 
+mod asker;
 mod choices;
 mod guesses;
+mod look;
 mod place;
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
-
+use self::asker::Asker;
 use self::choices::Group;
 use super::EngineError;
 use super::draft::Drafter;
 use super::life::Shared;
 use super::model::{Drawn, Input, Model, Token};
-use super::pending::{Asked, Pending, Reply};
+use super::pending::{Asked, Pending};
 use super::prefixes::Prefixes;
 use super::schedule::{Limits, Schedule, Work};
 use super::speech::Speech;
@@ -63,6 +65,8 @@ struct Sequence<S> {
     sampler: S,
     /// Guesses what comes next; `None` where that may not be.
     drafter: Option<Drafter>,
+    /// Whether the guesses of this step are what the client predicts.
+    predicted: Cell<bool>,
     speech: Speech,
     admitted: Instant,
     generated: usize,
@@ -72,6 +76,7 @@ struct Sequence<S> {
 impl<M: Model> Worker<'_, M> {
     fn serve(&mut self) {
         loop {
+            self.shared.begin_round();
             let seen = self.shared.queue.epoch();
             if self.shared.queue.is_closed() {
                 return self.stop();
@@ -93,10 +98,10 @@ impl<M: Model> Worker<'_, M> {
     /// Ends what nobody reads any more and what has run out of time, waiting or generating.
     fn drop_gone_and_late(&mut self, now: Instant) {
         self.shared.drop_gone_and_late(now);
-        self.waiting.retain(|sequence| !sequence.group.replies.is_closed());
+        self.waiting.retain(|sequence| !sequence.group.asker.is_gone());
         for slot in 0..self.sequences.len() {
             match &self.sequences[slot] {
-                Some(sequence) if sequence.group.replies.is_closed() => self.release(slot),
+                Some(sequence) if sequence.group.asker.is_gone() => self.release(slot),
                 Some(sequence) if sequence.group.deadline <= now => self.fail(slot, &EngineError::Deadline),
                 _ => {}
             }
@@ -109,33 +114,39 @@ impl<M: Model> Worker<'_, M> {
             if free.is_empty() {
                 return;
             }
-            if let Some(sequence) = self.waiting.pop_front() {
-                self.place(sequence, &free);
-            } else {
-                let Some(pending) = self.shared.queue.pop() else { return };
-                self.take(pending);
+            let choice = self.next_choice();
+            let next = self.shared.next(|tenant| self.held_by(tenant), choice.map(|(_, rank)| rank));
+            match (next, choice) {
+                (Some(pending), _) => self.take(pending),
+                (None, Some((at, _))) => {
+                    self.waiting.remove(at).into_iter().for_each(|choice| self.place(choice, &free))
+                }
+                (None, None) => return,
             }
             self.note_busy();
         }
     }
 
     fn take(&mut self, pending: Pending) {
-        let Pending { asked, arrived, deadline } = pending;
+        let Pending { asked, arrived, deadline, turn } = pending;
         match asked {
-            Asked::Answer { job, adapter, replies, waited } => {
-                waited.note(arrived.elapsed());
-                match self.begin(&job, adapter, &replies, arrived) {
+            Asked::Answer { job, adapter, replies, notes } => {
+                notes.note_waited(arrived.elapsed());
+                let asker = Asker::Reader { replies: replies.clone(), notes };
+                match self.begin(&job, adapter, asker, arrived) {
                     Ok(choices) => self.waiting.extend(choices),
-                    Err(error) => send(&replies, Err(error)),
+                    // Fails only for a reader that has left.
+                    Err(error) => drop(replies.try_send(Err(error))),
                 }
             }
+            Asked::Look { job, adapter, reply } => self.take_look(&job, adapter, reply, arrived),
             Asked::Count { request, reply } => {
                 let counted = self.model.prompt(&request).map(|prompt| prompt.tokens.len() as u64);
                 // Fails only for somebody who has left.
                 drop(reply.send(counted));
             }
             asked @ Asked::Embeddings { .. } => {
-                let pending = Pending { asked, arrived, deadline };
+                let pending = Pending { asked, arrived, deadline, turn };
                 pending.refuse(EngineError::Unsupported("embeddings: its model answers"));
             }
         }
@@ -210,6 +221,9 @@ impl<M: Model> Worker<'_, M> {
 
     fn sample(&mut self, slot: usize, input: usize) {
         let Some(sequence) = &mut self.sequences[slot] else { return };
+        if let Asker::Looker { last, .. } = sequence.group.asker {
+            return self.look(slot, last);
+        }
         let drawn = match self.model.sample(&mut sequence.sampler, input) {
             Ok(drawn) => drawn,
             Err(error) => return self.fail(slot, &error),
@@ -222,6 +236,8 @@ impl<M: Model> Worker<'_, M> {
             Drawn::Last(token) => (token, true),
             Drawn::End => return self.finish(slot, FinishReason::Stop),
         };
+        let certainty = self.model.certainty(input, token);
+        sequence.group.tally.update(|tally| tally.with(certainty));
         sequence.last = token;
         sequence.generated += 1;
         if let Some(drafter) = &mut sequence.drafter {
@@ -245,15 +261,15 @@ impl<M: Model> Worker<'_, M> {
 
     fn finish(&mut self, slot: usize, reason: FinishReason) {
         let Some(sequence) = &mut self.sequences[slot] else { return };
-        let rest = sequence.speech.finish();
+        let rest = sequence.speech.finish(reason == FinishReason::Length);
         sequence.send(rest);
         let reason = match reason {
             FinishReason::Stop if sequence.speech.has_called() => FinishReason::ToolCalls,
             reason => reason,
         };
-        send(&sequence.group.replies, Ok(Delta::Finish { index: sequence.index, reason }));
+        sequence.group.asker.say(Delta::Finish { index: sequence.index, reason });
         if let Some(usage) = sequence.group.ended(sequence.generated) {
-            send(&sequence.group.replies, Ok(Delta::Usage(usage)));
+            sequence.group.asker.end(usage, sequence.group.tally.get().confidence());
         }
         self.shared.gauges.job_ms.add(sequence.admitted.elapsed().as_secs_f64() * 1000.0);
         self.release(slot);
@@ -262,7 +278,7 @@ impl<M: Model> Worker<'_, M> {
     /// Ends what `slot` is at work on, with all other choices of it.
     fn fail(&mut self, slot: usize, error: &EngineError) {
         let Some(group) = self.sequences[slot].as_ref().map(|sequence| sequence.group.clone()) else { return };
-        send(&group.replies, Err(error.clone()));
+        group.asker.fail(error);
         self.waiting.retain(|sequence| !Rc::ptr_eq(&sequence.group, &group));
         for slot in 0..self.sequences.len() {
             if self.is_of(slot, &group) {
@@ -283,7 +299,9 @@ impl<M: Model> Worker<'_, M> {
     }
 
     fn note_busy(&self) {
-        self.shared.gauges.busy_slots.store(self.schedule.busy(), Relaxed);
+        // Choices that wait take whatever comes free.
+        let busy = (self.schedule.busy() + self.waiting.len()).min(self.sequences.len());
+        self.shared.gauges.busy_slots.store(busy, Relaxed);
         self.shared.note_used();
     }
 
@@ -301,15 +319,8 @@ impl<S> Sequence<S> {
     }
 
     fn send(&self, deltas: Vec<Delta>) {
-        for delta in deltas {
-            send(&self.group.replies, Ok(delta));
-        }
+        deltas.into_iter().for_each(|delta| self.group.asker.say(delta));
     }
-}
-
-/// There is room for it (see [`RESERVE`]): this fails only for a reader that has left, who is noticed next step.
-fn send(replies: &mpsc::Sender<Reply>, reply: Reply) {
-    let _ = replies.try_send(reply);
 }
 
 #[cfg(test)]

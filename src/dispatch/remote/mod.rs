@@ -51,6 +51,7 @@ pub struct Provider {
     credential_header: &'static str,
     cap_field: CapField,
     stream_options: bool,
+    grammars: bool,
     api_version: Option<ApiVersion>,
     timeouts: Timeouts,
     egress: Egress,
@@ -83,6 +84,7 @@ impl Provider {
             credential_header: provider.credential_header,
             cap_field: provider.cap_field,
             stream_options: provider.stream_options,
+            grammars: provider.grammars,
             api_version: provider.api_version.clone(),
             timeouts: provider.timeouts,
             egress: Egress::new(&provider.base_url, provider.timeouts.connect)?,
@@ -94,6 +96,11 @@ impl Provider {
     /// What it speaks.
     pub fn wire(&self) -> Wire {
         self.wire
+    }
+
+    /// Whether it holds answers to a grammar.
+    pub fn holds_grammars(&self) -> bool {
+        self.grammars
     }
 
     /// For whom requests to its `model` are written.

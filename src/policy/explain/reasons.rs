@@ -76,8 +76,11 @@ impl Judge<'_, '_> {
             (Some(_), _) => {}
         }
         reasons.extend(state.unavailable.map(|why| format!("it is unavailable: {}", why.replace('_', " "))));
-        let limit =
-            self.route().and_then(|route| route.ttft.filter(|_| route.candidates.contains(&DestinationId(i as u8))));
+        let route = self.route().filter(|route| route.candidates.contains(&DestinationId(i as u8)));
+        if state.ignores_reasoning && route.is_some_and(|route| route.needs_reasoning) {
+            reasons.push("it cannot think as the request asks it to, which the route needs".to_owned());
+        }
+        let limit = route.and_then(|route| route.ttft);
         if let (Some(ttft), Some(limit)) = (state.ttft, limit)
             && ttft > limit
         {
@@ -189,6 +192,7 @@ pub(in crate::policy) fn choice(set: &PolicySet, route: &Route) -> String {
     words.extend(route.objective.is_some().then(|| objective(set, route)));
     words.extend(route.cascade.as_ref().map(|steps| cascade(set, steps)));
     words.extend(route.ttft.map(|limit| format!("none that takes longer than {limit:?} to begin")));
+    words.extend(route.needs_reasoning.then(|| "none that cannot think as it is asked to".to_owned()));
     words.extend((!route.honour_preference).then(|| "whatever the client prefers".to_owned()));
     words.extend((!route.on_empty.is_empty()).then(|| format!("else refused as `{}`", route.on_empty)));
     words.join("; ")

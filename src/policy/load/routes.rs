@@ -42,7 +42,7 @@ impl Loader<'_> {
         let order = fields.required("order", self.problems).and_then(|n| n.whole(self.problems));
         let when = fields.optional("when").map(|n| self.condition(n, Rule::Route));
         let candidates = fields.required("candidates", self.problems).map(|n| self.models(n)).unwrap_or_default();
-        let ttft = fields.optional("needs").and_then(|n| self.needs(n));
+        let (ttft, needs_reasoning) = fields.optional("needs").and_then(|n| self.needs(n)).unwrap_or_default();
         let objective = fields.optional("objective").map(|n| self.objective(n));
         let cascade_node = fields.optional("cascade");
         let cascade = cascade_node.map(|n| self.cascade(n, &candidates));
@@ -62,7 +62,8 @@ impl Loader<'_> {
             candidates,
             objective,
             cascade,
-            ttft: ttft.flatten(),
+            ttft,
+            needs_reasoning,
             honour_preference,
             on_empty,
         };
@@ -134,8 +135,9 @@ impl Loader<'_> {
         }
     }
 
-    /// Context, tools and formats are always looked at; they may be named for the reader. Returns the time limit.
-    fn needs(&mut self, node: &Node) -> Option<Option<std::time::Duration>> {
+    /// Context, tools and formats are always looked at; they may be named for the reader. Returns the time limit, and whether
+    /// a model must think that is asked to.
+    fn needs(&mut self, node: &Node) -> Option<(Option<std::time::Duration>, bool)> {
         let mut fields = Fields::of(node, "`needs`", self.problems)?;
         if let Some(n) = fields.optional("context") {
             n.one_of(&[("fits", ())], self.problems);
@@ -145,9 +147,10 @@ impl Loader<'_> {
                 n.one_of(&[("if_used", ())], self.problems);
             }
         }
+        let reasoning = fields.optional("reasoning").and_then(|n| n.one_of(&[("if_used", true)], self.problems));
         let ttft = fields.optional("ttft_p95").and_then(|n| n.duration(self.problems));
         fields.finish(self.problems);
-        Some(ttft)
+        Some((ttft, reasoning.unwrap_or(false)))
     }
 
     fn objective(&mut self, node: &Node) -> Option<Objective> {

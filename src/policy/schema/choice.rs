@@ -51,7 +51,8 @@ pub struct Route {
     pub when: Option<Condition>,
     /// Destinations it may choose, in order of preference.
     pub candidates: Vec<String>,
-    /// What the request needs. All but `ttft_p95` are looked at anyway and may be written for the reader.
+    /// What the request needs. All but `reasoning` and `ttft_p95` are looked at anyway and may be written for the
+    /// reader.
     pub needs: Option<Needs>,
     /// What to optimise; without one the listed order decides.
     pub objective: Option<Objective>,
@@ -77,6 +78,9 @@ pub struct Needs {
     pub vision: Option<IfUsed>,
     /// Probabilities of tokens.
     pub logprobs: Option<IfUsed>,
+    /// Where the request says how much to think, a model of this process that cannot follow that is left out; else it
+    /// answers with a warning.
+    pub reasoning: Option<IfUsed>,
     /// A destination known to be slower to its first token (95th percentile) is left out.
     pub ttft_p95: Option<Span>,
 }

@@ -27,6 +27,8 @@ pub struct Route {
     pub cascade: Option<Cascade>,
     /// A candidate whose 95th percentile time to first token is known to be above this is left out.
     pub ttft: Option<Duration>,
+    /// Whether a candidate is left out that is known not to think as the request asks it to.
+    pub needs_reasoning: bool,
     /// Whether a destination that the client names goes first, if it is permitted.
     pub honour_preference: bool,
     /// The reason given when nobody is left.

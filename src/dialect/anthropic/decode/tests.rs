@@ -120,6 +120,7 @@ fn a_conversation_with_everything_is_understood() {
         parallel_tool_calls: Some(false),
         reasoning: Some(Reasoning::Budget(2000)),
         end_user: Some("u-1".into()),
+        prediction: None,
         response_format: ResponseFormat::JsonSchema(schema),
         sampling: Sampling {
             temperature: Some(1.0),
@@ -129,6 +130,7 @@ fn a_conversation_with_everything_is_understood() {
             max_tokens: Some(64),
             ..Sampling::default()
         },
+        flex: false,
         streaming: Streaming::On { usage: true },
         continues: None,
     };

@@ -17,6 +17,7 @@ const COUNTS: Usage = Usage {
     reasoning: 4,
     audio_input: 0,
     audio_output: 0,
+    predicted: None,
     cache_untold: false,
 };
 

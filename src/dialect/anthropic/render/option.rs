@@ -136,6 +136,7 @@ pub fn output_config<'a>(
         ResponseFormat::Text => None,
         ResponseFormat::JsonObject => return Err(Unfit("an answer that is some JSON object")),
         ResponseFormat::JsonSchema(schema) => Some(format(schema, losses)?),
+        ResponseFormat::Grammar(_) => return Err(Unfit("an answer by a grammar")),
     };
     let effort = request.reasoning.filter(|_| model.adapts()).and_then(effort);
     Ok((effort.is_some() || format.is_some()).then_some(OutputConfig { effort, format }))

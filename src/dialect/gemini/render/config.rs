@@ -73,6 +73,7 @@ impl<'a> Config<'a> {
                 }
                 (Some("application/json"), schema.schema.as_ref().map(raw).transpose()?)
             }
+            ResponseFormat::Grammar(_) => return Err(Unfit("an answer by a grammar")),
         };
         Ok(Self {
             max_output_tokens: target.max_output,

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Decoder;
-use crate::chat::{Json, ResponseFormat, Source, Tool, ToolChoice};
+use crate::chat::{Grammar, Json, ResponseFormat, Source, Text, Tool, ToolChoice};
 use crate::dialect::field::{At, optional};
 use crate::dialect::openai::{sampling, shape};
 use crate::dialect::{BadRequest, Feature};
@@ -31,6 +31,12 @@ impl<'a> Decoder<'a> {
                 optional(json, || self.tooling(&at, key, json))
             }
             "response_format" => optional(json, || self.response_format(&at, json)),
+            "grammar" => optional(json, || {
+                self.draft.parts.tree(json, Source::ToolDefinition);
+                let form = shape::grammar(&mut self.draft, &at, json)?;
+                self.form(&at, "grammar", form)
+            }),
+            "structured_outputs" => optional(json, || self.structured_outputs(&at, json)),
             _ => match Extra::named(key) {
                 Some(extra) => optional(json, || self.extra(&at, extra, json)),
                 None => {
@@ -113,7 +119,8 @@ impl<'a> Decoder<'a> {
 
     fn response_format(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<(), BadRequest> {
         self.draft.parts.tree(json, Source::ToolDefinition);
-        let kind = at.key("type").one_of(at.required(json, "type")?, &["text", "json_object", "json_schema"])?;
+        let kind =
+            at.key("type").one_of(at.required(json, "type")?, &["text", "json_object", "json_schema", "grammar"])?;
         self.draft.request.response_format = match kind {
             "json_schema" => {
                 let schema = at.required(json, "json_schema")?;
@@ -124,9 +131,46 @@ impl<'a> Decoder<'a> {
                 self.draft.uses.insert(Feature::JsonObject);
                 ResponseFormat::JsonObject
             }
+            "grammar" => shape::grammar(&mut self.draft, &at.key("grammar"), at.required(json, "grammar")?)?,
             _ => ResponseFormat::Text,
         };
         Ok(())
+    }
+
+    /// The forms of answers as vLLM takes them: of these a grammar and a choice of texts are understood here.
+    fn structured_outputs(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<(), BadRequest> {
+        self.draft.parts.tree(json, Source::ToolDefinition);
+        for member in at.object(json)?.iter().filter(|member| !member.value.is_null()) {
+            let (at, value) = (at.key(&member.key), &member.value);
+            let form = match member.key.as_ref() {
+                "grammar" => shape::grammar(&mut self.draft, &at, value)?,
+                "choice" => self.choice(&at, value)?,
+                _ => {
+                    self.draft.unknown_value(value);
+                    continue;
+                }
+            };
+            self.form(&at, "structured_outputs", form)?;
+        }
+        Ok(())
+    }
+
+    /// Notes the form of the answer that stands in the field `key`.
+    fn form(&mut self, at: &At<'_>, key: &'static str, form: ResponseFormat) -> Result<(), BadRequest> {
+        match self.form.replace((key, form)) {
+            Some(_) => Err(at.invalid("be the only form of the answer")),
+            None => Ok(()),
+        }
+    }
+
+    fn choice(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<ResponseFormat, BadRequest> {
+        let texts = at.array(json)?.iter().enumerate().map(|(index, text)| at.index(index).string(text));
+        let texts = texts.map(|text| text.map(str::to_owned)).collect::<Result<Vec<_>, _>>()?;
+        if texts.is_empty() {
+            return Err(at.invalid("not be empty"));
+        }
+        self.draft.uses.insert(Feature::Grammar);
+        Ok(ResponseFormat::Grammar(Grammar::one_of(texts)))
     }
 
     fn extra(&mut self, at: &At<'_>, extra: Extra, json: &'a Json<'a>) -> Result<(), BadRequest> {
@@ -139,7 +183,14 @@ impl<'a> Decoder<'a> {
         self.draft.parts.tree(json, extra.source);
         match extra.word {
             Word::EndUser => self.draft.request.end_user = json.as_str().map(Into::into),
-            Word::Effort => self.draft.request.reasoning = json.as_str().and_then(shape::effort),
+            Word::Effort => {
+                self.draft.request.reasoning = json.as_str().and_then(shape::effort);
+                if self.draft.request.reasoning.is_none() {
+                    self.draft.unsaid(extra.name);
+                }
+            }
+            Word::Prediction => self.draft.request.prediction = prediction(json),
+            Word::Tier => self.draft.service_tier(json),
             Word::Nothing => self.draft.unsaid(extra.name),
             Word::Hint => {}
         }
@@ -163,6 +214,9 @@ struct Extra {
 enum Word {
     EndUser,
     Effort,
+    Prediction,
+    /// Whether it may wait; the rest is the dialect's.
+    Tier,
     /// Nothing, and nothing is lost: it only helps the provider to be fast.
     Hint,
     /// Nothing, so that other dialects are not told of it.
@@ -179,7 +233,7 @@ enum Shape {
 impl Extra {
     fn named(key: &str) -> Option<Self> {
         use Shape::{Flag, Modalities, Object, Text};
-        use Word::{Effort, EndUser, Hint, Nothing};
+        use Word::{Effort, EndUser, Hint, Nothing, Prediction, Tier};
         let (name, shape, source, word, need) = match key {
             "user" => ("user", Text, Source::Metadata, EndUser, None),
             "safety_identifier" => ("safety_identifier", Text, Source::Metadata, EndUser, None),
@@ -187,16 +241,27 @@ impl Extra {
             "prompt_cache_retention" => ("prompt_cache_retention", Text, Source::Metadata, Hint, None),
             "metadata" => ("metadata", Object, Source::Metadata, Nothing, None),
             "store" => ("store", Flag, Source::Metadata, Hint, Some(Feature::Store)),
-            "service_tier" => ("service_tier", Text, Source::Parameter, Nothing, None),
+            "service_tier" => ("service_tier", Text, Source::Parameter, Tier, None),
             "reasoning_effort" => ("reasoning_effort", Text, Source::Parameter, Effort, Some(Feature::ReasoningEffort)),
             "verbosity" => ("verbosity", Text, Source::Parameter, Hint, Some(Feature::Verbosity)),
             "modalities" => ("modalities", Modalities, Source::Parameter, Hint, Some(Feature::AudioOutput)),
             "audio" => ("audio", Object, Source::Parameter, Hint, Some(Feature::AudioOutput)),
             "web_search_options" => ("web_search_options", Object, Source::Metadata, Hint, Some(Feature::WebSearch)),
-            "prediction" => ("prediction", Object, Source::User, Hint, Some(Feature::Prediction)),
+            "prediction" => ("prediction", Object, Source::User, Prediction, Some(Feature::Prediction)),
             _ => return None,
         };
         Some(Self { name, shape, word, source, need })
+    }
+}
+
+/// The text of a predicted answer: a string, or the texts of its parts. It only helps to be fast, so one that says nothing
+/// intelligible is none.
+fn prediction(json: &Json<'_>) -> Option<Text> {
+    let content = json.get("content")?;
+    let part = |part: &Json<'_>| part.get("text").and_then(Json::as_str).map(str::to_owned);
+    match content.as_array() {
+        Some(parts) => Some(parts.iter().filter_map(part).collect::<String>().into()),
+        None => content.as_str().map(Into::into),
     }
 }
 

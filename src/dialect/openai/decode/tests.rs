@@ -4,8 +4,10 @@ use serde_json::{Value, json};
 use super::*;
 use crate::chat::request::{Effort, Function, Reasoning, Schema, Thought};
 use crate::chat::{
-    ChatRequest, Content, Message, ResponseFormat, Role, Sampling, Source, Streaming, Tool, ToolCall, ToolChoice,
+    ChatRequest, Content, Grammar, Message, Part, ResponseFormat, Role, Sampling, Source, Streaming, Tool, ToolCall,
+    ToolChoice, grammar,
 };
+use crate::dialect::Feature;
 use crate::dialect::testing::{self, any_value, extended, extras};
 
 fn with<T>(body: &str, look: impl FnOnce(Result<Decoded<'_>, BadRequest>) -> T) -> T {
@@ -307,6 +309,61 @@ fn formats_and_tools_keep_the_clients_own_text() {
 }
 
 #[test]
+fn a_grammar_is_taken_in_each_of_its_spellings_and_what_it_spells_is_a_part() {
+    let text = "root ::= \"\\x34\\u0031 cats\" [a-z]";
+    for fields in [
+        json!({"response_format": {"type": "grammar", "grammar": text}}),
+        json!({"grammar": text}),
+        json!({"grammar": text, "response_format": {"type": "text"}}),
+        json!({"structured_outputs": {"grammar": text, "choice": null}}),
+    ] {
+        with(&body(fields.clone()).to_string(), |decoded| {
+            let decoded = decoded.unwrap();
+            let form = ResponseFormat::Grammar(grammar::read(text).unwrap());
+            assert_eq!(decoded.request.response_format, form, "{fields}");
+            assert_eq!(decoded.uses.iter().collect::<Vec<_>>(), [Feature::Grammar], "{fields}");
+            for part in [text, "41 cats"] {
+                let is_part = |p: &Part<'_>| p.text == part && p.source == Source::ToolDefinition;
+                assert!(decoded.parts.iter().any(is_part), "{part} of {fields}");
+            }
+        });
+    }
+    let choice = request(&body(json!({"structured_outputs": {"choice": ["yes", "no"]}})));
+    let form = Grammar::one_of(vec!["yes".to_owned(), "no".to_owned()]);
+    assert_eq!(choice.response_format, ResponseFormat::Grammar(form));
+}
+
+#[test]
+fn a_grammar_that_is_none_is_told_by_its_place_and_two_forms_are_refused() {
+    let told = |fields: Value| with(&body(fields).to_string(), |decoded| decoded.map(drop).unwrap_err());
+    let wrong = told(json!({"response_format": {"type": "grammar", "grammar": "root ::= \"a\"\n  | secret"}}));
+    let place = "`response_format.grammar` must be a grammar in GBNF: line 2, column 5: this rule is nowhere defined";
+    assert_eq!((wrong.message.as_str(), wrong.param.as_deref()), (place, Some("response_format.grammar")));
+    let ok = "root ::= \"a\"";
+    for (fields, param) in [
+        (json!({"grammar": 1}), "grammar"),
+        (json!({"grammar": ""}), "grammar"),
+        (json!({"grammar": ok, "response_format": {"type": "json_object"}}), "grammar"),
+        (json!({"grammar": ok, "structured_outputs": {"grammar": ok}}), "structured_outputs.grammar"),
+        (json!({"structured_outputs": {"grammar": ok, "choice": ["a"]}}), "structured_outputs.choice"),
+        (json!({"structured_outputs": {"choice": []}}), "structured_outputs.choice"),
+        (json!({"structured_outputs": {"choice": ["a", 1]}}), "structured_outputs.choice[1]"),
+        (json!({"response_format": {"type": "grammar"}}), "response_format.grammar"),
+    ] {
+        assert_eq!(told(fields.clone()).param.as_deref(), Some(param), "{fields}");
+    }
+}
+
+#[test]
+fn other_forms_of_vllms_are_for_who_knows_them() {
+    with(&body(json!({"structured_outputs": {"regex": "a+"}})).to_string(), |decoded| {
+        let decoded = decoded.unwrap();
+        assert_eq!(decoded.uses.iter().collect::<Vec<_>>(), [Feature::UnknownFields]);
+        assert!(decoded.parts.iter().any(|part| part.text == "a+"));
+    });
+}
+
+#[test]
 fn who_must_be_called_how_hard_to_think_and_what_has_no_neutral_word_are_understood() {
     let tools = json!([{"type": "function", "function": {"name": "f", "description": null}}]);
     let choice = |choice: Value| request(&body(json!({"tools": tools.clone(), "tool_choice": choice}))).tool_choice;
@@ -319,14 +376,24 @@ fn who_must_be_called_how_hard_to_think_and_what_has_no_neutral_word_are_underst
     let effort = |word| request(&body(json!({"reasoning_effort": word}))).reasoning;
     assert_eq!(effort("low"), Some(Reasoning::Effort(Effort::Low)));
     assert_eq!((effort("none"), effort("unheard of")), (Some(Reasoning::Off), None));
+    let unheard = body(json!({"reasoning_effort": "unheard of"}));
+    with(&unheard.to_string(), |decoded| assert_eq!(decoded.unwrap().unsaid, ["reasoning_effort"]));
     let more = json!({"user": "u", "service_tier": "flex", "metadata": {"a": "b"}, "prompt_cache_key": "k",
         "parallel_tool_calls": false, "tools": tools});
     with(&body(more).to_string(), |decoded| {
         let decoded = decoded.unwrap();
         assert_eq!(decoded.unsaid, ["service_tier", "metadata"]);
+        assert!(decoded.request.flex);
         assert_eq!(decoded.request.end_user, Some("u".into()));
         assert_eq!(decoded.request.parallel_tool_calls, Some(false));
     });
+}
+
+#[test]
+fn only_one_service_tier_says_that_the_request_may_wait() {
+    for (tier, flex) in [("flex", true), ("auto", false), ("priority", false), ("Flex", false)] {
+        assert_eq!(request(&body(json!({"service_tier": tier}))).flex, flex, "{tier}");
+    }
 }
 
 #[test]

@@ -116,6 +116,9 @@ impl<'a> Decoder<'a> {
                 "effort" | "summary" | "generate_summary" | "context" | "mode" if value.is_null() => {}
                 "effort" => {
                     self.draft.request.reasoning = effort(at.string(value)?);
+                    if self.draft.request.reasoning.is_none() {
+                        self.draft.unsaid("reasoning_effort");
+                    }
                     self.draft.parts.tree(value, Source::Parameter);
                     self.draft.uses.insert(Feature::ReasoningEffort);
                 }
@@ -165,7 +168,7 @@ impl<'a> Decoder<'a> {
             }
             "service_tier" => {
                 at.string(json)?;
-                self.draft.unsaid("service_tier");
+                self.draft.service_tier(json);
                 Source::Parameter
             }
             "truncation" => {

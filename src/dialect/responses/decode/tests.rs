@@ -224,6 +224,7 @@ fn a_choice_without_tools_says_nothing_and_what_has_no_neutral_word_is_named() {
     assert_eq!(request(&body(json!({"tool_choice": "auto", "tools": []}))).tool_choice, None);
     let more = json!({"metadata": {"a": "b"}, "service_tier": "flex", "truncation": "auto", "max_tool_calls": 3,
         "reasoning": {"summary": "auto", "generate_summary": "auto"}, "include": ["file_search_call.results"]});
+    assert!(request(&body(more.clone())).flex);
     let mut unsaid = with(&body(more).to_string(), |decoded| decoded.unwrap().unsaid);
     unsaid.sort_unstable();
     assert_eq!(unsaid, ["include", "max_tool_calls", "metadata", "reasoning_summary", "service_tier", "truncation"]);

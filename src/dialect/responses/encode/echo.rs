@@ -88,7 +88,8 @@ enum EchoTool<'a> {
 
 fn format(format: &ResponseFormat) -> Format<'_> {
     match format {
-        ResponseFormat::Text => Format::Text,
+        // The dialect has no word for a grammar, so no request in it has one.
+        ResponseFormat::Text | ResponseFormat::Grammar(_) => Format::Text,
         ResponseFormat::JsonObject => Format::JsonObject,
         ResponseFormat::JsonSchema(schema) => Format::JsonSchema {
             name: &schema.name,

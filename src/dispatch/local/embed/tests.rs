@@ -4,10 +4,11 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::chat::Text;
+use crate::chat::{Priority, Text};
 use crate::dispatch::local::engine::Engine;
 use crate::dispatch::local::life::tests::once;
-use crate::dispatch::local::{EngineState, Job as AnswerJob, Sharing};
+use crate::dispatch::local::watchdog::Bounds;
+use crate::dispatch::local::{EngineState, Job as AnswerJob, Sharing, Turn};
 
 /// A model whose tokens are bytes and whose vectors are (length, first byte); `#` fails. It notes its batches, and waits
 /// for a permit of the test before each.
@@ -55,12 +56,16 @@ fn free_rig() -> Rig {
     Rig { permit: mpsc::channel().0, ..rig() }
 }
 
+fn turn(tenant: &str) -> Turn {
+    Turn { tenant: tenant.into(), priority: Priority::default() }
+}
+
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(60)
 }
 
 async fn embed(engine: &Engine, texts: &[&str]) -> Result<Embeddings, EngineError> {
-    engine.embed(texts.iter().map(|text| Text::new((*text).to_owned())).collect(), soon()).await
+    engine.embed(texts.iter().map(|text| Text::new((*text).to_owned())).collect(), turn("a"), soon()).await
 }
 
 /// Waits until the engine's thread has brought about what `holds` looks for.
@@ -121,7 +126,8 @@ async fn a_deadline_a_failure_and_a_shutdown_end_jobs_and_give_their_places_back
     let first = tokio::spawn(async move { embed(&engine, &["aaaaaaaa", "aaaaaaaa"]).await });
     until(|| rig.engine.facts().free_slots == 1).await;
     let engine = rig.engine.clone();
-    let late = tokio::spawn(async move { engine.embed(vec![Text::new("b".to_owned())], Instant::now()).await });
+    let late =
+        tokio::spawn(async move { engine.embed(vec![Text::new("b".to_owned())], turn("a"), Instant::now()).await });
     until(|| rig.engine.facts().queue == 1).await;
     drop(rig.permit);
     assert_eq!(late.await.unwrap(), Err(EngineError::Deadline));
@@ -139,7 +145,26 @@ async fn a_model_of_vectors_refuses_to_answer() {
     let rig = rig();
     let request = Arc::default();
     let sharing = Sharing { tenant: "a".into(), class: "public".into() };
-    let mut answer = rig.engine.generate(AnswerJob { request, max_output: 4, deadline: soon(), sharing }).unwrap();
+    let mut answer = rig
+        .engine
+        .generate(AnswerJob { request, max_output: 4, deadline: soon(), sharing, priority: Priority::default() })
+        .unwrap();
     let refusal = futures_util::StreamExt::next(&mut answer).await;
     assert!(matches!(refusal, Some(Err(EngineError::Unsupported(_)))), "{refusal:?}");
+}
+
+#[tokio::test]
+async fn a_batch_that_does_not_end_is_told_to_whoever_waits_for_vectors() {
+    let ((permit, permits), batches) = (mpsc::channel(), Arc::default());
+    let model = Bytes { permits, batches };
+    let shared = once("bytes", move |shared| {
+        run(model, shared, 2, Batch { texts: 4, tokens: 10, longest: 8 });
+        Ok(())
+    });
+    let bound = Duration::from_millis(150);
+    let engine = Engine::of(shared.watched(Bounds { least: bound, most: bound }), 2, 8, Vec::new());
+    assert_eq!(embed(&engine, &["a"]).await, Err(EngineError::Stuck));
+    drop(permit);
+    until(|| engine.facts().state == EngineState::Ready).await;
+    assert_eq!(embed(&engine, &["a"]).await.unwrap().tokens, 1);
 }

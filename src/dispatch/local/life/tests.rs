@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, mpsc};
 
 use super::*;
-use crate::chat::Text;
+use crate::chat::{Priority, Text};
+use crate::dispatch::local::Turn;
 use crate::dispatch::local::embed::{Batch, Embedder, run};
 use crate::dispatch::local::engine::Engine;
 use crate::dispatch::local::model::Token;
@@ -20,6 +21,13 @@ pub(in crate::dispatch::local) fn once(
         let work = work.lock().expect("nobody panics with it").take().expect("it is loaded once");
         work(shared)
     })
+}
+
+impl Shared {
+    /// One that is looked after within these bounds.
+    pub(in crate::dispatch::local) fn watched(self, bounds: Bounds) -> Self {
+        Self { rounds: Rounds::new(bounds), ..self }
+    }
 }
 
 /// Each text is a token, and its vector 1.
@@ -62,7 +70,8 @@ fn in_a_minute() -> Instant {
 }
 
 async fn embed(engine: &Engine) -> Result<(), EngineError> {
-    engine.embed(vec![Text::new("a".to_owned())], in_a_minute()).await.map(|_| ())
+    let turn = Turn { tenant: "a".into(), priority: Priority::default() };
+    engine.embed(vec![Text::new("a".to_owned())], turn, in_a_minute()).await.map(|_| ())
 }
 
 async fn until_unloaded(engine: &Engine) {

@@ -71,6 +71,19 @@ fn a_slot_is_continued_in_place_unless_most_of_it_would_be_lost() {
 }
 
 #[test]
+fn a_copy_pays_where_it_is_shorter_than_computing_and_what_is_in_place_always_does() {
+    let mut prefixes = Prefixes::new(2, 1000, PIECE);
+    let (mine, long) = (sharing("a", "public"), tokens(1, 100 * WORTH));
+    fill(&mut prefixes, 0, &mine, &long);
+    let origin = |tokens| Origin { place: Place::Slot(0), tokens };
+    assert!(prefixes.pays(0, origin(1)), "in place");
+    assert!(!prefixes.pays(1, origin(WORTH)), "a hundred times as many are copied");
+    assert!(prefixes.pays(1, origin(2 * WORTH)));
+    fill(&mut prefixes, 0, &mine, &long[..WORTH]);
+    assert_eq!([WORTH - 1, WORTH].map(|tokens| prefixes.pays(1, origin(tokens))), [false, true]);
+}
+
+#[test]
 fn adapters_share_nothing_in_slots_nor_of_what_is_parked() {
     let mut prefixes = Prefixes::new(1, 1000, PIECE);
     let (mine, text) = (sharing("a", "public"), tokens(1, 80));

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::chat::Reply;
-use crate::chat::request::{Function, Tool, ToolCall, ToolChoice};
+use crate::chat::request::{Effort, Function, Reasoning, Tool, ToolCall, ToolChoice};
+use crate::dispatch::local::Thinking;
 
 /// Written for these tests in the manner of each family.
 const HERMES: &str = r#"
@@ -123,6 +124,93 @@ const MISTRAL: &str = r#"
     {%- endif %}
 {%- endfor %}
 "#;
+const MISTRAL_NAMED: &str = r#"
+{%- if messages[0].role == 'system' %}
+    {{- '[SYSTEM_PROMPT]' + messages[0].content + '[/SYSTEM_PROMPT]' }}
+    {%- set rest = messages[1:] %}
+{%- else %}
+    {%- set rest = messages %}
+{%- endif %}
+{%- if tools is defined and tools %}
+    {{- '[AVAILABLE_TOOLS]' + (tools | tojson) + '[/AVAILABLE_TOOLS]' }}
+{%- endif %}
+{%- for message in rest %}
+    {%- if message.role == 'user' %}
+        {{- '[INST]' + message.content + '[/INST]' }}
+    {%- elif message.role == 'assistant' %}
+        {{- message.content }}
+        {%- for call in message.tool_calls or [] %}
+            {%- if call.id | length != 9 %}{{ raise_exception('ids have nine characters') }}{% endif %}
+            {%- set given = call.function.arguments %}
+            {{- '[TOOL_CALLS]' + call.function.name + '[CALL_ID]' + call.id + '[ARGS]' }}
+            {{- given if given is string else given | tojson }}
+        {%- endfor %}
+        {{- eos_token }}
+    {%- elif message.role == 'tool' %}
+        {{- '[TOOL_RESULTS]' + message.tool_call_id + '[TOOL_CONTENT]' + message.content + '[/TOOL_RESULTS]' }}
+    {%- endif %}
+{%- endfor %}
+"#;
+const CODER: &str = r#"
+{%- macro others(described, told) %}
+    {%- for key in described if key not in told %}
+        {%- set tag = key | replace("-", "_") | replace("$", "") %}
+        {%- if described[key] is mapping or (described[key] is sequence and described[key] is not string) %}
+            {{- '\n<' ~ tag ~ '>' ~ (described[key] | tojson | safe) ~ '</' ~ tag ~ '>' }}
+        {%- else %}
+            {{- '\n<' ~ tag ~ '>' ~ (described[key] | string) ~ '</' ~ tag ~ '>' }}
+        {%- endif %}
+    {%- endfor %}
+{%- endmacro %}
+{%- if tools is iterable and tools | length > 0 %}
+    {{- '<|im_start|>system\n' }}
+    {%- if messages[0].role == 'system' %}
+        {{- messages[0].content + '\n' }}
+    {%- endif %}
+    {{- '<tools>' }}
+    {%- for tool in tools %}
+        {%- set tool = tool.function if tool.function is defined else tool %}
+        {{- '\n<function>\n<name>' ~ tool.name ~ '</name>' }}
+        {%- if tool.description is defined %}
+            {{- '\n<description>' ~ (tool.description | trim) ~ '</description>' }}
+        {%- endif %}
+        {%- for name, fields in tool.parameters.properties | items %}
+            {{- '\n<parameter>\n<name>' ~ name ~ '</name>' }}
+            {{- others(fields, ['name']) }}
+            {{- '\n</parameter>' }}
+        {%- endfor %}
+        {{- others(tool.parameters, ['properties']) }}
+        {{- '\n</function>' }}
+    {%- endfor %}
+    {{- '\n</tools>\nCall with <tool_call>\n<function=name>\n<parameter=name>\nvalue\n</parameter>\n</function>\n</tool_call><|im_end|>\n' }}
+{%- endif %}
+{%- for message in messages %}
+    {%- if loop.first and message.role == 'system' and tools %}
+    {%- elif message.role == 'tool' %}
+        {{- '<|im_start|>user\n<tool_response>\n' + message.content + '\n</tool_response><|im_end|>\n' }}
+    {%- else %}
+        {{- '<|im_start|>' + message.role }}
+        {%- if message.content is string and message.content | trim | length > 0 %}
+            {{- '\n' + (message.content | trim) }}
+        {%- endif %}
+        {%- for tool_call in message.tool_calls or [] %}
+            {%- set call = tool_call.function %}
+            {{- '\n<tool_call>\n<function=' + call.name + '>\n' }}
+            {%- for name, value in call.arguments | items %}
+                {{- '<parameter=' + name + '>\n' }}
+                {%- set is_json = value is mapping or (value is sequence and value is not string) %}
+                {{- (value | tojson | safe) if is_json else (value | string) }}
+                {{- '\n</parameter>\n' }}
+            {%- endfor %}
+            {{- '</function>\n</tool_call>' }}
+        {%- endfor %}
+        {{- '<|im_end|>\n' }}
+    {%- endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}
+    {{- '<|im_start|>assistant\n' }}
+{%- endif %}
+"#;
 const GEMMA: &str = r#"
 {%- if messages[0].role == 'system' %}{{ raise_exception('no system role') }}{% endif %}
 {%- for message in messages %}
@@ -196,7 +284,14 @@ fn texts(model: &llama_cpp_2::model::LlamaModel, tokens: &[i32]) -> String {
 #[test]
 fn tools_calls_and_results_are_written_as_each_familys_template_says() {
     let model = loaded();
-    let families = [("hermes", HERMES), ("llama", LLAMA), ("mistral", MISTRAL), ("gemma", GEMMA)];
+    let families = [
+        ("hermes", HERMES),
+        ("llama", LLAMA),
+        ("mistral", MISTRAL),
+        ("mistral, named", MISTRAL_NAMED),
+        ("coder", CODER),
+        ("gemma", GEMMA),
+    ];
     let written = families.map(|(name, source)| {
         let writer = PromptWriter::with_template(&model, source, 4096).unwrap();
         let prompt = writer.write(&conversation("")).unwrap();
@@ -208,7 +303,7 @@ fn tools_calls_and_results_are_written_as_each_familys_template_says() {
 #[test]
 fn nothing_that_is_said_of_tools_can_pass_for_a_control_token() {
     let model = loaded();
-    for source in [HERMES, LLAMA, MISTRAL, GEMMA] {
+    for source in [HERMES, LLAMA, MISTRAL, MISTRAL_NAMED, CODER, GEMMA] {
         let writer = PromptWriter::with_template(&model, source, 4096).unwrap();
         let tokens = |told: &str| writer.write(&conversation(told)).unwrap().tokens;
         let controls = |tokens: &[i32]| tokens.iter().filter(|t| model.vocab().is_control(LlamaToken(**t))).count();
@@ -216,7 +311,8 @@ fn nothing_that_is_said_of_tools_can_pass_for_a_control_token() {
         assert_eq!(controls(&attacked), controls(&plain), "{}", texts(&model, &attacked));
         // What is JSON stays JSON.
         let inside_json = serde_json::to_string(ATTACK).unwrap();
-        assert!(texts(&model, &attacked).contains(&format!("Ulm{}", &inside_json[1..inside_json.len() - 1])));
+        let inside = if source == CODER { ATTACK } else { &inside_json[1..inside_json.len() - 1] };
+        assert!(texts(&model, &attacked).contains(&format!("Ulm{inside}")));
     }
 }
 
@@ -242,8 +338,35 @@ fn a_prompt_that_ends_in_a_thought_says_so() {
         let messages = vec![message(Role::User, "Hi")];
         writer.write(&ChatRequest { messages, reasoning, ..ChatRequest::default() }).unwrap().reading
     };
-    assert!(reading(None).thinks && reading(None).is_thinking);
-    assert!(!reading(Some(crate::chat::request::Reasoning::Off)).is_thinking);
+    assert!(reading(None).thoughts.is_some() && reading(None).is_thinking);
+    assert!(!reading(Some(Reasoning::Off)).is_thinking);
+    assert!(!reading(Some(Reasoning::Effort(Effort::Minimal))).is_thinking);
+    assert!(reading(Some(Reasoning::Effort(Effort::High))).is_thinking);
+}
+
+#[test]
+fn a_template_is_told_how_hard_to_think_where_it_knows_of_that() {
+    let model = loaded();
+    let source = "{{ messages[-1].content }}[{{ reasoning_effort | default('medium') }}]\
+                  {% if reasoning_effort == 'high' %}{{ raise_exception('no such step') }}{% endif %}";
+    let writer = PromptWriter::with_template(&model, source, 512).unwrap();
+    let told = |reasoning| {
+        let messages = vec![message(Role::User, "Hi")];
+        let request = ChatRequest { messages, reasoning, ..ChatRequest::default() };
+        texts(&model, &writer.write(&request).unwrap().tokens)
+    };
+    assert_eq!(told(None), "Hi[medium]");
+    assert_eq!(told(Some(Reasoning::Effort(Effort::Low))), "Hi[low]");
+    // A step that it does not know is not told.
+    assert_eq!(told(Some(Reasoning::Effort(Effort::High))), "Hi[medium]");
+    let known = |source: &str| PromptWriter::with_template(&model, source, 512).unwrap().thinking();
+    let knows = |thinks, has_switch, has_effort| Thinking { thinks, has_switch, has_effort };
+    assert_eq!(writer.thinking(), knows(true, false, true));
+    assert_eq!(known("{{ messages[-1].content }}"), knows(false, false, false));
+    assert_eq!(known("{{ messages[-1].content }}<think>\n"), knows(true, false, false));
+    let switch =
+        "{{ messages[-1].content }}{% if enable_thinking is defined and enable_thinking is false %}-{% endif %}";
+    assert_eq!(known(switch), knows(true, true, false));
 }
 
 /// The whole answer, and how it ended.

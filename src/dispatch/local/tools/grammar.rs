@@ -1,10 +1,12 @@
 //! What a call may look like, as a grammar.
 
+mod coder;
+
 use serde_json::{Map, Value};
 
 use super::super::EngineError;
 use super::super::form;
-use super::{Protocol, parameters};
+use super::{ARGS, CALL_ID, Protocol, parameters};
 use crate::chat::request::{ChatRequest, Function, ToolChoice};
 
 /// The calls that an answer may consist of, as grammars in Lark's notation.
@@ -18,8 +20,7 @@ pub(in super::super) struct Callable {
 }
 
 impl Callable {
-    /// The calls of `functions` that `request` allows. `opening` is the id of the protocol's opening marker where that
-    /// is a control token.
+    /// The calls of `functions` that `request` allows. `token` gives the id of a marker that is a control token.
     ///
     /// # Errors
     /// [`EngineError::Unsupported`] for a schema that cannot be enforced.
@@ -27,8 +28,9 @@ impl Callable {
         request: &ChatRequest,
         protocol: Protocol,
         functions: &[&Function],
-        opening: Option<u32>,
+        token: impl Fn(&str) -> Option<u32>,
     ) -> Result<Self, EngineError> {
+        let marker = |text: &str| token(text).map_or_else(|| literal(text), |token| format!("<[{token}]>"));
         let several = request.parallel_tool_calls != Some(false);
         let named = match &request.tool_choice {
             Some(ToolChoice::Named(name)) => Some(name.as_str()),
@@ -38,32 +40,35 @@ impl Callable {
         let functions: Vec<&Function> =
             functions.iter().copied().filter(|function| named.is_none_or(|name| function.name == name)).collect();
         let several = several && named.is_none();
-        let objects = objects(protocol, &functions)?;
+        let objects = match protocol {
+            Protocol::Coder => coder::objects(&functions)?,
+            Protocol::MistralNamed { ids } => named_objects(ids, &functions, marker)?,
+            Protocol::Hermes | Protocol::Llama | Protocol::Mistral | Protocol::Own => objects(protocol, &functions)?,
+        };
         let body = body(protocol, several);
-        let calls = calls(protocol, several, opening);
-        let answer = form::schema(&request.response_format)?;
+        let calls = calls(protocol, several, &marker(protocol.opening()));
+        let answer = form::answer(&request.response_format)?;
         let whole = match answer {
             _ if is_due => Some(format!("start: calls\n{calls}{body}{objects}")),
-            Some(answer) => Some(format!("start: calls | answer\nanswer: %json {answer}\n{calls}{body}{objects}")),
+            Some(answer) => Some(format!("start: calls | answer\n{answer}{calls}{body}{objects}")),
             None => None,
         };
         let rest = format!("start: body\n{body}{objects}");
-        let goes_on = several && matches!(protocol, Protocol::Hermes | Protocol::Own);
+        let goes_on = several && !matches!(protocol, Protocol::Llama | Protocol::Mistral);
         Ok(Self { whole, rest, goes_on })
     }
 }
 
-/// A call with what it begins with, or several.
-fn calls(protocol: Protocol, several: bool, opening: Option<u32>) -> String {
-    let opening = match opening {
-        Some(token) => format!("<[{token}]>"),
-        None => literal(protocol.opening()),
-    };
+/// A call with the `opening` that it begins with, or several.
+fn calls(protocol: Protocol, several: bool, opening: &str) -> String {
     match protocol {
-        Protocol::Hermes | Protocol::Own if several => {
+        Protocol::Hermes | Protocol::Coder | Protocol::Own if several => {
             format!("calls: call (\"\\n\" call)*\ncall: {opening} body\n")
         }
-        Protocol::Hermes | Protocol::Own | Protocol::Mistral => format!("calls: {opening} body\n"),
+        Protocol::MistralNamed { .. } if several => format!("calls: call+\ncall: {opening} body\n"),
+        Protocol::Hermes | Protocol::Coder | Protocol::Own | Protocol::Mistral | Protocol::MistralNamed { .. } => {
+            format!("calls: {opening} body\n")
+        }
         Protocol::Llama => "calls: body\n".to_owned(),
     }
 }
@@ -71,8 +76,8 @@ fn calls(protocol: Protocol, several: bool, opening: Option<u32>) -> String {
 /// What follows that.
 fn body(protocol: Protocol, several: bool) -> &'static str {
     match protocol {
-        Protocol::Hermes | Protocol::Own => "body: \"\\n\"? object \"\\n\"? \"</tool_call>\"\n",
-        Protocol::Llama => "body: object\n",
+        Protocol::Hermes | Protocol::Coder | Protocol::Own => "body: \"\\n\"? object \"\\n\"? \"</tool_call>\"\n",
+        Protocol::Llama | Protocol::MistralNamed { .. } => "body: object\n",
         Protocol::Mistral if several => "body: \"[\" object (\", \" object)* \"]\"\n",
         Protocol::Mistral => "body: \"[\" object \"]\"\n",
     }
@@ -88,6 +93,18 @@ fn objects(protocol: Protocol, functions: &[&Function]) -> Result<String, Engine
         let head = literal(&format!("{{\"name\": {name}, \"{key}\": "));
         let schema = arguments(function)?;
         rules += &format!("object_{at}: {head} arguments_{at} \"}}\"\narguments_{at}: %json {schema}\n");
+    }
+    Ok(rules)
+}
+
+/// The same, where its name stands before its arguments.
+fn named_objects(ids: bool, functions: &[&Function], marker: impl Fn(&str) -> String) -> Result<String, EngineError> {
+    let all: Vec<String> = (0..functions.len()).map(|at| format!("object_{at}")).collect();
+    let mut rules = format!("object: {}\n", all.join(" | "));
+    let id = if ids { format!("{} /[a-zA-Z0-9]{{9}}/ ", marker(CALL_ID)) } else { String::new() };
+    for (at, function) in functions.iter().enumerate() {
+        let (name, args, schema) = (literal(&function.name), marker(ARGS), arguments(function)?);
+        rules += &format!("object_{at}: {name} {id}{args} arguments_{at}\narguments_{at}: %json {schema}\n");
     }
     Ok(rules)
 }
@@ -122,7 +139,7 @@ mod tests {
     use crate::chat::request::{ResponseFormat, Tool};
     use crate::dispatch::local::form::{Form, Forms};
     use crate::dispatch::local::model::Token;
-    use crate::dispatch::local::tools::offered;
+    use crate::dispatch::local::tools::{Piece, Reader, Reading, offered, signatures};
 
     fn request(choice: ToolChoice, parallel: bool) -> ChatRequest {
         let schema = json!({
@@ -148,7 +165,7 @@ mod tests {
     }
 
     fn callable(protocol: Protocol, request: &ChatRequest) -> Callable {
-        Callable::new(request, protocol, &offered(request).unwrap(), None).unwrap()
+        Callable::new(request, protocol, &offered(request).unwrap(), |_| None).unwrap()
     }
 
     fn form(grammar: String) -> Form {
@@ -187,6 +204,114 @@ mod tests {
     }
 
     #[test]
+    fn a_name_may_stand_before_its_arguments_with_an_id_between() {
+        let request = request(ToolChoice::Required, true);
+        let arguments = r#"{"city": "Ulm", "days": 3}"#;
+        for (ids, between) in [(false, ""), (true, "[CALL_ID]abcDEF012")] {
+            let whole = callable(Protocol::MistralNamed { ids }, &request).whole.unwrap();
+            let stop = format!("[TOOL_CALLS]stop{between}[ARGS]{{}}");
+            let two = format!("{stop}[TOOL_CALLS]weather \"now\"{between}[ARGS]{arguments}");
+            assert_eq!(follow(&whole, &two), (two.len(), false));
+            let wrong = two.replace("Ulm", "Rom");
+            assert!(follow(&whole, &wrong).0 < wrong.len());
+        }
+        assert!(callable(Protocol::MistralNamed { ids: true }, &request).goes_on);
+    }
+
+    /// A function with parameters of each kind.
+    fn write(strict: bool, more: &serde_json::Value) -> ChatRequest {
+        let mut schema = json!({
+            "type": "object",
+            "properties": {
+                "path": {"type": "string", "maxLength": 9},
+                "mode": {"enum": ["new", "append"]},
+                "lines": {"type": "array", "items": {"$ref": "#/$defs/line"}},
+            },
+            "required": ["path", "lines"],
+            "additionalProperties": false,
+            "$defs": {"line": {"type": "integer", "minimum": 1}},
+        });
+        schema["properties"].as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let parameters = Some(schema.to_string().into());
+        let write = Function { name: "write".to_owned(), parameters, strict: Some(strict), ..Function::default() };
+        ChatRequest { tools: vec![Tool::Function(write)], ..self::request(ToolChoice::Required, false) }
+    }
+
+    fn written(parameters: &[(&str, &str)]) -> String {
+        let each = parameters.iter().map(|(name, value)| format!("<parameter={name}>\n{value}\n</parameter>\n"));
+        format!("<tool_call>\n<function=write>\n{}</function>\n</tool_call>", each.collect::<String>())
+    }
+
+    #[test]
+    fn parameters_that_are_written_one_by_one_fit_their_schemas() {
+        let whole = callable(Protocol::Coder, &write(true, &json!({}))).whole.unwrap();
+        for right in [
+            written(&[("path", "</p>\n\"é"), ("lines", "[1, 2]")]),
+            written(&[("path", ""), ("mode", "append"), ("lines", "[]")]),
+        ] {
+            assert_eq!(follow(&whole, &right), (right.len(), true), "{right}");
+        }
+        for (wrong, until) in [
+            (written(&[("lines", "[1]")]), "lines"),
+            (written(&[("path", "0123456789"), ("lines", "[1]")]), "9\n"),
+            (written(&[("path", "a"), ("mode", "old"), ("lines", "[1]")]), "old"),
+            (written(&[("path", "a"), ("lines", "[0]")]), "0"),
+        ] {
+            assert_eq!(follow(&whole, &wrong).0, wrong.find(until).unwrap(), "{wrong}");
+        }
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn whatever_is_written_parameter_by_parameter_is_read_as_arguments_that_fit(
+            steps in proptest::collection::vec(proptest::prelude::any::<u16>(), 400),
+        ) {
+            let more = json!({
+                "note": {"type": ["integer", "null"], "minimum": 0, "maximum": 99},
+                "at": {"type": "object", "properties": {"x": {"type": "integer"}}, "additionalProperties": false},
+            });
+            let request = write(false, &more);
+            let (written, ends) = form(callable(Protocol::Coder, &request).whole.unwrap()).walk(&steps);
+            let Ok(written) = String::from_utf8(written) else { return Ok(()) };
+            let reading = Reading { calls: Some(Protocol::Coder), ..Reading::default() };
+            let mut reader = Reader::new(reading, signatures(&request, reading.calls));
+            let pieces: Vec<Piece> = reader.push(&written).into_iter().chain(reader.finish(!ends)).collect();
+            let said = |piece: &Piece| match piece { Piece::Arguments(text) => text.clone(), _ => String::new() };
+            let arguments: String = pieces.iter().map(said).collect();
+            proptest::prop_assert!(!pieces.iter().any(|piece| matches!(piece, Piece::Text(_) | Piece::Thought(_))));
+            if ends {
+                let arguments: serde_json::Value = serde_json::from_str(&arguments).unwrap();
+                let Tool::Function(function) = &request.tools[0] else { unreachable!() };
+                let schema = serde_json::from_str(function.parameters.as_ref().unwrap().expose()).unwrap();
+                let valid = jsonschema::validator_for(&schema).unwrap().is_valid(&arguments);
+                proptest::prop_assert!(valid, "{}", arguments);
+            }
+        }
+    }
+
+    #[test]
+    fn a_parameter_that_cannot_be_enforced_is_refused_where_strict_and_any_text_where_not() {
+        let odd = json!({"odd": {"type": "string", "pattern": "^a+$"}});
+        let strict = write(true, &odd);
+        let refused = Callable::new(&strict, Protocol::Coder, &offered(&strict).unwrap(), |_| None);
+        assert!(matches!(refused.err(), Some(EngineError::Unsupported(_))));
+        let lenient = callable(Protocol::Coder, &write(false, &odd)).whole.unwrap();
+        let free = written(&[("path", "a"), ("lines", "[]"), ("odd", "b")]);
+        assert_eq!(follow(&lenient, &free), (free.len(), true));
+    }
+
+    #[test]
+    fn a_function_that_describes_no_parameters_takes_any() {
+        let open = Function { name: "write".to_owned(), parameters: Some("{}".into()), ..Function::default() };
+        let request = ChatRequest { tools: vec![Tool::Function(open)], ..request(ToolChoice::Required, false) };
+        let whole = callable(Protocol::Coder, &request).whole.unwrap();
+        let any = written(&[("a", "b"), ("c", "1\n2")]);
+        assert_eq!(follow(&whole, &any), (any.len(), true));
+    }
+
+    #[test]
     fn a_named_function_is_the_only_one_and_calls_are_several_where_they_may_be() {
         let named = callable(Protocol::Llama, &request(ToolChoice::Named("stop".to_owned()), true)).whole.unwrap();
         let stop = STOP.replace("arguments", "parameters");
@@ -220,7 +345,7 @@ mod tests {
     fn a_schema_that_cannot_be_enforced_is_refused() {
         let bad = Function { name: "f".to_owned(), parameters: Some("[1]".into()), ..Function::default() };
         let bad = ChatRequest { tools: vec![Tool::Function(bad)], ..ChatRequest::default() };
-        let refused = Callable::new(&bad, Protocol::Hermes, &offered(&bad).unwrap(), None);
+        let refused = Callable::new(&bad, Protocol::Hermes, &offered(&bad).unwrap(), |_| None);
         assert!(matches!(refused.err(), Some(EngineError::Unsupported(_))));
     }
 }

@@ -77,7 +77,8 @@ impl Texts {
 
     fn hold(&mut self, text: impl Into<String>, is_needed: bool) -> String {
         self.held.push(Held { text: text.into(), is_needed });
-        format!("{PROBE}{}-{}-{PROBE}", self.nonce, self.held.len() - 1)
+        // Letters only: some templates replace other characters in keys.
+        format!("{PROBE}{}x{}x{PROBE}", self.nonce, self.held.len() - 1)
     }
 
     /// `value` with placeholders for all keys and strings but the words that everybody uses.
@@ -137,8 +138,8 @@ pub(in super::super) fn turns(
 
 fn native(request: &ChatRequest, message: &Message, protocol: Protocol, texts: &mut Texts) -> Turn {
     let id = |id: &str, texts: &mut Texts| match protocol {
-        Protocol::Mistral => nine(id),
-        Protocol::Hermes | Protocol::Llama | Protocol::Own => texts.hold(id, false),
+        Protocol::Mistral | Protocol::MistralNamed { .. } => nine(id),
+        Protocol::Hermes | Protocol::Llama | Protocol::Coder | Protocol::Own => texts.hold(id, false),
     };
     let text = message.text();
     let says_nothing = text.is_empty() && !message.tool_calls.is_empty();

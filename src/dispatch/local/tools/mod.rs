@@ -3,6 +3,7 @@
 mod grammar;
 #[cfg(feature = "llama")]
 mod history;
+mod parameter;
 mod reader;
 
 #[cfg(feature = "llama")]
@@ -11,6 +12,7 @@ pub(super) use grammar::Callable;
 pub(super) use history::{Held, Texts, tool_values, turns};
 pub(super) use reader::{Piece, Reader};
 
+use self::parameter::Signature;
 use serde_json::{Value, json};
 
 use super::EngineError;
@@ -18,16 +20,40 @@ use crate::chat::request::{ChatRequest, Function, Tool, ToolChoice};
 
 /// Ends a call of Hermes, Qwen and our own.
 const CLOSE: &str = "</tool_call>";
-/// Begins a thought.
-pub(super) const THINK: &str = "<think>";
-/// Ends a thought.
-const THOUGHT: &str = "</think>";
 /// May stand before a call of Llama.
 const PYTHON: &str = "<|python_tag|>";
 
+/// Stands between the name and the arguments of a call of Mistral.
+const ARGS: &str = "[ARGS]";
+/// Stands between its name and its id.
+const CALL_ID: &str = "[CALL_ID]";
+
 /// Markers that are control tokens in some vocabularies: they are read only where they are asked about.
 #[cfg(feature = "llama")]
-pub(super) const MARKERS: [&str; 6] = ["<tool_call>", CLOSE, "[TOOL_CALLS]", PYTHON, THINK, THOUGHT];
+pub(super) const MARKERS: [&str; 10] =
+    ["<tool_call>", CLOSE, "[TOOL_CALLS]", ARGS, CALL_ID, PYTHON, ANGLED.begin, ANGLED.end, SQUARE.begin, SQUARE.end];
+
+/// What stands around a thought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Thoughts {
+    /// Before it.
+    pub(super) begin: &'static str,
+    /// Behind it.
+    end: &'static str,
+}
+
+/// Of DeepSeek, Qwen and most others.
+pub(super) const ANGLED: Thoughts = Thoughts { begin: "<think>", end: "</think>" };
+/// Of Mistral.
+const SQUARE: Thoughts = Thoughts { begin: "[THINK]", end: "[/THINK]" };
+
+impl Thoughts {
+    /// What the template in `source` knows.
+    #[cfg(feature = "llama")]
+    pub(super) fn of(source: &str) -> Option<Self> {
+        [ANGLED, SQUARE].into_iter().find(|thoughts| source.contains(thoughts.begin))
+    }
+}
 
 /// How calls are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,8 +62,15 @@ pub(super) enum Protocol {
     Hermes,
     /// `{"name": …, "parameters": …}` and nothing else: Llama 3.
     Llama,
-    /// `[TOOL_CALLS][{"name": …, "arguments": …}]`: Mistral.
+    /// `[TOOL_CALLS][{"name": …, "arguments": …}]`: Mistral, up to its third tokenizer.
     Mistral,
+    /// `[TOOL_CALLS]name[ARGS]{…}`, with an id as in `name[CALL_ID]id[ARGS]` or without: Mistral since then.
+    MistralNamed {
+        /// Whether a call has an id.
+        ids: bool,
+    },
+    /// `<tool_call><function=name><parameter=…>value</parameter></function></tool_call>`, values as they are: Qwen 3 Coder.
+    Coder,
     /// As Hermes, told by an instruction of ours: templates that know no tools, or in a way not known here.
     Own,
 }
@@ -48,9 +81,11 @@ impl Protocol {
         let has = |marker: &str| source.contains(marker);
         if !has("tools") {
             Self::Own
-        } else if has("[TOOL_CALLS]") && !has("[ARGS]") {
-            Self::Mistral
-        } else if has("<tool_call>") && !has("<function=") {
+        } else if has("[TOOL_CALLS]") {
+            if has(ARGS) { Self::MistralNamed { ids: has(CALL_ID) } } else { Self::Mistral }
+        } else if has("<tool_call>") && has("<function=") {
+            if has("<parameter=") { Self::Coder } else { Self::Own }
+        } else if has("<tool_call>") && !has("<arg_key>") {
             Self::Hermes
         } else if has("ipython") && has("\"parameters\"") {
             Self::Llama
@@ -62,9 +97,9 @@ impl Protocol {
     /// What a call begins with; nothing where it begins with its JSON.
     pub(super) fn opening(self) -> &'static str {
         match self {
-            Self::Hermes | Self::Own => "<tool_call>",
+            Self::Hermes | Self::Coder | Self::Own => "<tool_call>",
             Self::Llama => "",
-            Self::Mistral => "[TOOL_CALLS]",
+            Self::Mistral | Self::MistralNamed { .. } => "[TOOL_CALLS]",
         }
     }
 
@@ -74,8 +109,8 @@ impl Protocol {
         // Without a source of randomness ids repeat, which clients bear: they belong to one answer.
         let _ = getrandom::fill(&mut bytes);
         match self {
-            Self::Mistral => nine(&hex::encode(bytes)),
-            Self::Hermes | Self::Llama | Self::Own => format!("call_{}", &hex::encode(bytes)[..24]),
+            Self::Mistral | Self::MistralNamed { .. } => nine(&hex::encode(bytes)),
+            Self::Hermes | Self::Llama | Self::Coder | Self::Own => format!("call_{}", &hex::encode(bytes)[..24]),
         }
     }
 }
@@ -85,8 +120,8 @@ impl Protocol {
 pub(super) struct Reading {
     /// How calls are written; `None` where there is nothing to call.
     pub(super) calls: Option<Protocol>,
-    /// Whether it may begin with a thought.
-    pub(super) thinks: bool,
+    /// What stands around a thought, if it may begin with one.
+    pub(super) thoughts: Option<Thoughts>,
     /// Whether the prompt ends within a thought.
     pub(super) is_thinking: bool,
 }
@@ -114,6 +149,12 @@ pub(super) fn offered(request: &ChatRequest) -> Result<Vec<&Function>, EngineErr
     }
 }
 
+/// What the functions of `request` take, where calls say it one by one.
+pub(super) fn signatures(request: &ChatRequest, calls: Option<Protocol>) -> Vec<Signature> {
+    let functions = if calls == Some(Protocol::Coder) { offered(request).unwrap_or_default() } else { Vec::new() };
+    functions.into_iter().map(Signature::of).collect()
+}
+
 /// The schema of the arguments; a function without one takes none.
 fn parameters(function: &Function) -> Value {
     let given = function.parameters.as_ref().and_then(|text| serde_json::from_str(text.expose()).ok());
@@ -136,11 +177,17 @@ mod tests {
     fn a_template_is_of_the_family_whose_words_it_has() {
         for (source, protocol) in [
             ("{% if tools %}<tool_call>", Protocol::Hermes),
-            ("{% if tools %}<tool_call><function=f>", Protocol::Own),
+            ("{% if tools %}<tool_call><function=f><parameter=p>", Protocol::Coder),
+            ("{% if tools %}<tool_call><function=f>{}</function>", Protocol::Own),
+            ("{% if tools %}<tool_call>f<arg_key>a</arg_key>", Protocol::Own),
             ("{% if tools %}[AVAILABLE_TOOLS]{% endif %}[TOOL_CALLS]", Protocol::Mistral),
-            ("{% if tools %}[TOOL_CALLS]f[ARGS]", Protocol::Own),
+            ("{% if tools %}[TOOL_CALLS]f[ARGS]", Protocol::MistralNamed { ids: false }),
+            ("{% if tools %}[TOOL_CALLS]f[CALL_ID]i[ARGS]", Protocol::MistralNamed { ids: true }),
             ("{% if tools %}ipython {\"name\": f, \"parameters\": p}", Protocol::Llama),
+            // Gemma: its third template knows no tools, the words of later ones are not known here.
             ("{{ messages }}", Protocol::Own),
+            ("{% if tools %}<start_function_call>call:f{a:1}<end_function_call>", Protocol::Own),
+            ("{% if tools %}<|tool_call>call:f{a:1}<tool_call|>", Protocol::Own),
         ] {
             assert_eq!(Protocol::of(source), protocol, "{source}");
         }

@@ -1,12 +1,22 @@
 //! What of an answer is text, what a thought and what a call of a tool, found as it comes.
 
-use super::{CLOSE, Protocol, Reading, THINK, THOUGHT};
+mod coder;
+mod json;
+
+use self::coder::Coder;
+use self::json::{Value, head};
+use super::parameter::Signature;
+use super::{ARGS, CALL_ID, CLOSE, Protocol, Reading, Thoughts};
+
+/// Most bytes that a function's name has.
+const MAX_NAME: usize = 256;
 
 /// Reads one answer.
 pub(in super::super) struct Reader {
     /// How calls are written; `None` where there is nothing to call.
     calls: Option<Protocol>,
-    thinks: bool,
+    /// What stands around a thought that may yet come, or is under way.
+    thoughts: Option<Thoughts>,
     state: State,
     /// What may yet turn out to be something else.
     held: String,
@@ -14,6 +24,8 @@ pub(in super::super) struct Reader {
     skips_blanks: bool,
     /// Whether it was told that a call has begun.
     told: bool,
+    /// Where calls name each parameter by itself.
+    coder: Coder,
 }
 
 /// A piece of what was read.
@@ -38,17 +50,12 @@ enum State {
     /// A call that does not begin with its tool's name: all of it is needed.
     Whole,
     Arguments(Value),
+    /// In a call that names each parameter by itself, before one of them or behind the last.
+    Between,
+    /// In the value of one of them.
+    Parameter,
     /// Behind a call's arguments.
     Tail,
-}
-
-/// How far a JSON value has come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Value {
-    depth: usize,
-    in_string: bool,
-    is_escaped: bool,
-    begun: bool,
 }
 
 /// How a call begins.
@@ -62,10 +69,17 @@ enum Head {
 }
 
 impl Reader {
-    pub(in super::super) fn new(reading: Reading) -> Self {
-        let state = if reading.is_thinking { State::Thought } else { State::Start };
-        let (calls, thinks) = (reading.calls, reading.thinks);
-        Self { calls, thinks, state, held: String::new(), skips_blanks: reading.is_thinking, told: false }
+    /// Reads as `reading` says; `signatures` are those of the functions that may be called.
+    pub(in super::super) fn new(reading: Reading, signatures: Vec<Signature>) -> Self {
+        Self {
+            calls: reading.calls,
+            thoughts: reading.thoughts,
+            state: if reading.is_thinking { State::Thought } else { State::Start },
+            held: String::new(),
+            skips_blanks: reading.is_thinking,
+            told: false,
+            coder: Coder::new(signatures),
+        }
     }
 
     /// Whether a thought is under way.
@@ -81,26 +95,49 @@ impl Reader {
         pieces
     }
 
-    /// The answer has ended: what was held back.
-    pub(in super::super) fn finish(&mut self) -> Vec<Piece> {
+    /// The answer has ended: what was held back. A call whose function is not known yet has said nothing; and where the
+    /// answer was `cut`, neither has the beginning of a marker.
+    pub(in super::super) fn finish(&mut self, cut: bool) -> Vec<Piece> {
         let mut pieces = Vec::new();
-        let held = std::mem::take(&mut self.held);
+        let mut held = std::mem::take(&mut self.held);
+        if cut {
+            self.drop_marker(&mut held);
+        }
         match self.state {
             State::Thought => say(&mut pieces, held, Piece::Thought),
+            State::Whole if is_unfinished(&held) => {}
             State::Whole => self.whole(&held, &mut pieces),
-            State::Head => say(&mut pieces, format!("{}{held}", self.opening()), Piece::Text),
-            State::Start | State::Text => say(&mut pieces, held, Piece::Text),
+            State::Head if self.is_call(&held) => {}
+            State::Head | State::Start | State::Text => say(&mut pieces, held, Piece::Text),
             State::Arguments(_) => say(&mut pieces, held, Piece::Arguments),
-            State::Tail => {}
+            State::Between | State::Parameter | State::Tail => {}
         }
         pieces
     }
 
+    /// Whether what has begun with `held` is a call: what merely begins like JSON is none yet.
+    fn is_call(&self, held: &str) -> bool {
+        self.calls != Some(Protocol::Llama) || held.contains("\"name\"")
+    }
+
+    /// Takes the first letters of a marker, two or more, from the end of what was cut.
+    fn drop_marker(&self, held: &mut String) {
+        let (begin, end) = self.thoughts.map_or(("", ""), |thoughts| (thoughts.begin, thoughts.end));
+        let markers: &[&str] = match self.state {
+            State::Thought => &[end],
+            State::Start => &[begin, super::PYTHON, self.opening()],
+            State::Text => &[self.opening()],
+            _ => &[],
+        };
+        let until = markers.iter().map(|marker| before(held, marker)).min().unwrap_or(held.len());
+        if held.len() - until > 1 {
+            held.truncate(until);
+        }
+    }
+
     /// Once for each call, when it has begun: what was read of it.
     pub(in super::super) fn call_begun(&mut self) -> Option<&str> {
-        // What merely begins like JSON is no call yet.
-        let is_certain = self.calls != Some(Protocol::Llama) || self.held.contains("\"name\"");
-        if self.state != State::Head || self.told || !is_certain {
+        if self.state != State::Head || self.told || !self.is_call(&self.held) {
             return None;
         }
         self.told = true;
@@ -132,6 +169,8 @@ impl Reader {
                 None => false,
             },
             State::Arguments(value) => self.arguments(value, pieces),
+            State::Between => self.between(pieces),
+            State::Parameter => self.parameter(pieces),
             State::Tail => self.tail(),
         }
     }
@@ -139,12 +178,12 @@ impl Reader {
     fn start(&mut self) -> bool {
         let words = self.held.trim_start();
         let may_begin = |marker: &str| marker.starts_with(words);
-        if self.thinks {
-            if let Some(thought) = words.strip_prefix(THINK) {
+        if let Some(Thoughts { begin, .. }) = self.thoughts {
+            if let Some(thought) = words.strip_prefix(begin) {
                 self.held = thought.to_owned();
                 return self.skip_to(State::Thought);
             }
-            if may_begin(THINK) {
+            if may_begin(begin) {
                 return false;
             }
         }
@@ -162,14 +201,15 @@ impl Reader {
     }
 
     fn thought(&mut self, pieces: &mut Vec<Piece>) -> bool {
-        if let Some(at) = self.held.find(THOUGHT) {
+        let end = self.thoughts.map_or("", |thoughts| thoughts.end);
+        if let Some(at) = self.held.find(end) {
             let thought = self.held[..at].trim_end().to_owned();
             say(pieces, thought, Piece::Thought);
-            self.held.drain(..at + THOUGHT.len());
-            self.thinks = false;
+            self.held.drain(..at + end.len());
+            self.thoughts = None;
             return self.skip_to(State::Start);
         }
-        let until = settled(&self.held, THOUGHT);
+        let until = settled(&self.held, end);
         say(pieces, self.held.drain(..until).collect(), Piece::Thought);
         false
     }
@@ -196,12 +236,20 @@ impl Reader {
     }
 
     fn head(&mut self, pieces: &mut Vec<Piece>) -> bool {
-        match head(&self.held) {
+        let head = match self.calls {
+            Some(Protocol::Coder) => coder::head(&self.held),
+            Some(Protocol::MistralNamed { .. }) => named(&self.held),
+            _ => head(&self.held),
+        };
+        match head {
             Head::Unfinished => false,
             Head::Named(name, arguments) => {
                 self.held.drain(..arguments);
-                pieces.push(Piece::Call(name));
-                self.go(State::Arguments(Value::default()))
+                pieces.push(Piece::Call(name.clone()));
+                match self.calls {
+                    Some(Protocol::Coder) => self.call(&name),
+                    _ => self.skip_to(State::Arguments(Value::default())),
+                }
             }
             // An answer that is JSON and no call.
             Head::Odd if self.calls == Some(Protocol::Llama) => self.go(State::Text),
@@ -242,6 +290,8 @@ impl Reader {
                 }
                 None => "",
             },
+            // Each call begins as the first one does.
+            Some(Protocol::MistralNamed { .. }) => return self.skip_to(State::Text),
             Some(Protocol::Llama) => self.held.trim_start_matches([' ', '\n', '}', ';', ',']),
             _ => self.held.trim_start_matches([' ', '\n', '\r', '\t', '}']),
         };
@@ -271,38 +321,11 @@ impl Reader {
     }
 }
 
-impl Value {
-    /// Where the value ends in `text`, which goes on with it.
-    fn end_in(&mut self, text: &str) -> Option<usize> {
-        for (at, byte) in text.bytes().enumerate() {
-            if self.in_string {
-                match byte {
-                    _ if self.is_escaped => self.is_escaped = false,
-                    b'\\' => self.is_escaped = true,
-                    b'"' => self.in_string = false,
-                    _ => {}
-                }
-                if !self.in_string && self.depth == 0 {
-                    return Some(at + 1);
-                }
-                continue;
-            }
-            match byte {
-                b'"' => self.in_string = true,
-                b'{' | b'[' => self.depth += 1,
-                b'}' | b']' | b',' | b' ' | b'\n' if self.depth == 0 && self.begun => return Some(at),
-                b'}' | b']' => {
-                    self.depth = self.depth.saturating_sub(1);
-                    if self.depth == 0 {
-                        return Some(at + 1);
-                    }
-                }
-                _ => {}
-            }
-            self.begun = true;
-        }
-        None
-    }
+/// Whether `held` is the beginning of a call in JSON.
+fn is_unfinished(held: &str) -> bool {
+    let call = held[..before(held, CLOSE)].trim();
+    call.starts_with(['{', '['])
+        && serde_json::from_str::<serde::de::IgnoredAny>(call).is_err_and(|error| error.is_eof())
 }
 
 fn say(pieces: &mut Vec<Piece>, text: String, piece: fn(String) -> Piece) {
@@ -311,58 +334,26 @@ fn say(pieces: &mut Vec<Piece>, text: String, piece: fn(String) -> Piece) {
     }
 }
 
-/// How much of `text` certainly stands before a `marker` and the blanks in front of it.
-fn settled(text: &str, marker: &str) -> usize {
+/// How much of `text` certainly stands before a `marker` that it does not hold whole.
+fn before(text: &str, marker: &str) -> usize {
     let may_be = |at: &usize| marker.starts_with(&text[*at..]);
-    let until = text.char_indices().map(|(at, _)| at).find(may_be).unwrap_or(text.len());
-    text[..until].trim_end().len()
+    text.char_indices().map(|(at, _)| at).find(may_be).unwrap_or(text.len())
 }
 
-/// Reads `{"name": "…", "arguments": `, however it is spaced, also as the first of a list.
-fn head(text: &str) -> Head {
-    let mut rest = text.trim_start_matches([' ', '\n', '\t', '\r', '[', ',']);
-    for expected in ["{", "\"name\"", ":"] {
-        match next(rest, expected) {
-            Some(Ok(after)) => rest = after,
-            Some(Err(())) => return Head::Odd,
-            None => return Head::Unfinished,
+/// The same, without the blanks in front of it.
+fn settled(text: &str, marker: &str) -> usize {
+    text[..before(text, marker)].trim_end().len()
+}
+
+/// Reads `name[ARGS]`, between which an id may stand.
+fn named(text: &str) -> Head {
+    match text.find(ARGS) {
+        Some(at) if at <= MAX_NAME => {
+            let name = text[..at].split(CALL_ID).next().unwrap_or_default().trim();
+            Head::Named(name.to_owned(), at + ARGS.len())
         }
-    }
-    if rest.is_empty() {
-        return Head::Unfinished;
-    }
-    let mut string = Value::default();
-    if !rest.starts_with('"') {
-        return Head::Odd;
-    }
-    let Some(end) = string.end_in(rest) else { return Head::Unfinished };
-    let Ok(name) = serde_json::from_str::<String>(&rest[..end]) else { return Head::Odd };
-    rest = match next(&rest[end..], ",") {
-        Some(Ok(after)) => after,
-        Some(Err(())) => return Head::Odd,
-        None => return Head::Unfinished,
-    };
-    let keys = ["\"arguments\"", "\"parameters\""];
-    let found = keys.map(|key| next(rest, key));
-    rest = match found {
-        [Some(Ok(after)), _] | [_, Some(Ok(after))] => after,
-        [None, _] | [_, None] => return Head::Unfinished,
-        _ => return Head::Odd,
-    };
-    match next(rest, ":") {
-        Some(Ok("")) | None => Head::Unfinished,
-        Some(Ok(after)) => Head::Named(name, text.len() - after.len()),
-        Some(Err(())) => Head::Odd,
-    }
-}
-
-/// What follows `expected` and the blanks after it; an error for something else, `None` where more must come.
-fn next<'a>(text: &'a str, expected: &str) -> Option<Result<&'a str, ()>> {
-    let text = text.trim_start();
-    match text.strip_prefix(expected) {
-        Some(after) => Some(Ok(after.trim_start())),
-        None if expected.starts_with(text) => None,
-        None => Some(Err(())),
+        None if text.len() < MAX_NAME + ARGS.len() => Head::Unfinished,
+        _ => Head::Odd,
     }
 }
 

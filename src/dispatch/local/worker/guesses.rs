@@ -3,9 +3,11 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::super::EngineError;
+use super::super::draft::Drafter;
 use super::super::model::{Input, Model};
 use super::super::schedule::Work;
 use super::{Sequence, Worker};
+use crate::chat::reply::Predicted;
 
 impl<M: Model> Worker<'_, M> {
     /// `step` with the guesses that pay.
@@ -26,6 +28,7 @@ impl<M: Model> Worker<'_, M> {
                 break;
             }
             right += 1;
+            sequence.note_predicted(1, -1);
             self.prefixes.generated(slot, input.token);
             self.sample(slot, first + at);
         }
@@ -61,8 +64,23 @@ impl<S> Sequence<S> {
 
     /// The first `count` guesses as inputs.
     pub(super) fn guesses(&self, slot: usize, count: usize) -> Vec<Input> {
+        self.predicted.set(self.drafter.as_ref().is_some_and(Drafter::is_predicted));
+        // Whichever is drawn is not thrown away: the answer may end before all are judged.
+        self.note_predicted(0, count as i64);
         let position = self.group.prompt.len() + self.generated;
         let guesses = self.drafter.iter().flat_map(|drafter| drafter.guess(0)).take(count);
         guesses.zip(position..).map(|(&token, position)| Input { token, position, slot, sampled: true }).collect()
+    }
+
+    /// So many more guesses were drawn and thrown away, where they are what the client predicts.
+    fn note_predicted(&self, accepted: i64, rejected: i64) {
+        if self.predicted.get() {
+            self.group.predicted.update(|predicted| {
+                predicted.map(|before| Predicted {
+                    accepted: before.accepted.saturating_add_signed(accepted),
+                    rejected: before.rejected.saturating_add_signed(rejected),
+                })
+            });
+        }
     }
 }

@@ -59,8 +59,7 @@ impl<M: Model> Worker<'_, M> {
 
     /// Brings the memory of `slot` to hold what `origin` says and nothing else; says what it holds then.
     fn fetch(&mut self, slot: usize, origin: Option<Origin>) -> Option<Origin> {
-        let worth = |origin: &Origin| origin.place == Place::Slot(slot) || origin.tokens >= WORTH;
-        let origin = origin.filter(worth).filter(|origin| match origin.place {
+        let origin = origin.filter(|origin| self.prefixes.pays(slot, *origin)).filter(|origin| match origin.place {
             Place::Slot(at) => at == slot || self.copy(at, slot),
             Place::Parked(index) => self.prefixes.parked(index).is_some_and(|state| self.model.restore(slot, state)),
         });

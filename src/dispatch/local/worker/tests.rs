@@ -1,7 +1,11 @@
 //! The step loop with a scripted model.
 
 mod choices;
+mod confidence;
 mod guesses;
+mod look;
+mod stuck;
+mod turns;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -12,14 +16,16 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 
 use super::run;
-use crate::chat::reply::{Delta, FinishReason, LikelyToken, TokenLogprob, Usage};
+use crate::chat::reply::{Certainty, Confidence, Delta, FinishReason, LikelyToken, Predicted, TokenLogprob, Usage};
 use crate::chat::request::{ChatRequest, Content, Message, Sampling};
+use crate::chat::{Priority, Text};
 use crate::dispatch::local::engine::Engine;
+use crate::dispatch::local::life::Shared;
 use crate::dispatch::local::life::tests::once;
 use crate::dispatch::local::model::{Drawn, Input, Model, Prompt, Token};
 use crate::dispatch::local::schedule::Limits;
 use crate::dispatch::local::tools::Reading;
-use crate::dispatch::local::{EngineError, EngineState, Generation, Job, Sharing};
+use crate::dispatch::local::{EngineError, EngineState, Generation, Job, Look, Notes, Sharing};
 
 const SLOTS: usize = 2;
 const QUEUE: usize = 2;
@@ -41,7 +47,7 @@ struct Echo {
 
 impl Model for Echo {
     type Sampler = ();
-    type State = Vec<Token>;
+    type State = (Vec<Token>, usize);
 
     fn context(&self) -> usize {
         64
@@ -49,7 +55,8 @@ impl Model for Echo {
 
     fn prompt(&self, request: &ChatRequest) -> Result<Prompt, EngineError> {
         let tokens = request.messages.iter().flat_map(|m| m.text().into_bytes()).map(Token::from).collect();
-        Ok(Prompt { tokens, reading: Reading::default() })
+        let prediction = request.prediction.as_ref().map_or("", Text::expose).bytes().map(Token::from).collect();
+        Ok(Prompt { tokens, prediction, reading: Reading::default() })
     }
 
     fn sampler(&self, _: &ChatRequest, _: Reading, _: u32, _: usize) -> Result<(), EngineError> {
@@ -96,6 +103,20 @@ impl Model for Echo {
         TokenLogprob { token: LikelyToken { bytes: vec![token as u8], logprob: -0.5 }, top: Vec::new() }
     }
 
+    fn certainty(&self, _: usize, _: Token) -> Certainty {
+        let computed = self.computed.load(Relaxed) as f64;
+        Certainty { logprob: -computed, entropy: 2.0 * computed, margin: computed.recip() }
+    }
+
+    fn look(&mut self, slot: usize, tokens: usize, last: Token) -> Result<Look, EngineError> {
+        assert!(tokens == 0 || self.prompts[slot].len() == tokens, "all but the last token is computed");
+        if last == Token::from(b'#') {
+            return Err(EngineError::Decode("scripted".to_owned()));
+        }
+        let hidden = vec![tokens as f32, last as f32, self.adapter as f32];
+        Ok(Look { first: self.certainty(0, last), hidden })
+    }
+
     fn write(&self, token: Token, _: Reading, bytes: &mut Vec<u8>) {
         bytes.extend(u8::try_from(token));
     }
@@ -118,12 +139,13 @@ impl Model for Echo {
         self.prompts[slot].len()
     }
 
-    fn save(&self, slot: usize) -> Option<Vec<Token>> {
-        Some(self.prompts[slot].clone())
+    fn save(&self, slot: usize) -> Option<Self::State> {
+        Some((self.prompts[slot].clone(), self.by[slot]))
     }
 
-    fn restore(&mut self, slot: usize, state: &Vec<Token>) -> bool {
-        self.prompts[slot].clone_from(state);
+    fn restore(&mut self, slot: usize, (tokens, by): &Self::State) -> bool {
+        self.prompts[slot].clone_from(tokens);
+        self.by[slot] = *by;
         true
     }
 }
@@ -139,6 +161,12 @@ fn start(permits: std_mpsc::Receiver<()>, queue: usize) -> Engine {
 
 /// An engine that may park so much, and how many tokens it has computed.
 fn counting(permits: std_mpsc::Receiver<()>, queue: usize, prefix_cache: usize) -> (Engine, Arc<AtomicUsize>) {
+    let (shared, computed) = scripted(permits, prefix_cache);
+    (Engine::of(shared, SLOTS, queue, vec!["a".to_owned(), "b".to_owned()]), computed)
+}
+
+/// What the scripted model does, and how many tokens it has computed.
+fn scripted(permits: std_mpsc::Receiver<()>, prefix_cache: usize) -> (Shared, Arc<AtomicUsize>) {
     let limits = Limits { piece: 4, budget: 8 };
     let computed = Arc::<AtomicUsize>::default();
     let echo = Echo {
@@ -154,14 +182,20 @@ fn counting(permits: std_mpsc::Receiver<()>, queue: usize, prefix_cache: usize) 
         run(echo, shared, SLOTS, limits, prefix_cache);
         Ok(())
     });
-    (Engine::of(shared, SLOTS, queue, vec!["a".to_owned(), "b".to_owned()]), computed)
+    (shared, computed)
 }
 
 fn job(text: &str, max_output: u32) -> Job {
     let message = Message { content: vec![Content::Text(text.into())], ..Message::default() };
     let request = Arc::new(ChatRequest { messages: vec![message], ..ChatRequest::default() });
     let sharing = Sharing { tenant: "a".into(), class: "public".into() };
-    Job { request, max_output, deadline: Instant::now() + Duration::from_secs(60), sharing }
+    Job {
+        request,
+        max_output,
+        deadline: Instant::now() + Duration::from_secs(60),
+        sharing,
+        priority: Priority::default(),
+    }
 }
 
 async fn collect(generation: Generation) -> (String, Option<FinishReason>, Option<Usage>, Option<EngineError>) {

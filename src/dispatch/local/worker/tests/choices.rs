@@ -12,7 +12,7 @@ fn several(n: u32, text: &str, max_output: u32) -> Job {
 /// The texts and finishes by choice, the usage and the error.
 type Collected = (Vec<(String, Option<FinishReason>)>, Option<Usage>, Option<EngineError>);
 
-async fn collect_all(n: usize, generation: Generation) -> Collected {
+pub(super) async fn collect_all(n: usize, generation: Generation) -> Collected {
     let mut choices = vec![(String::new(), None); n];
     let (mut usage, mut error) = (None, None);
     for reply in generation.collect::<Vec<_>>().await {
@@ -112,4 +112,16 @@ async fn choices_that_nobody_reads_pause_and_nothing_of_them_is_lost() {
     let (choices, usage, _) = collect_all(5, slow).await;
     assert!(choices.iter().all(|(text, _)| text.len() == 60), "{choices:?}");
     assert_eq!(usage.map(|usage| usage.output), Some(300));
+}
+
+#[tokio::test]
+async fn many_choices_let_whoever_holds_fewer_slots_pass() {
+    let (engine, permit) = engine();
+    let _many = engine.generate(several(6, "abc", 2)).unwrap();
+    until(&engine, |e| e.facts().free_slots == 0).await;
+    let sharing = Sharing { tenant: "b".into(), class: "public".into() };
+    let other = engine.generate(Job { sharing, ..job("bcd", 1) }).unwrap();
+    // Two choices in two steps; then one of the four that are left, beside the other.
+    (0..3).for_each(|_| permit.send(()).unwrap());
+    assert_eq!(collect(other).await.0, "x");
 }

@@ -62,3 +62,46 @@ async fn an_answer_with_a_seed_is_not_guessed() {
     let (said, ..) = collect(engine.generate(seeded).unwrap()).await;
     assert_eq!((said.len(), engine.facts().guessed), (40, 0));
 }
+
+/// The usage of an answer to `text` that is predicted to be `prediction`.
+async fn predicted(engine: &Engine, text: &str, prediction: &str, most: u32, sampling: Sampling) -> (String, Usage) {
+    let plain = job(text, most);
+    let prediction = Some(prediction.into());
+    let request = Arc::new(ChatRequest { prediction, sampling, ..(*plain.request).clone() });
+    let (said, _, usage, error) = collect(engine.generate(Job { request, ..plain }).unwrap()).await;
+    assert_eq!(error, None);
+    (said, usage.unwrap())
+}
+
+#[tokio::test]
+async fn a_predicted_answer_is_the_same_and_says_how_much_of_the_prediction_was_right() {
+    let (engine, _) = guessing(true);
+    // Guessed is what follows the first token, where that is right; an `x` behind three others is then what the answer itself
+    // repeats.
+    for (prompt, prediction, accepted, rejected) in
+        [("abcdefgh", "xxxxxxxx", 4, 0), ("hgfedcba", "nothing of it", 0, 0), ("bcdefgha", "xxxyyyyy", 2, 2)]
+    {
+        let (said, usage) = predicted(&engine, prompt, prediction, 20, Sampling::default()).await;
+        assert_eq!((said, usage.output), ("x".repeat(20), 20));
+        assert_eq!(usage.predicted, Some(Predicted { accepted, rejected }), "{prediction}");
+    }
+}
+
+#[tokio::test]
+async fn who_predicts_nothing_is_told_nothing_and_with_a_seed_nothing_is_guessed() {
+    let (engine, _) = guessing(true);
+    assert_eq!(say(&engine, "xxxxxxxx", 20).await.2.predicted, None);
+    let seeded = Sampling { seed: Some(1), ..Sampling::default() };
+    let (_, usage) = predicted(&engine, "abcdefgh", &"x".repeat(20), 20, seeded).await;
+    assert_eq!(usage.predicted, Some(Predicted::default()));
+}
+
+#[tokio::test]
+async fn guesses_behind_the_end_of_an_answer_are_rejected() {
+    let (engine, _) = guessing(true);
+    // It ends at the eighth token: its middle is there.
+    let (said, usage) = predicted(&engine, "abcdefg!ijk", &"x".repeat(30), 40, Sampling::default()).await;
+    let worth = usage.predicted.unwrap();
+    assert_eq!(said.len() as u64, usage.output);
+    assert!(worth.accepted < usage.output && worth.rejected > 0, "{worth:?} of {said}");
+}
