@@ -155,6 +155,11 @@ mod tests {
     use crate::yaml::{Place, Problems};
 
     #[test]
+    fn no_two_arguments_have_the_same_name() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
     fn a_cause_that_was_told_is_not_told_again() {
         let mut problems = Problems::new();
         problems.add(&Place::whole("a.yaml"), "wrong");

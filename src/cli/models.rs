@@ -10,7 +10,7 @@ use anyhow::{Result, anyhow, bail};
 use bytesize::ByteSize;
 use comfy_table::{LineStyle, Table, presets};
 
-use self::pull::Pull;
+use self::pull::Wanted;
 use crate::dispatch::local::{Adapter, Engine, EngineConfig, devices, speed, try_apart, try_here};
 use crate::models::gguf::Gguf;
 use crate::models::{self, DEFAULT_FOLDER, Entry, catalogue, sha256, template_sha256};
@@ -48,7 +48,7 @@ pub(super) enum Action {
         #[command(flatten)]
         folder: Folder,
         #[command(flatten)]
-        pull: Pull,
+        wanted: Wanted,
     },
     /// Check a model's file against the catalogue's SHA-256.
     Verify {
@@ -108,8 +108,8 @@ pub(super) async fn run(action: Action) -> Result<ExitCode> {
     let out = &mut std::io::stdout();
     match action {
         Action::List(folder) => writeln!(out, "{}", list(&folder.dir))?,
-        Action::Pull { folder, pull } => {
-            let path = pull::run(&folder.dir, pull).await?;
+        Action::Pull { folder, wanted } => {
+            let path = pull::run(&folder.dir, wanted).await?;
             writeln!(out, "{}: {} bytes, verified", path.display(), std::fs::metadata(&path)?.len())?;
         }
         Action::Verify { folder, name } => {

@@ -23,29 +23,39 @@ async fn ready(config: EngineConfig) -> Result<Engine, EngineError> {
     engine.ready().await.map(|()| engine)
 }
 
-/// So many tokens of what the model says to each of the prompts, always the likeliest.
-async fn greedy(engine: &Engine, tokens: u32) -> Vec<String> {
-    let mut texts = Vec::new();
+/// So many tokens of what the model says to each of the prompts, always the likeliest, and how likely each of them was.
+async fn greedy(engine: &Engine, tokens: u32) -> (Vec<String>, Vec<f32>) {
+    let (mut texts, mut likelihoods) = (Vec::new(), Vec::new());
     for prompt in PROMPTS {
-        let sampling = Sampling { temperature: Some(0.0), ..Sampling::default() };
+        let sampling = Sampling { temperature: Some(0.0), logprobs: Some(0), ..Sampling::default() };
         let request = ChatRequest { messages: vec![message(Role::User, prompt)], sampling, ..ChatRequest::default() };
-        texts.push(read(engine.generate(job("t", request, tokens)).unwrap(), usize::MAX).await.0);
+        let mut deltas = engine.generate(job("t", request, tokens)).unwrap();
+        texts.push(String::new());
+        while let Some(delta) = deltas.next().await {
+            let Delta::Text { text, logprobs, .. } = delta.unwrap() else { continue };
+            texts.last_mut().unwrap().push_str(text.expose());
+            likelihoods.extend(logprobs.iter().map(|token| token.token.logprob));
+        }
     }
     assert!(texts.iter().all(|text| !text.is_empty()), "{texts:?}");
-    texts
+    (texts, likelihoods)
 }
 
-/// The texts with each of these numbers of layers on the device, where so many are to be there then.
-async fn compare(config: EngineConfig, tokens: u32, layers: &[(Option<u32>, usize)]) {
+/// With each of these numbers of layers on the device, where so many are to be there then, the texts are the same, and the
+/// logarithms of their tokens' probabilities no further apart than `tolerance`.
+async fn compare(config: EngineConfig, tokens: u32, tolerance: f32, layers: &[(Option<u32>, usize)]) {
     let devices =
         vec![devices().unwrap().first().expect("a device: GGML_VK_VISIBLE_DEVICES=0 admits Mesa's").name.clone()];
     let mut on_the_cpu = None;
     for &(gpu_layers, expected) in layers {
         let engine = ready(EngineConfig { gpu_layers, devices: devices.clone(), ..config.clone() }).await.unwrap();
         assert_eq!(engine.facts().gpu_layers, expected);
-        let texts = greedy(&engine, tokens).await;
-        println!("{expected} layers on {}: {texts:?}", devices[0]);
-        assert_eq!(on_the_cpu.get_or_insert_with(|| texts.clone()), &texts);
+        let (texts, likelihoods) = greedy(&engine, tokens).await;
+        let cpu = on_the_cpu.get_or_insert_with(|| (texts.clone(), likelihoods.clone()));
+        let apart = cpu.1.iter().zip(&likelihoods).map(|(one, other)| (one - other).abs()).fold(0.0, f32::max);
+        println!("{expected} layers on {}, at most {apart:.4} apart: {texts:?}", devices[0]);
+        assert_eq!((&cpu.0, cpu.1.len()), (&texts, likelihoods.len()));
+        assert!(apart <= tolerance, "{likelihoods:?}, on the CPU {:?}", cpu.1);
         engine.shutdown();
         engine.stopped().await;
     }
@@ -55,12 +65,12 @@ async fn compare(config: EngineConfig, tokens: u32, layers: &[(Option<u32>, usiz
 #[ignore = "needs a device"]
 async fn what_layers_on_a_device_compute_reads_as_on_the_cpu() {
     // None, the output and nine layers, and as many as fit: all. Few tokens, for Mesa's driver computes two a second.
-    compare(config(None), 8, &[(Some(0), 0), (Some(10), 10), (None, 31)]).await;
+    compare(config(None), 8, 0.5, &[(Some(0), 0), (Some(10), 10), (None, 31)]).await;
     // Weights that are not quantised.
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), GgufFile::llama().bytes()).unwrap();
     let tiny = EngineConfig { model: file.path().to_owned(), context: 256, ..config(None) };
-    compare(tiny, 16, &[(Some(0), 0), (Some(2), 2), (None, 3)]).await;
+    compare(tiny, 16, 0.01, &[(Some(0), 0), (Some(2), 2), (None, 3)]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

