@@ -16,7 +16,7 @@ use super::{Asker, Sequence, Worker};
 use crate::chat::ChatRequest;
 
 impl<M: Model> Worker<'_, M> {
-    /// Begins to look at the prompt of `job`. Whether that fails only somebody who has left does not want to know.
+    /// Begins to look at the prompt of `job`. A reply is lost only where nobody waits for it any more.
     pub(super) fn take_look(
         &mut self,
         job: &Job,
