@@ -33,7 +33,7 @@ pub(super) struct Schedule {
     /// The adapter of the last step, and how many steps in a row were by it.
     adapter: (usize, usize),
     limits: Limits,
-    /// When each slot's prompt last had its turn, by `steps`.
+    /// When each slot's prompt came or last had its turn, by `steps`.
     turns: Vec<usize>,
     /// How many steps had prompt work.
     steps: usize,
@@ -138,6 +138,7 @@ impl Schedule {
     /// Gives `slot` to a sequence whose prompt has `total` tokens, of which `done`, fewer than all, are computed.
     pub(super) fn admit(&mut self, slot: usize, done: usize, total: usize) {
         self.slots[slot] = Slot::Prompt { done, total };
+        self.turns[slot] = self.steps;
     }
 
     /// Gives `slot` to a sequence that waits until `leader`, which computes its prompt, has done so many tokens of it.
@@ -267,7 +268,7 @@ impl Schedule {
         if self.takes_turns() {
             prompts.sort_by_key(|prompt| self.turns[prompt.slot]);
         } else {
-            prompts.sort_by_key(|prompt| prompt.total - prompt.done);
+            prompts.sort_by_key(|prompt| (prompt.total - prompt.done, self.turns[prompt.slot]));
         }
         prompts
     }

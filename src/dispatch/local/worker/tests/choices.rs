@@ -120,8 +120,8 @@ async fn many_choices_let_whoever_holds_fewer_slots_pass() {
     let _many = engine.generate(several(6, "abc", 2)).unwrap();
     until(&engine, |e| e.facts().free_slots == 0).await;
     let sharing = Sharing { tenant: "b".into(), class: "public".into() };
-    let other = engine.generate(Job { sharing, ..job("bcd", 1) }).unwrap();
-    // Two choices in two steps; then one of the four that are left, beside the other.
-    (0..3).for_each(|_| permit.send(()).unwrap());
+    let other = engine.generate(Job { sharing, ..job("b", 1) }).unwrap();
+    // Two choices in two steps, and one of the four that are left; then the other, which has waited for longer than the rest.
+    (0..5).for_each(|_| permit.send(()).unwrap());
     assert_eq!(collect(other).await.0, "x");
 }
