@@ -16,7 +16,7 @@ use crate::{endless, engine_of, job, message, size};
 const PROMPT: usize = 500;
 const STREAMS: usize = 4;
 /// Tokens of a prompt that a step takes at most.
-const PIECE: usize = 32;
+const PIECE: usize = 64;
 
 /// When each delta came; all of them are also counted in `counted`.
 async fn times(mut generation: Generation, counted: Arc<AtomicUsize>) -> Vec<Instant> {
