@@ -105,10 +105,11 @@ async fn a_long_list_lets_a_short_one_pass_and_one_that_has_left_is_computed_no_
     let rig = rig();
     let engine = rig.engine.clone();
     let long = tokio::spawn(async move { embed(&engine, &["aaaaaaaa"; 40]).await });
-    until(|| rig.engine.facts().free_slots == 1).await;
+    rig.permit.send(()).unwrap();
+    until(|| rig.batches.lock().unwrap().len() == 1).await;
     let engine = rig.engine.clone();
     let short = tokio::spawn(async move { embed(&engine, &["b", "c"]).await });
-    until(|| rig.engine.facts().queue == 1).await;
+    until(|| rig.engine.facts().queue == 1 || rig.engine.facts().free_slots == 0).await;
     drop(rig.permit);
     assert_eq!(short.await.unwrap().unwrap().tokens, 2);
     long.abort();
