@@ -139,17 +139,25 @@ impl Shared {
 
     /// Drops from the queue what nobody waits for any more and what has run out of time.
     pub(super) fn drop_gone_and_late(&self, now: Instant) {
-        let leaves = |pending: &Pending| pending.is_left() || pending.deadline <= now;
-        self.queue.take_if(leaves).into_iter().for_each(|pending| pending.refuse(EngineError::Deadline));
+        let over = self.queue.take_if(|pending| pending.is_over(now));
+        over.into_iter().for_each(|pending| pending.refuse(EngineError::Deadline));
     }
 
     /// Takes whoever is next (see [`Line::pop`](super::line::Line::pop)) and has time left. Until more is known of it, it
     /// holds one slot.
     pub(super) fn next(&self, held: impl Fn(&str) -> usize, begun: Option<Rank>) -> Option<Pending> {
-        self.drop_gone_and_late(Instant::now());
-        self.queue.pop(held, begun, || {
-            self.gauges.busy_slots.fetch_add(1, Relaxed);
-        })
+        let busy = &self.gauges.busy_slots;
+        loop {
+            let note = || {
+                busy.fetch_add(1, Relaxed);
+            };
+            let pending = self.queue.pop(&held, begun, note)?;
+            if !pending.is_over(Instant::now()) {
+                return Some(pending);
+            }
+            busy.fetch_sub(1, Relaxed);
+            pending.refuse(EngineError::Deadline);
+        }
     }
 
     /// To be called when there is nothing to do since the queue's epoch `seen`: sleeps until there may be; false when it is

@@ -46,6 +46,12 @@ impl Pending {
         }
     }
 
+    /// Whether nobody waits for it any more, or it has run out of time.
+    #[cfg(any(feature = "llama", test))]
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        self.is_left() || self.deadline <= now
+    }
+
     /// Tells who waits that nothing comes of it.
     pub(super) fn refuse(self, error: EngineError) {
         match self.asked {

@@ -190,7 +190,7 @@ impl Schedule {
         let ready = |slot: usize| Some(self.adapters[slot]) == adapter && ready(slot);
         let generates = |slot: &usize| self.slots[*slot] == Slot::Generate && ready(*slot);
         let generating: Vec<usize> = (0..self.slots.len()).filter(generates).collect();
-        let prompts = self.prompts(&ready);
+        let prompts = self.prompts(ready);
         if generating.is_empty() {
             self.pieces(&prompts, self.limits.step)
         } else if self.reads_on(&prompts) {

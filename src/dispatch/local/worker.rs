@@ -116,12 +116,18 @@ impl<M: Model> Worker<'_, M> {
             }
             let choice = self.next_choice();
             let next = self.shared.next(|tenant| self.held_by(tenant), choice.map(|(_, rank)| rank));
-            match (next, choice) {
-                (Some(pending), _) => self.take(pending),
-                (None, Some((at, _))) => {
-                    self.waiting.remove(at).into_iter().for_each(|choice| self.place(choice, &free))
+            let at = match (next, choice) {
+                (Some(pending), _) => {
+                    let first = self.waiting.len();
+                    self.take(pending);
+                    first
                 }
+                (None, Some((at, _))) => at,
                 (None, None) => return,
+            };
+            // Nothing, where what was taken has no sequence.
+            if let Some(sequence) = self.waiting.remove(at) {
+                self.place(sequence, &free);
             }
             self.note_busy();
         }

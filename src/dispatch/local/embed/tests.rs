@@ -105,10 +105,11 @@ async fn a_long_list_lets_a_short_one_pass_and_one_that_has_left_is_computed_no_
     let rig = rig();
     let engine = rig.engine.clone();
     let long = tokio::spawn(async move { embed(&engine, &["aaaaaaaa"; 40]).await });
-    until(|| rig.engine.facts().free_slots == 1).await;
+    rig.permit.send(()).unwrap();
+    until(|| rig.batches.lock().unwrap().len() == 1).await;
     let engine = rig.engine.clone();
     let short = tokio::spawn(async move { embed(&engine, &["b", "c"]).await });
-    until(|| rig.engine.facts().queue == 1).await;
+    until(|| rig.engine.facts().queue == 1 || rig.engine.facts().free_slots == 0).await;
     drop(rig.permit);
     assert_eq!(short.await.unwrap().unwrap().tokens, 2);
     long.abort();
@@ -127,7 +128,6 @@ async fn a_deadline_a_failure_and_a_shutdown_end_jobs_and_give_their_places_back
     let engine = rig.engine.clone();
     let late =
         tokio::spawn(async move { engine.embed(vec![Text::new("b".to_owned())], turn("a"), Instant::now()).await });
-    until(|| rig.engine.facts().queue == 1).await;
     drop(rig.permit);
     assert_eq!(late.await.unwrap(), Err(EngineError::Deadline));
     assert!(first.await.unwrap().is_ok());

@@ -7,10 +7,10 @@ mod look;
 mod stuck;
 mod turns;
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc as std_mpsc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
@@ -37,6 +37,8 @@ struct Echo {
     permits: std_mpsc::Receiver<()>,
     /// How many tokens it has computed.
     computed: Arc<AtomicUsize>,
+    /// The prompts of all jobs that have begun.
+    begun: Begun,
     prompts: Vec<Vec<Token>>,
     outputs: Vec<Token>,
     /// Which adapter computes; what each slot holds was computed by one.
@@ -44,6 +46,9 @@ struct Echo {
     by: Vec<usize>,
     forgets: bool,
 }
+
+/// Prompts in the order in which they began.
+type Begun = Arc<Mutex<Vec<String>>>;
 
 impl Model for Echo {
     type Sampler = ();
@@ -54,7 +59,9 @@ impl Model for Echo {
     }
 
     fn prompt(&self, request: &ChatRequest) -> Result<Prompt, EngineError> {
-        let tokens = request.messages.iter().flat_map(|m| m.text().into_bytes()).map(Token::from).collect();
+        let text: String = request.messages.iter().map(Message::text).collect();
+        let tokens = text.bytes().map(Token::from).collect();
+        self.begun.lock().unwrap().push(text);
         let prediction = request.prediction.as_ref().map_or("", Text::expose).bytes().map(Token::from).collect();
         Ok(Prompt { tokens, prediction, reading: Reading::default() })
     }
@@ -161,17 +168,18 @@ fn start(permits: std_mpsc::Receiver<()>, queue: usize) -> Engine {
 
 /// An engine that may park so much, and how many tokens it has computed.
 fn counting(permits: std_mpsc::Receiver<()>, queue: usize, prefix_cache: usize) -> (Engine, Arc<AtomicUsize>) {
-    let (shared, computed) = scripted(permits, prefix_cache);
+    let (shared, computed, _) = scripted(permits, prefix_cache);
     (Engine::of(shared, SLOTS, queue, vec!["a".to_owned(), "b".to_owned()]), computed)
 }
 
-/// What the scripted model does, and how many tokens it has computed.
-fn scripted(permits: std_mpsc::Receiver<()>, prefix_cache: usize) -> (Shared, Arc<AtomicUsize>) {
+/// What the scripted model does, how many tokens it has computed, and which prompts have begun.
+fn scripted(permits: std_mpsc::Receiver<()>, prefix_cache: usize) -> (Shared, Arc<AtomicUsize>, Begun) {
     let limits = Limits { piece: 4, step: 8, gap: 8 };
-    let computed = Arc::<AtomicUsize>::default();
+    let (computed, begun) = (Arc::<AtomicUsize>::default(), Begun::default());
     let echo = Echo {
         permits,
         computed: computed.clone(),
+        begun: begun.clone(),
         prompts: vec![Vec::new(); SLOTS],
         outputs: Vec::new(),
         adapter: 0,
@@ -182,7 +190,7 @@ fn scripted(permits: std_mpsc::Receiver<()>, prefix_cache: usize) -> (Shared, Ar
         run(echo, shared, SLOTS, limits, prefix_cache);
         Ok(())
     });
-    (shared, computed)
+    (shared, computed, begun)
 }
 
 fn job(text: &str, max_output: u32) -> Job {

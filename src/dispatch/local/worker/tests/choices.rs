@@ -63,6 +63,7 @@ async fn choices_of_a_prompt_that_waits_for_anothers_beginning_still_compute_not
     let echo = Echo {
         permits,
         computed: computed.clone(),
+        begun: Begun::default(),
         prompts: vec![Vec::new(); 4],
         outputs: Vec::new(),
         adapter: 0,

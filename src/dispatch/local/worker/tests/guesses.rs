@@ -8,6 +8,7 @@ fn guessing(forgets: bool) -> (Engine, Arc<AtomicUsize>) {
     let echo = Echo {
         permits: std_mpsc::channel().1,
         computed: computed.clone(),
+        begun: Begun::default(),
         prompts: vec![Vec::new(); SLOTS],
         outputs: Vec::new(),
         adapter: 0,

@@ -3,7 +3,6 @@
 use futures_util::future::join_all;
 
 use super::*;
-use crate::dispatch::local::Notes;
 
 /// A job of `tenant` that takes one step.
 fn job_of(tenant: &str, priority: Priority) -> Job {
@@ -11,10 +10,18 @@ fn job_of(tenant: &str, priority: Priority) -> Job {
     Job { sharing, priority, ..job("abc", 1) }
 }
 
-/// An engine whose sequences are all held by jobs of `tenant` that go on until the permit is dropped, and these.
-async fn busy(tenant: &str, queue: usize) -> (Engine, std_mpsc::Sender<()>, Vec<Generation>) {
+/// An engine whose sequences are all held by jobs that go on until the permit is dropped.
+struct Busy {
+    engine: Engine,
+    permit: std_mpsc::Sender<()>,
+    held: Vec<Generation>,
+    begun: Begun,
+}
+
+async fn busy(tenant: &str, queue: usize) -> Busy {
     let (permit, permits) = std_mpsc::channel();
-    let engine = start(permits, queue);
+    let (shared, _, begun) = scripted(permits, PREFIX_CACHE);
+    let engine = Engine::of(shared, SLOTS, queue, Vec::new());
     let mut held = Vec::new();
     for slot in 0..SLOTS {
         held.push(engine.generate(Job { max_output: 9, ..job_of(tenant, Priority::Normal) }).unwrap());
@@ -24,32 +31,26 @@ async fn busy(tenant: &str, queue: usize) -> (Engine, std_mpsc::Sender<()>, Vec<
         }
         until(&engine, |e| e.facts().free_slots == SLOTS - slot - 1).await;
     }
-    (engine, permit, held)
+    Busy { engine, permit, held, begun }
 }
 
 /// In which order `jobs`, which wait together, begin.
-async fn order(engine: &Engine, permit: std_mpsc::Sender<()>, jobs: &[(&str, Priority)]) -> Vec<usize> {
-    let waits: Vec<_> = jobs.iter().map(|_| Notes::default()).collect();
-    let begun: Vec<_> = jobs
-        .iter()
-        .zip(&waits)
-        .map(|((tenant, priority), waited)| {
-            let arrived = Instant::now();
-            (arrived, engine.generate_noting(job_of(tenant, *priority), waited.clone()).unwrap())
-        })
-        .collect();
+async fn order(busy: Busy, jobs: &[(&str, Priority)]) -> Vec<usize> {
+    let Busy { engine, permit, held, begun } = busy;
+    let waiting = jobs.iter().enumerate().map(|(number, (tenant, priority))| {
+        let request = job(&number.to_string(), 1).request;
+        engine.generate(Job { request, ..job_of(tenant, *priority) }).unwrap()
+    });
+    let waiting: Vec<_> = waiting.collect();
     drop(permit);
-    let (arrived, begun): (Vec<_>, Vec<_>) = begun.into_iter().unzip();
-    join_all(begun.into_iter().map(collect)).await;
-    let began = |at: &usize| arrived[*at] + waits[*at].waited().expect("all have begun");
-    let mut order: Vec<usize> = (0..jobs.len()).collect();
-    order.sort_by_key(began);
-    order
+    join_all(waiting.into_iter().chain(held).map(collect)).await;
+    let begun = begun.lock().unwrap();
+    begun.iter().filter_map(|prompt| prompt.parse().ok()).collect()
 }
 
 #[tokio::test]
 async fn the_more_urgent_begin_first_and_tenants_take_turns() {
-    let (engine, permit, _held) = busy("x", 8).await;
+    let busy = busy("x", 8).await;
     let jobs = [
         ("a", Priority::Normal),
         ("a", Priority::Normal),
@@ -57,21 +58,21 @@ async fn the_more_urgent_begin_first_and_tenants_take_turns() {
         ("b", Priority::Normal),
         ("b", Priority::High),
     ];
-    // The fourth is the one that has waited longest.
-    assert_eq!(order(&engine, permit, &jobs).await, [4, 0, 3, 1, 2]);
+    // The second, which is the fourth of all, is the one that has waited longest.
+    assert_eq!(order(busy, &jobs).await, [4, 0, 3, 1, 2]);
 }
 
 #[tokio::test]
 async fn whoever_holds_sequences_comes_behind_whoever_holds_none() {
-    let (engine, permit, mut held) = busy("a", 8).await;
-    drop(held.pop());
+    let mut busy = busy("a", 8).await;
+    drop(busy.held.pop());
     let jobs = [("a", Priority::Normal), ("b", Priority::Normal)];
-    assert_eq!(order(&engine, permit, &jobs).await, [1, 0]);
+    assert_eq!(order(busy, &jobs).await, [1, 0]);
 }
 
 #[tokio::test]
 async fn in_a_full_queue_one_makes_room_for_a_tenant_that_has_none_there() {
-    let (engine, permit, _held) = busy("a", QUEUE).await;
+    let Busy { engine, permit, held: _held, .. } = busy("a", QUEUE).await;
     let greedy: Vec<_> = (0..QUEUE).map(|_| engine.generate(job_of("a", Priority::Normal)).unwrap()).collect();
     assert!(matches!(engine.generate(job_of("a", Priority::Normal)), Err(EngineError::QueueFull { .. })));
     let other = engine.generate(job_of("b", Priority::Normal)).unwrap();
@@ -102,7 +103,7 @@ async fn of_a_burst_as_many_as_there_is_room_for_are_taken_and_the_others_told_a
     }
     assert_eq!(taken.len(), SLOTS + 8);
     assert!(slowest < Duration::from_millis(50), "{slowest:?}");
-    until(&engine, |e| e.facts().free_slots == 0).await;
+    until(&engine, |e| e.facts().free_slots < SLOTS).await;
     tokio::time::sleep_until(deadline.into()).await;
     drop(permit);
     for end in join_all(taken.into_iter().map(collect)).await {
