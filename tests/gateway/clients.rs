@@ -33,7 +33,7 @@ destinations:
           serves: [embeddings, moderations] }
   kept: { via: sink/responses, boundary: host, accepts: public }
 routes:
-  - { id: all, order: 900, candidates: [far, near] }
+  - { id: all, order: 900, candidates: [far, near], needs: { reasoning: if_used } }
 budgets:
   - { id: purse, per: request, limit: 1 USD, ladder: [{ at: 1.00, refuse: budget_exhausted }] }
 "#;
