@@ -1,9 +1,9 @@
 //! Guesses of what an answer says next, by what its prompt and it have said before: pure bookkeeping.
 //!
 //! Where the last three tokens came before, what followed them then is likely to follow again: in quotations, code, and
-//! answers that repeat their prompt; so are those of an answer that the client predicts. Guesses are computed along with the next token, and those that are not drawn are
-//! thrown away: the answer is the same, only sooner, as long as most are drawn. That is measured, and guessing pauses
-//! where it does not pay.
+//! answers that repeat their prompt; so are those of an answer that the client predicts. Guesses are computed along with the
+//! next token, and those that are not drawn are thrown away: the answer is the same, only sooner, as long as most are drawn.
+//! That is measured, and guessing pauses where it does not pay.
 
 use std::collections::HashMap;
 use std::ops::Range;

@@ -3,7 +3,7 @@
 //! A step computes either the next token of *every* sequence that generates, or pieces of prompts: llama.cpp would compute
 //! them one after the other anyway, the pieces one token short. Between two steps that generate lies a bounded number of
 //! tokens of prompts, so that a long prompt delays the others by so much per token: one piece of it, and a few where several
-//! prompts wait, since few generate then and steps of few are dear. The prompt that is nearest to its end goes first, so
+//! prompts wait, since steps of few sequences are dear and more are about to join. The prompt that is nearest to its end goes first, so
 //! that first tokens come early on average; in each fourth step they take turns, so that a long one comes to its end among
 //! many that are short. Where many wait, some are computed together, which is cheaper. A prompt is cut into whole pieces from
 //! where it goes on, whatever else is going on: how it is cut changes rounding, and with it answers.
