@@ -45,11 +45,15 @@ struct Handle {
 
 impl Engine {
     /// An engine on a thread of its own, where the model loads: at once, or when it is first asked, as `config` says.
-    /// Returns at once; wait with [`Engine::ready`].
+    /// Returns as soon as the file's description is read; wait with [`Engine::ready`].
     pub fn load(config: EngineConfig) -> Self {
         let (sequences, queue) = (config.sequences as usize, config.queue);
         let adapters = config.adapters.iter().map(|adapter| adapter.name.clone()).collect();
+        #[cfg(any(feature = "llama", test))]
+        let foretold = Thinking::foretold(&config.model);
         let shared = Shared::new(config.name.clone(), config.load, move |shared| run(&config, shared));
+        #[cfg(any(feature = "llama", test))]
+        foretold.into_iter().for_each(|thinking| shared.gauges.note_thinking(thinking));
         Self::of(shared, sequences, queue, adapters)
     }
 
@@ -192,9 +196,10 @@ impl Engine {
         tokio::time::timeout(left.saturating_sub(MARGIN), self.ready()).await.unwrap_or_else(|_| Err(loading()))
     }
 
-    /// What the model's chat template knows of thinking; `None` before it was loaded.
+    /// What the model's chat template knows of thinking: what the file said at the start, and once it was loaded what it
+    /// said then. `None` where it could not be read.
     pub fn thinking(&self) -> Option<Thinking> {
-        self.handle.shared.gauges.thinking.get().copied()
+        self.handle.shared.gauges.thinking()
     }
 
     /// What `request` says that the model is not told, or cannot follow, by the neutral names.

@@ -1,7 +1,7 @@
 //! What the engine reports about itself: the `local.*` facts of policies, read without stopping it.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::Thinking;
@@ -77,7 +77,7 @@ pub(super) struct Gauges {
     pub(super) bytes: AtomicU64,
     pub(super) busy_slots: AtomicUsize,
     /// What its model's chat template knows of thinking.
-    pub(super) thinking: OnceLock<Thinking>,
+    thinking: Mutex<Option<Thinking>>,
     pub(super) gpu_layers: AtomicUsize,
     pub(super) tokens_per_second: Average,
     pub(super) ttft_ms: Average,
@@ -92,6 +92,15 @@ pub(super) struct Gauges {
 }
 
 impl Gauges {
+    #[cfg(any(feature = "llama", test))]
+    pub(super) fn note_thinking(&self, thinking: Thinking) {
+        *self.thinking.lock().unwrap_or_else(PoisonError::into_inner) = Some(thinking);
+    }
+
+    pub(super) fn thinking(&self) -> Option<Thinking> {
+        *self.thinking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// When a queue of `waiting` jobs is likely to have moved by one, 1 to 60 s.
     pub(super) fn retry_after(&self, sequences: usize) -> Duration {
         let turn_ms = self.job_ms.get() / sequences.max(1) as f64;

@@ -89,7 +89,7 @@ fn serve(
     }
     let limits = if offload.is_nearly_whole() { GPU } else { CPU };
     let llama = Llama::new(backend, &model, adapters, config, limits)?;
-    shared.gauges.thinking.get_or_init(|| llama.prompts.thinking());
+    shared.gauges.note_thinking(llama.prompts.thinking());
     tracing::info!(
         engine = config.name,
         parameters = model.n_params(),

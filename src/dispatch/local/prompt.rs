@@ -79,7 +79,7 @@ impl<'m> PromptWriter<'m> {
         let nonce = format!("{:016x}", getrandom::u64().map_err(|error| format!("cannot be used: {error}"))?);
         let longest_token = model.tokens(true).map(|(_, bytes)| bytes.len()).max().unwrap_or(1).max(1);
         let protocol = Protocol::of(source);
-        let thinking = thinking(Thoughts::of(source), &template);
+        let thinking = Thinking::of(source, &template);
         let thoughts = Thoughts::of(source).or(thinking.thinks.then_some(ANGLED));
         let writer = Self { model, template, protocol, thinking, thoughts, nonce, longest_token, context };
         let hello = ChatRequest { messages: vec![Message::default()], ..ChatRequest::default() };
@@ -212,12 +212,6 @@ impl<'m> PromptWriter<'m> {
 
 const REFUSED: EngineError = EngineError::Unsupported("this conversation: the model's chat template refuses it");
 const DROPPED: EngineError = EngineError::Unsupported("this order of roles: the model's chat template drops a message");
-
-fn thinking(thoughts: Option<Thoughts>, template: &ChatTemplate) -> Thinking {
-    let has_switch = template.knows("enable_thinking") || template.knows("thinking");
-    let has_effort = template.knows("reasoning_effort");
-    Thinking { thinks: thoughts.is_some() || has_switch || has_effort, has_switch, has_effort }
-}
 
 fn is_about_tools(message: &Message) -> bool {
     message.role == Role::Tool || !message.tool_calls.is_empty()

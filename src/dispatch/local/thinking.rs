@@ -1,6 +1,15 @@
 //! Whether a model thinks before it answers, and what its chat template is told of that.
 
+#[cfg(any(feature = "llama", test))]
+use std::path::Path;
+
+#[cfg(any(feature = "llama", test))]
+use super::template::ChatTemplate;
+#[cfg(any(feature = "llama", test))]
+use super::tools::Thoughts;
 use crate::chat::request::{Effort, Reasoning};
+#[cfg(any(feature = "llama", test))]
+use crate::models::gguf::Gguf;
 
 /// What a model's chat template knows of thinking.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +46,25 @@ impl Thinking {
 }
 
 #[cfg(any(feature = "llama", test))]
+impl Thinking {
+    /// What `template`, which was read from `source`, knows.
+    pub(super) fn of(source: &str, template: &ChatTemplate) -> Self {
+        let has_switch = template.knows("enable_thinking") || template.knows("thinking");
+        let has_effort = template.knows("reasoning_effort");
+        Self { thinks: Thoughts::of(source).is_some() || has_switch || has_effort, has_switch, has_effort }
+    }
+
+    /// What the model file at `path` says of itself; `None` where it cannot be read, which loading it tells in words, and
+    /// of a model that does not answer. Blocking; the weights are not read.
+    pub(super) fn foretold(path: &Path) -> Option<Self> {
+        let gguf = Gguf::open(path).ok().filter(|gguf| !gguf.embeds())?;
+        let source = gguf.template()?;
+        let template = ChatTemplate::new(source.to_owned(), String::new(), String::new()).ok()?;
+        Some(Self::of(source, &template))
+    }
+}
+
+#[cfg(any(feature = "llama", test))]
 impl Told {
     /// What `reasoning` says in the words of templates. Models whose templates know steps know three.
     pub(super) fn of(reasoning: Option<Reasoning>) -> Self {
@@ -57,6 +85,9 @@ impl Told {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chat::ChatRequest;
+    use crate::dispatch::local::{Engine, EngineConfig, EngineState, Load};
+    use crate::models::gguf::support::GgufFile;
 
     const NONE: Thinking = Thinking { thinks: false, has_switch: false, has_effort: false };
     const ALWAYS: Thinking = Thinking { thinks: true, ..NONE };
@@ -74,6 +105,38 @@ mod tests {
         ] {
             let ignored = [NONE, ALWAYS, SWITCH, STEPS].map(|model| model.ignores(reasoning));
             assert_eq!(ignored, ignored_by, "{reasoning:?}");
+        }
+    }
+
+    /// An engine that nobody has asked yet, of a model with this chat template.
+    fn unasked(template: Option<&str>) -> Engine {
+        let folder = tempfile::tempdir().unwrap();
+        let model = folder.path().join("model.gguf");
+        if let Some(template) = template {
+            let mut file = GgufFile::llama();
+            file.text("tokenizer.chat_template", template);
+            std::fs::write(&model, file.bytes()).unwrap();
+        }
+        Engine::load(EngineConfig { load: Load::OnDemand { idle: None }, ..EngineConfig::trial(model) })
+    }
+
+    #[test]
+    fn what_a_model_on_demand_knows_of_thinking_is_known_before_it_is_loaded() {
+        let words = "{{ messages[-1].content }}";
+        for (more, thinking, ignored) in [
+            ("", NONE, vec!["reasoning_effort"]),
+            ("<think>\n", ALWAYS, Vec::new()),
+            ("{% if enable_thinking %}<think>{% endif %}", SWITCH, Vec::new()),
+            ("{{ reasoning_effort }}", STEPS, Vec::new()),
+        ] {
+            let engine = unasked(Some(&format!("{words}{more}")));
+            assert_eq!(engine.thinking(), Some(thinking), "{more}");
+            let reasoning = Some(Reasoning::Effort(Effort::High));
+            assert_eq!(engine.unheard(&ChatRequest { reasoning, ..ChatRequest::default() }), ignored, "{more}");
+            assert_eq!(engine.facts().state, EngineState::Unloaded, "{more}");
+        }
+        for nothing in [None, Some("{% if %}")] {
+            assert_eq!(unasked(nothing).thinking(), None, "{nothing:?}");
         }
     }
 

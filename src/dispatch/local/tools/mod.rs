@@ -49,7 +49,6 @@ const SQUARE: Thoughts = Thoughts { begin: "[THINK]", end: "[/THINK]" };
 
 impl Thoughts {
     /// What the template in `source` knows.
-    #[cfg(feature = "llama")]
     pub(super) fn of(source: &str) -> Option<Self> {
         [ANGLED, SQUARE].into_iter().find(|thoughts| source.contains(thoughts.begin))
     }
