@@ -24,6 +24,8 @@ pub enum Feature {
     JsonSchema,
     /// An answer by a grammar.
     Grammar,
+    /// The form of the answer in a field that only vLLM or llama.cpp's server knows, where `response_format` says the same.
+    ServerForm,
     /// Log-probabilities.
     Logprobs,
     /// More than one choice.
@@ -58,7 +60,7 @@ pub enum Feature {
 
 impl Feature {
     /// Every feature.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Image,
         Self::Audio,
         Self::File,
@@ -68,6 +70,7 @@ impl Feature {
         Self::JsonObject,
         Self::JsonSchema,
         Self::Grammar,
+        Self::ServerForm,
         Self::Logprobs,
         Self::SeveralChoices,
         Self::LogitBias,
@@ -97,6 +100,7 @@ impl Feature {
             Self::JsonObject => "json_object",
             Self::JsonSchema => "json_schema",
             Self::Grammar => "grammar",
+            Self::ServerForm => "server_form",
             Self::Logprobs => "logprobs",
             Self::SeveralChoices => "several_choices",
             Self::LogitBias => "logit_bias",

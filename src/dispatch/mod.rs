@@ -33,12 +33,13 @@ use crate::policy::{Destination, Grant, Permit, TransformSet};
 use crate::transform::{Disguise, Outgoing, Restorer, TransformError};
 
 /// What the embedded engine can do.
-const ENGINE: [Feature; 10] = [
+const ENGINE: [Feature; 11] = [
     Feature::Stream,
     Feature::LogitBias,
     Feature::JsonObject,
     Feature::JsonSchema,
     Feature::Grammar,
+    Feature::ServerForm,
     Feature::SeveralChoices,
     Feature::Logprobs,
     Feature::Tools,
@@ -74,6 +75,8 @@ pub struct Attempt<'a> {
     pub body: &'a Bytes,
     /// Where they may be edited.
     pub points: &'a EditPoints,
+    /// What it needs.
+    pub uses: Uses,
     /// Fields of the body that have no neutral word.
     pub unsaid: &'a [&'static str],
     /// What the client says in headers of Anthropic's dialect.
@@ -241,7 +244,7 @@ impl Dispatcher {
         if !destination.answers(task) || !self.can(destination, dialect) {
             return Some(task.name());
         }
-        uses.missing_from(self.abilities(destination, dialect)).iter().next().map(Feature::name)
+        uses.missing_from(self.abilities(destination, dialect, uses)).iter().next().map(Feature::name)
     }
 
     /// Whether it is known that `destination` cannot think as `request` asks it to.
@@ -258,22 +261,23 @@ impl Dispatcher {
         wire.is_none_or(|wire| wire.speaks(dialect) || wire.can(dialect.task()))
     }
 
-    /// What `destination` can do for a client that speaks `dialect`.
-    fn abilities(&self, destination: &Destination, dialect: Dialect) -> Uses {
+    /// What `destination` can do for a client that speaks `dialect` and `uses` this.
+    fn abilities(&self, destination: &Destination, dialect: Dialect, uses: Uses) -> Uses {
         if destination.is_embedded() {
             return ENGINE.iter().copied().collect();
         }
         match self.provider(destination) {
-            Some(provider) if !speaks(provider, destination, dialect) => provider.wire().expresses(),
+            Some(provider) if self.translates(destination, dialect, uses) => provider.wire().expresses(),
             // Who does not know the field would give any answer, and nobody would notice.
             Some(provider) if !provider.holds_grammars() => Uses::all().without(Feature::Grammar),
             Some(_) | None => Uses::all(),
         }
     }
 
-    /// Whether bodies for `destination` are written anew for a client that speaks `dialect`.
-    pub fn translates(&self, destination: &Destination, dialect: Dialect) -> bool {
-        self.provider(destination).is_some_and(|provider| !speaks(provider, destination, dialect))
+    /// Whether bodies for `destination` are written anew for a client that speaks `dialect` and `uses` this.
+    pub fn translates(&self, destination: &Destination, dialect: Dialect, uses: Uses) -> bool {
+        let anew = |provider: &Provider| !speaks(provider, destination, dialect) || is_foreign(provider, uses);
+        self.provider(destination).is_some_and(anew)
     }
 
     /// Builds what an attempt sends: the client's bytes, transformed by `disguise` where the grant asks for transforms,
@@ -305,7 +309,8 @@ impl Dispatcher {
         let provider = self.provider(attempt.destination).ok_or(Failure::Unfaithful)?;
         let target = provider.target(&attempt.destination.model, attempt.max_output);
         let speaks = speaks(provider, attempt.destination, attempt.dialect);
-        let (outgoing, mut losses) = match speaks && !provider.wire().refuses_seals(attempt.request) {
+        let as_it_is = speaks && !provider.wire().refuses_seals(attempt.request) && !is_foreign(provider, attempt.uses);
+        let (outgoing, mut losses) = match as_it_is {
             true => (edited(attempt, disguise, &target)?, Vec::new()),
             false => translated(provider, attempt, disguise, &target)?,
         };
@@ -384,6 +389,11 @@ impl Dispatcher {
 /// Whether what a client says in `dialect` goes to `destination` in the client's own bytes.
 fn speaks(provider: &Provider, destination: &Destination, dialect: Dialect) -> bool {
     provider.wire().speaks(dialect) && destination.serves.contains(dialect.task())
+}
+
+/// Whether a request that `uses` this says the form of the answer in a field that `provider` does not know.
+fn is_foreign(provider: &Provider, uses: Uses) -> bool {
+    uses.contains(Feature::ServerForm) && !provider.holds_grammars()
 }
 
 async fn generate(engine: Engine, attempt: &Attempt<'_>) -> Result<Answer, Failure> {

@@ -46,8 +46,18 @@ pub struct ChatCompletionRequest {
     pub response_format: Option<ResponseFormat>,
     /// The same as a grammar in GBNF, as llama.cpp's server takes it; not together with `response_format`.
     pub grammar: Option<String>,
+    /// The same as a JSON schema, as llama.cpp's server takes it; not together with `response_format`.
+    pub json_schema: Option<Object>,
     /// The same as vLLM takes it; not together with `response_format`.
     pub structured_outputs: Option<StructuredOutputs>,
+    /// The same as older versions of vLLM take it: a JSON schema, or the text of one.
+    pub guided_json: Option<SchemaOrText>,
+    /// A regular expression that the whole answer matches.
+    pub guided_regex: Option<String>,
+    /// Texts of which the answer is one.
+    pub guided_choice: Option<Vec<String>>,
+    /// A grammar in GBNF.
+    pub guided_grammar: Option<String>,
     /// How much to think.
     pub reasoning_effort: Option<Effort>,
     /// How much to say.
@@ -383,10 +393,26 @@ pub enum ResponseFormat {
 /// The form of the answer as vLLM takes it, of which one member is given.
 #[derive(JsonSchema)]
 pub struct StructuredOutputs {
+    /// A JSON schema, or the text of one.
+    pub json: Option<SchemaOrText>,
+    /// Some JSON object.
+    pub json_object: Option<bool>,
+    /// A regular expression that the whole answer matches.
+    pub regex: Option<String>,
     /// A grammar in GBNF.
     pub grammar: Option<String>,
     /// Exactly one of these texts.
     pub choice: Option<Vec<String>>,
+}
+
+/// A JSON schema.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+pub enum SchemaOrText {
+    /// As it is.
+    Schema(Object),
+    /// As text.
+    Text(String),
 }
 
 /// An answer.

@@ -183,7 +183,8 @@ async fn attempt(
     let attempt = to_attempt(gateway, call, entry, candidate);
     let destination = attempt.destination;
     // Only a body that is transformed or translated is looked at again.
-    let looked_at = !grant.transforms().is_empty() || gateway.dispatcher.translates(destination, entry.dialect);
+    let looked_at =
+        !grant.transforms().is_empty() || gateway.dispatcher.translates(destination, entry.dialect, call.uses);
     let work = if looked_at { call.body.len() } else { 0 };
     let prepare = || prepare(gateway, call, entry, &attempt, candidate.id, grant);
     let prepared = match gateway.apart.run(work, prepare).await {
@@ -230,6 +231,7 @@ fn to_attempt<'a>(gateway: &Gateway, call: &'a Call, entry: &Entry, candidate: &
         request: &call.request,
         body: &call.body,
         points: &call.points,
+        uses: call.uses,
         unsaid: &call.unsaid,
         said: &call.said,
         max_output: call.max_output(gateway, candidate.id),

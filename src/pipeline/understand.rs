@@ -23,7 +23,7 @@ use crate::chat::{ChatRequest, Json, Part, Priority, RequestId, Source, Task, Te
 use crate::dialect::anthropic::header::Said;
 use crate::dialect::edit::EditPoints;
 use crate::dialect::error::ApiError;
-use crate::dialect::{BadRequest, Decoded, Dialect};
+use crate::dialect::{BadRequest, Decoded, Dialect, Uses};
 use crate::govern::Subject;
 use crate::policy::decision::{Decision, Outcome, Refusal, RefusalKind};
 use crate::policy::explain::Explanation;
@@ -48,6 +48,8 @@ pub(crate) struct Call {
     pub(crate) request: Arc<ChatRequest>,
     pub(crate) body: Bytes,
     pub(crate) points: EditPoints,
+    /// What it needs.
+    pub(crate) uses: Uses,
     /// Fields of the body that have no neutral word.
     pub(crate) unsaid: Vec<&'static str>,
     /// What the client says in headers of Anthropic's dialect.
@@ -130,13 +132,14 @@ pub(crate) async fn understand(
     if let (Some(last), Some(first)) = (&companion.destination, weighed.decision.plan().first()) {
         gateway.metrics.accompanied(policy.names.destination(first.id) == *last);
     }
-    let Decoded { request, edits, unsaid, .. } = decoded;
+    let Decoded { request, edits, uses, unsaid, .. } = decoded;
     Ok(Call {
         tenant: subject.tenant.clone(),
         priority: if request.flex { Priority::Low } else { subject.priority },
         decision: Box::new(weighed.decision),
         request: Arc::new(request),
         points: edits,
+        uses,
         unsaid,
         said,
         tokens_input: weighed.tokens_input,

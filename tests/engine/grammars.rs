@@ -1,6 +1,6 @@
 //! Answers under grammars: whatever ends by itself is what the grammar says.
 
-use ajar::chat::grammar::read as grammar;
+use ajar::chat::grammar::{Grammar, read as read_grammar, read_regex};
 use ajar::chat::reply::FinishReason;
 use ajar::chat::request::{ChatRequest, ResponseFormat, Role, Sampling};
 use ajar::dispatch::local::Engine;
@@ -27,6 +27,14 @@ const REGULAR: [(&str, &str); 5] = [
     ("root ::= \"🦀\" . [^a-z]{3} (\"é\" | \"漢字\")", "^🦀(?s:.)[^a-z]{3}(é|漢字)$"),
 ];
 
+/// Regular expressions, as `regex` reads them as well: it must find the whole answer.
+const EXPRESSIONS: [&str; 4] = [
+    r"(\+49|0)[1-9]\d{1,4}(-| )\d{4,8}",
+    r"^[A-Z][a-zäöü]{2,9}(, [a-z]{1,9}){0,3}[.!?]$",
+    r"<(b|i)>[^<>\n]{1,40}</(b|i)>|\w+@\w+\.(com|org)",
+    r"(?s:.)[\p{Greek}\s]{3,6}(?:漢字|🦀){1,2}",
+];
+
 /// JSON that leads back to itself: lists of lists, and objects with texts in them.
 const RECURSIVE: [&str; 2] = [
     "root ::= list\nlist ::= \"[\" (item (\", \" item){0,2})? \"]\"\nitem ::= list | [1-9] [0-9]{0,2} | \"0\"",
@@ -34,16 +42,34 @@ const RECURSIVE: [&str; 2] = [
      text ::= \"\\\"\" ([^\"\\\\\\x00-\\x1f] | \"\\\\\" [\"\\\\n]){0,24} \"\\\"\"",
 ];
 
-const GRAMMARS: usize = REGULAR.len() + RECURSIVE.len();
+const GRAMMARS: usize = REGULAR.len() + EXPRESSIONS.len() + RECURSIVE.len();
+
+/// A grammar, how it is written, and the regular expression that says the same, if there is one.
+fn form(number: usize) -> (Grammar, &'static str, Option<Regex>) {
+    let regex = |text: &str| Some(Regex::new(text).unwrap());
+    let expressions = REGULAR.len();
+    let recursive = expressions + EXPRESSIONS.len();
+    match number % GRAMMARS {
+        which if which < expressions => {
+            let (text, same) = REGULAR[which];
+            (read_grammar(text).unwrap(), text, regex(same))
+        }
+        which if which < recursive => {
+            let text = EXPRESSIONS[which - expressions];
+            // Here classes are those of ASCII.
+            let ascii = text.replace(r"\d", "[0-9]").replace(r"\w", "[0-9A-Za-z_]").replace(r"\s", r" \t\n\r\x0b\x0c");
+            (read_regex(text).unwrap(), text, regex(&format!("^(?:{ascii})$")))
+        }
+        which => (read_grammar(RECURSIVE[which - recursive]).unwrap(), RECURSIVE[which - recursive], None),
+    }
+}
 
 /// How an answer under the grammar of this number ended.
 async fn ask(engine: &Engine, number: usize) -> Option<FinishReason> {
-    let which = number % GRAMMARS;
-    let regular = REGULAR.get(which);
-    let text = regular.map_or_else(|| RECURSIVE[which - REGULAR.len()], |(grammar, _)| grammar);
+    let (grammar, text, regular) = form(number);
     let request = ChatRequest {
         messages: vec![message(Role::User, "Tell me about the weather, at length.")],
-        response_format: ResponseFormat::Grammar(grammar(text).unwrap()),
+        response_format: ResponseFormat::Grammar(grammar),
         sampling: Sampling {
             temperature: Some(1.5),
             top_p: Some(1.0),
@@ -55,7 +81,7 @@ async fn ask(engine: &Engine, number: usize) -> Option<FinishReason> {
     let (said, finish) = read(engine.generate(job("a", request, CAP)).unwrap(), usize::MAX).await;
     if finish == Some(FinishReason::Stop) {
         let fits = match regular {
-            Some((_, expression)) => Regex::new(expression).unwrap().is_match(&said),
+            Some(expression) => expression.is_match(&said),
             None => serde_json::from_str::<serde_json::Value>(&said)
                 .is_ok_and(|value| value.is_array() || value.is_object()),
         };

@@ -51,7 +51,19 @@ pub const PARTS: &[(&str, Part)] = &[
         with(user("hello"), json!({ "response_format": { "type": "grammar", "grammar": spelt(t) } }))
     }),
     ("choice", |t| with(user("hello"), json!({ "structured_outputs": { "choice": ["yes", t] } }))),
-    ("other form", |t| with(user("hello"), json!({ "structured_outputs": { "regex": t } }))),
+    ("regex", |t| with(user("hello"), json!({ "structured_outputs": { "regex": regex::escape(t) } }))),
+    ("guided regex", |t| with(user("hello"), json!({ "guided_regex": regex::escape(t) }))),
+    ("guided grammar", |t| with(user("hello"), json!({ "guided_grammar": spelt(t) }))),
+    ("guided choice", |t| with(user("hello"), json!({ "guided_choice": ["yes", t] }))),
+    ("guided schema's property", |t| {
+        with(user("hello"), json!({ "guided_json": { "properties": { t: { "type": "string" } } } }))
+    }),
+    ("guided schema as text", |t| {
+        with(user("hello"), json!({ "guided_json": json!({ "properties": { t: {} } }).to_string() }))
+    }),
+    ("schema of vLLM", |t| with(user("hello"), json!({ "structured_outputs": { "json": { "description": t } } }))),
+    ("schema of llama.cpp", |t| with(user("hello"), json!({ "json_schema": { "enum": ["x", t] } }))),
+    ("other form", |t| with(user("hello"), json!({ "structured_outputs": { "structural_tag": t } }))),
     ("stop", |t| with(user("hello"), json!({ "stop": ["end", t] }))),
     ("user id", |t| with(user("hello"), json!({ "user": t }))),
     ("safety identifier", |t| with(user("hello"), json!({ "safety_identifier": t }))),
@@ -156,6 +168,8 @@ fn numbers() -> Vec<Value> {
     let escaped: String = "4111111111111111".chars().map(|digit| format!("\\x{:02x}", u32::from(digit))).collect();
     vec![
         with(user("hello"), json!({ "grammar": format!("root ::= \"a\" | \"{escaped}\"") })),
+        with(user("hello"), json!({ "guided_regex": format!("a|{escaped}") })),
+        with(user("hello"), json!({ "guided_json": { "const": 4111111111111111_u64 } })),
         with(user("hello"), json!({ "x_extra": 4111111111111111_u64 })),
         with(user("hello"), json!({ "metadata": { "ticket": 4111111111111111_u64 } })),
         with(user("hello"), json!({ "x_extra": [4111111111111111.0] })),

@@ -70,6 +70,46 @@ async fn a_grammar_goes_to_nobody_but_who_is_said_to_hold_answers_to_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_schema_in_a_servers_own_field_reaches_who_knows_that_as_it_is_and_others_as_response_format() {
+    let setup = |far: &Sim, fields: &str| {
+        Setup::new().provider_at("far", &far.base_url(), fields).provider_at("home", &far.base_url(), fields)
+    };
+    let schema = json!({ "type": "object", "properties": { "river": { "type": "string" } } });
+    for own in [
+        json!({ "guided_json": schema }),
+        json!({ "structured_outputs": { "json": schema } }),
+        json!({ "json_schema": schema }),
+    ] {
+        for fields in ["grammars: true", "grammars: false"] {
+            let far = Sim::start(Script::text("a river"));
+            let gateway = setup(&far, fields).start().await;
+            let asked = with(user("what?"), own.clone());
+            let reply = gateway.ask(&asked).await;
+            assert_eq!((reply.status, reply.content().as_str()), (200, "a river"), "{}", reply.text());
+            let sent: Value = serde_json::from_slice(&far.requests()[0].body).unwrap();
+            let key = own.as_object().unwrap().keys().next().unwrap();
+            if fields == "grammars: true" {
+                assert_eq!((&sent[key], &sent["response_format"]), (&own[key], &Value::Null));
+            } else {
+                let form = json!({ "name": "answer", "schema": schema, "strict": true });
+                let form = json!({ "type": "json_schema", "json_schema": form });
+                assert_eq!((sent.get(key), &sent["response_format"]), (None, &form));
+            }
+            assert_eq!(sent["messages"], asked["messages"]);
+        }
+    }
+    // What has no other word is refused, as it could not be sent.
+    let far = Sim::start(Script::text("a river"));
+    let gateway = setup(&far, "grammars: false").start().await;
+    for beside in [json!({ "x_extra": true }), json!({ "guided_regex": "a" })] {
+        let form = if beside.get("x_extra").is_some() { json!({ "guided_json": schema }) } else { json!({}) };
+        let reply = gateway.ask(&with(with(user("what?"), form), beside)).await;
+        assert_eq!((reply.status, reply.json()["error"]["code"].as_str()), (422, Some("capability_missing")));
+    }
+    assert_eq!(far.counts().requests, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn words_and_counts_come_whole_and_streamed_from_every_vendor() {
     for quirk in Quirk::ALL {
         let world = World::new(quirk, thinking()).await;

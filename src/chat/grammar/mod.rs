@@ -1,11 +1,13 @@
 //! The form of an answer as a grammar.
 
 mod gbnf;
+mod regex;
 
 use std::fmt;
 use std::ops::RangeInclusive;
 
 pub use gbnf::{GrammarError, read};
+pub use regex::read as read_regex;
 
 /// A grammar without context: each rule is there, and each can end.
 #[derive(Clone, PartialEq)]

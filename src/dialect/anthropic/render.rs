@@ -14,8 +14,14 @@ use crate::chat::{ChatRequest, Text};
 use crate::dialect::{Feature, Rendered, Target, Unfit};
 
 /// What requests in neutral words may use.
-pub const EXPRESSES: &[Feature] =
-    &[Feature::Image, Feature::Tools, Feature::JsonSchema, Feature::Stream, Feature::ReasoningEffort];
+pub const EXPRESSES: &[Feature] = &[
+    Feature::Image,
+    Feature::Tools,
+    Feature::JsonSchema,
+    Feature::ServerForm,
+    Feature::Stream,
+    Feature::ReasoningEffort,
+];
 
 /// The fixed words of a body.
 pub const WORDS: &[&str] = &[

@@ -17,6 +17,7 @@ pub const EXPRESSES: &[Feature] = &[
     Feature::Tools,
     Feature::JsonObject,
     Feature::JsonSchema,
+    Feature::ServerForm,
     Feature::Logprobs,
     Feature::SeveralChoices,
     Feature::Stream,

@@ -2,6 +2,7 @@
 //!
 //! Every string, number and unknown key becomes a part: nothing of a body is sent that no detector could look at.
 
+mod form;
 mod message;
 mod parameter;
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::chat::request::{Effort, Function, Reasoning, Schema};
-use crate::chat::{Json, ResponseFormat, Source, grammar};
+use crate::chat::{Grammar, Json, ResponseFormat, Source, grammar};
 use crate::dialect::draft::Draft;
 use crate::dialect::edit::OptionsPoint;
 use crate::dialect::field::At;
@@ -72,11 +72,26 @@ pub fn schema<'a>(
 pub fn grammar<'a>(draft: &mut Draft<'a>, at: &At<'_>, json: &'a Json<'a>) -> Result<ResponseFormat, BadRequest> {
     let text = at.filled(json)?;
     let grammar = grammar::read(text).map_err(|wrong| at.invalid(format_args!("be a grammar in GBNF: {wrong}")))?;
-    if text.contains('\\') {
-        grammar.texts().into_iter().for_each(|spelt| draft.parts.spelt(spelt, Source::ToolDefinition));
-    }
+    Ok(spelling(draft, text, grammar))
+}
+
+/// A regular expression; otherwise as [`grammar`].
+///
+/// # Errors
+/// Where it is none that can be held.
+pub fn regex<'a>(draft: &mut Draft<'a>, at: &At<'_>, json: &'a Json<'a>) -> Result<ResponseFormat, BadRequest> {
+    let text = at.filled(json)?;
+    let grammar =
+        grammar::read_regex(text).map_err(|wrong| at.invalid(format_args!("be a regular expression: {wrong}")))?;
+    Ok(spelling(draft, text, grammar))
+}
+
+/// The form of `grammar`, which was written as `text`.
+fn spelling(draft: &mut Draft<'_>, text: &str, grammar: Grammar) -> ResponseFormat {
+    let hidden = grammar.texts().into_iter().filter(|spelt| !text.contains(spelt));
+    hidden.for_each(|spelt| draft.parts.spelt(spelt, Source::ToolDefinition));
     draft.uses.insert(Feature::Grammar);
-    Ok(ResponseFormat::Grammar(grammar))
+    ResponseFormat::Grammar(grammar)
 }
 
 /// Understands `stream_options`, whose key stands at `key`: whether it asks for usage, where it says anything.

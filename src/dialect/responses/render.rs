@@ -15,6 +15,7 @@ pub const EXPRESSES: &[Feature] = &[
     Feature::Tools,
     Feature::JsonObject,
     Feature::JsonSchema,
+    Feature::ServerForm,
     Feature::Logprobs,
     Feature::Stream,
     Feature::ReasoningEffort,

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::Decoder;
-use crate::chat::{Grammar, Json, ResponseFormat, Source, Text, Tool, ToolChoice};
+use super::{Decoder, form};
+use crate::chat::{Json, ResponseFormat, Source, Text, Tool, ToolChoice};
 use crate::dialect::field::{At, optional};
 use crate::dialect::openai::{sampling, shape};
 use crate::dialect::{BadRequest, Feature};
@@ -31,15 +31,10 @@ impl<'a> Decoder<'a> {
                 optional(json, || self.tooling(&at, key, json))
             }
             "response_format" => optional(json, || self.response_format(&at, json)),
-            "grammar" => optional(json, || {
-                self.draft.parts.tree(json, Source::ToolDefinition);
-                let form = shape::grammar(&mut self.draft, &at, json)?;
-                self.form(&at, "grammar", form)
-            }),
-            "structured_outputs" => optional(json, || self.structured_outputs(&at, json)),
-            _ => match Extra::named(key) {
-                Some(extra) => optional(json, || self.extra(&at, extra, json)),
-                None => {
+            _ => match (Extra::named(key), form::field(key)) {
+                (Some(extra), _) => optional(json, || self.extra(&at, extra, json)),
+                (None, Some(field)) => optional(json, || self.form(&at, field, json)),
+                (None, None) => {
                     self.unknown(key, json);
                     Ok(())
                 }
@@ -135,42 +130,6 @@ impl<'a> Decoder<'a> {
             _ => ResponseFormat::Text,
         };
         Ok(())
-    }
-
-    /// The forms of answers as vLLM takes them: of these a grammar and a choice of texts are understood here.
-    fn structured_outputs(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<(), BadRequest> {
-        self.draft.parts.tree(json, Source::ToolDefinition);
-        for member in at.object(json)?.iter().filter(|member| !member.value.is_null()) {
-            let (at, value) = (at.key(&member.key), &member.value);
-            let form = match member.key.as_ref() {
-                "grammar" => shape::grammar(&mut self.draft, &at, value)?,
-                "choice" => self.choice(&at, value)?,
-                _ => {
-                    self.draft.unknown_value(value);
-                    continue;
-                }
-            };
-            self.form(&at, "structured_outputs", form)?;
-        }
-        Ok(())
-    }
-
-    /// Notes the form of the answer that stands in the field `key`.
-    fn form(&mut self, at: &At<'_>, key: &'static str, form: ResponseFormat) -> Result<(), BadRequest> {
-        match self.form.replace((key, form)) {
-            Some(_) => Err(at.invalid("be the only form of the answer")),
-            None => Ok(()),
-        }
-    }
-
-    fn choice(&mut self, at: &At<'_>, json: &'a Json<'a>) -> Result<ResponseFormat, BadRequest> {
-        let texts = at.array(json)?.iter().enumerate().map(|(index, text)| at.index(index).string(text));
-        let texts = texts.map(|text| text.map(str::to_owned)).collect::<Result<Vec<_>, _>>()?;
-        if texts.is_empty() {
-            return Err(at.invalid("not be empty"));
-        }
-        self.draft.uses.insert(Feature::Grammar);
-        Ok(ResponseFormat::Grammar(Grammar::one_of(texts)))
     }
 
     fn extra(&mut self, at: &At<'_>, extra: Extra, json: &'a Json<'a>) -> Result<(), BadRequest> {
