@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that says what it saw")]
 
 #[path = "support/gguf.rs"]
+#[allow(dead_code, reason = "each that includes it uses a part of it")]
 mod gguf;
 #[path = "support/mod.rs"]
 #[allow(unused_imports, reason = "each that includes it uses a part of it")]

@@ -120,18 +120,9 @@ impl GgufFile {
 
     /// Every byte, in the letters that GPT-2 gives them, one merge, and two control tokens.
     fn vocabulary(&mut self, splitting: &str) {
-        let mut tokens: Vec<String> = letters().iter().map(char::to_string).collect();
-        tokens.extend(["he", "<|im_start|>", "<|im_end|>"].map(str::to_owned));
-        assert_eq!(tokens.len() as u64, VOCABULARY);
-        let kinds: Vec<u8> = (0..VOCABULARY).flat_map(|id| if id < 257 { 1_i32 } else { 3 }.to_le_bytes()).collect();
         self.text("tokenizer.ggml.model", "gpt2");
         self.text("tokenizer.ggml.pre", splitting);
-        self.texts("tokenizer.ggml.tokens", &tokens);
-        self.entry(
-            "tokenizer.ggml.token_type",
-            9,
-            &[&5_u32.to_le_bytes()[..], &VOCABULARY.to_le_bytes(), &kinds].concat(),
-        );
+        self.tokens("<|im_start|>", 3);
         self.texts("tokenizer.ggml.merges", &["h e".to_owned()]);
         self.number("tokenizer.ggml.bos_token_id", 257);
         self.number("tokenizer.ggml.eos_token_id", 258);
@@ -139,6 +130,25 @@ impl GgufFile {
             "tokenizer.chat_template",
             "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}\
              {% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}",
+        );
+    }
+
+    /// Has `marker` among the tokens, as one that llama.cpp finds in any text, in place of the one that begins.
+    pub fn marker(&mut self, marker: &str) {
+        self.tokens(marker, 4);
+    }
+
+    fn tokens(&mut self, begin: &str, kind: i32) {
+        let mut tokens: Vec<String> = letters().iter().map(char::to_string).collect();
+        tokens.extend(["he", begin, "<|im_end|>"].map(str::to_owned));
+        assert_eq!(tokens.len() as u64, VOCABULARY);
+        let kinds = (0..VOCABULARY - 2).map(|_| 1).chain([kind, 3]).flat_map(i32::to_le_bytes);
+        let kinds: Vec<u8> = kinds.collect();
+        self.texts("tokenizer.ggml.tokens", &tokens);
+        self.entry(
+            "tokenizer.ggml.token_type",
+            9,
+            &[&5_u32.to_le_bytes()[..], &VOCABULARY.to_le_bytes(), &kinds].concat(),
         );
     }
 

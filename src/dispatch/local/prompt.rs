@@ -11,7 +11,7 @@ use super::EngineError;
 use super::model::{Prompt, Token};
 use super::template::{ChatTemplate, Given, dump};
 use super::thinking::{Thinking, Told};
-use super::tools::{ANGLED, Held, Protocol, Reading, Texts, Thoughts, offered, tool_values, turns};
+use super::tools::{ANGLED, CHANNELS, Held, Protocol, Reading, Texts, Thoughts, begun, offered, tool_values, turns};
 use crate::chat::request::{ChatRequest, Function, Message, Role};
 use crate::chat::{Task, Text};
 
@@ -111,10 +111,12 @@ impl<'m> PromptWriter<'m> {
             }
             written => (written, first),
         };
-        let (tokens, is_thinking) = written?;
+        let (mut tokens, is_thinking) = written?;
         let calls = (!functions.is_empty()).then_some(protocol);
+        let begun = if self.thoughts == Some(CHANNELS) { begun(request, calls) } else { "" };
+        tokens.extend(self.model.vocab().tokenize(begun.as_bytes(), false, true).into_iter().map(|token| token.0));
         let prediction = self.prediction(request);
-        Ok(Prompt { tokens, prediction, reading: Reading { calls, thoughts: self.thoughts, is_thinking } })
+        Ok(Prompt { tokens, prediction, reading: Reading { calls, thoughts: self.thoughts, is_thinking, begun } })
     }
 
     /// A text that is no conversation, as it is: no template writes anything around it, and nothing in its answer is told
@@ -144,7 +146,7 @@ impl<'m> PromptWriter<'m> {
         protocol: Protocol,
     ) -> Result<(Vec<Token>, bool), EngineError> {
         let mut texts = Texts::new(&self.nonce);
-        let tools = if protocol == Protocol::Own { Vec::new() } else { tool_values(functions, &mut texts) };
+        let tools = if protocol == Protocol::Own { Vec::new() } else { tool_values(functions, protocol, &mut texts) };
         let turns = turns(request, protocol, functions, &mut texts);
         self.refuse_hopeless(texts.all().iter().filter(|held| held.is_needed).map(|held| held.text.len()).sum())?;
         let tools = (!tools.is_empty()).then_some(&tools[..]);
@@ -166,7 +168,9 @@ impl<'m> PromptWriter<'m> {
                 Stretch::Template(text) => tokens.extend(vocab.tokenize(text.as_bytes(), first, true)),
                 Stretch::Text { number, shape } => {
                     let text = shape.apply(&texts[*number].text);
-                    tokens.extend(vocab.tokenize(text.as_bytes(), first, false));
+                    for piece in self.unmarked(&text) {
+                        tokens.extend(vocab.tokenize(piece.as_bytes(), tokens.is_empty(), false));
+                    }
                 }
             }
         }
@@ -175,6 +179,11 @@ impl<'m> PromptWriter<'m> {
             tokens.remove(0);
         }
         tokens.into_iter().map(|token| token.0).collect()
+    }
+
+    /// `text` in pieces none of which holds a marker of channels: llama.cpp takes these for tokens wherever they stand.
+    fn unmarked<'t>(&self, text: &'t str) -> Vec<&'t str> {
+        if self.thoughts == Some(CHANNELS) { text.split_inclusive("<|").collect() } else { vec![text] }
     }
 
     fn refuse_hopeless(&self, bytes: usize) -> Result<(), EngineError> {

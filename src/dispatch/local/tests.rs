@@ -1,5 +1,6 @@
 //! The engine on a real model.
 
+mod channels;
 mod confidence;
 mod look;
 mod prediction;

@@ -213,6 +213,7 @@ impl Gguf {
 
 #[cfg(test)]
 #[path = "../../../tests/support/gguf.rs"]
+#[allow(dead_code, reason = "each that includes it uses a part of it")]
 pub(crate) mod support;
 #[cfg(test)]
 mod tests;

@@ -114,3 +114,6 @@ impl<'a> Decoder<'a> {
         Ok(ResponseFormat::JsonSchema(Schema { schema: Some(schema), strict: Some(true), ..Schema::default() }))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -246,7 +246,7 @@ fn weather(strict: bool) -> (serde_json::Value, Tool) {
 }
 
 /// A conversation in which a tool was called already, with `told` in all that people and tools wrote.
-fn conversation(told: &str) -> ChatRequest {
+pub(super) fn conversation(told: &str) -> ChatRequest {
     let call = ToolCall {
         id: "call_0123456789".to_owned(),
         name: "weather".to_owned(),
@@ -276,7 +276,7 @@ fn conversation(told: &str) -> ChatRequest {
     }
 }
 
-fn texts(model: &llama_cpp_2::model::LlamaModel, tokens: &[i32]) -> String {
+pub(super) fn texts(model: &llama_cpp_2::model::LlamaModel, tokens: &[i32]) -> String {
     let piece = |token: &i32| model.vocab().token_to_piece(LlamaToken(*token), true, None);
     String::from_utf8(tokens.iter().flat_map(piece).collect()).expect("text")
 }
@@ -370,7 +370,7 @@ fn a_template_is_told_how_hard_to_think_where_it_knows_of_that() {
 }
 
 /// The whole answer, and how it ended.
-async fn call(engine: &Engine, request: ChatRequest, max_output: u32) -> Reply {
+pub(super) async fn call(engine: &Engine, request: ChatRequest, max_output: u32) -> Reply {
     let job = Job { request: Arc::new(request), ..job("", max_output, greedy()) };
     let mut reply = Reply::default();
     let mut generation = engine.generate(job).expect("a place");

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::super::EngineError;
 use super::super::form;
-use super::{ARGS, CALL_ID, Protocol, parameters};
+use super::{ARGS, CALL_ID, CHANNEL, CONSTRAIN, MESSAGE, Protocol, parameters};
 use crate::chat::request::{ChatRequest, Function, ToolChoice};
 
 /// The calls that an answer may consist of, as grammars in Lark's notation.
@@ -43,18 +43,25 @@ impl Callable {
         let objects = match protocol {
             Protocol::Coder => coder::objects(&functions)?,
             Protocol::MistralNamed { ids } => named_objects(ids, &functions, marker)?,
+            Protocol::Channels => channel_objects(&functions, marker)?,
             Protocol::Hermes | Protocol::Llama | Protocol::Mistral | Protocol::Own => objects(protocol, &functions)?,
         };
         let body = body(protocol, several);
         let calls = calls(protocol, several, &marker(protocol.opening()));
         let answer = form::answer(&request.response_format)?;
         let whole = match answer {
+            // The prompt says how it begins.
+            _ if is_due && protocol == Protocol::Channels => Some(format!("start: body\n{body}{objects}")),
             _ if is_due => Some(format!("start: calls\n{calls}{body}{objects}")),
+            Some(answer) if protocol == Protocol::Channels => {
+                let channel = marker(CHANNEL);
+                Some(format!("start: calls | {channel} \"final\" body_of answer\n{answer}{calls}{body}{objects}"))
+            }
             Some(answer) => Some(format!("start: calls | answer\n{answer}{calls}{body}{objects}")),
             None => None,
         };
         let rest = format!("start: body\n{body}{objects}");
-        let goes_on = several && !matches!(protocol, Protocol::Llama | Protocol::Mistral);
+        let goes_on = several && !matches!(protocol, Protocol::Llama | Protocol::Mistral | Protocol::Channels);
         Ok(Self { whole, rest, goes_on })
     }
 }
@@ -66,7 +73,12 @@ fn calls(protocol: Protocol, several: bool, opening: &str) -> String {
             format!("calls: call (\"\\n\" call)*\ncall: {opening} body\n")
         }
         Protocol::MistralNamed { .. } if several => format!("calls: call+\ncall: {opening} body\n"),
-        Protocol::Hermes | Protocol::Coder | Protocol::Own | Protocol::Mistral | Protocol::MistralNamed { .. } => {
+        Protocol::Hermes
+        | Protocol::Coder
+        | Protocol::Own
+        | Protocol::Mistral
+        | Protocol::MistralNamed { .. }
+        | Protocol::Channels => {
             format!("calls: {opening} body\n")
         }
         Protocol::Llama => "calls: body\n".to_owned(),
@@ -77,7 +89,7 @@ fn calls(protocol: Protocol, several: bool, opening: &str) -> String {
 fn body(protocol: Protocol, several: bool) -> &'static str {
     match protocol {
         Protocol::Hermes | Protocol::Coder | Protocol::Own => "body: \"\\n\"? object \"\\n\"? \"</tool_call>\"\n",
-        Protocol::Llama | Protocol::MistralNamed { .. } => "body: object\n",
+        Protocol::Llama | Protocol::MistralNamed { .. } | Protocol::Channels => "body: object\n",
         Protocol::Mistral if several => "body: \"[\" object (\", \" object)* \"]\"\n",
         Protocol::Mistral => "body: \"[\" object \"]\"\n",
     }
@@ -105,6 +117,20 @@ fn named_objects(ids: bool, functions: &[&Function], marker: impl Fn(&str) -> St
     for (at, function) in functions.iter().enumerate() {
         let (name, args, schema) = (literal(&function.name), marker(ARGS), arguments(function)?);
         rules += &format!("object_{at}: {name} {id}{args} arguments_{at}\narguments_{at}: %json {schema}\n");
+    }
+    Ok(rules)
+}
+
+/// The same, where what stands between says how the arguments are written.
+fn channel_objects(functions: &[&Function], marker: impl Fn(&str) -> String) -> Result<String, EngineError> {
+    let all: Vec<String> = (0..functions.len()).map(|at| format!("object_{at}")).collect();
+    let (channel, constrain, message) = (marker(CHANNEL), marker(CONSTRAIN), marker(MESSAGE));
+    let mut rules = format!("object: {}\n", all.join(" | "));
+    rules += &format!("body_of: (\" \"? {constrain}? \"json\")? {message}\n");
+    rules += &format!("spoken: ({channel} (\"commentary\" | \"analysis\"))? body_of\n");
+    for (at, function) in functions.iter().enumerate() {
+        let (name, schema) = (literal(&function.name), arguments(function)?);
+        rules += &format!("object_{at}: {name} spoken arguments_{at}\narguments_{at}: %json {schema}\n");
     }
     Ok(rules)
 }
@@ -216,6 +242,33 @@ mod tests {
             assert!(follow(&whole, &wrong).0 < wrong.len());
         }
         assert!(callable(Protocol::MistralNamed { ids: true }, &request).goes_on);
+    }
+
+    #[test]
+    fn a_call_in_a_channel_is_spoken_to_its_function_and_an_answer_with_a_form_stands_in_the_last_channel() {
+        let arguments = r#"{"city": "Ulm", "days": 3}"#;
+        let required = request(ToolChoice::Required, true);
+        // The prompt has said how it begins.
+        let rest = callable(Protocol::Channels, &required).whole.unwrap();
+        for head in ["<|message|>", " <|constrain|>json<|message|>", "<|channel|>commentary json<|message|>"] {
+            let right = format!("weather \"now\"{head}{arguments}");
+            assert_eq!(follow(&rest, &right), (right.len(), true), "{right}");
+            let wrong = right.replace("Ulm", "Rom");
+            assert_eq!(follow(&rest, &wrong).0, wrong.find("Rom").unwrap());
+        }
+        assert_eq!(follow(&rest, "weathers").0, 7);
+        let auto = ChatRequest { response_format: ResponseFormat::JsonObject, ..request(ToolChoice::Auto, true) };
+        let callable = callable(Protocol::Channels, &auto);
+        let whole = callable.whole.unwrap();
+        for right in [
+            r#"<|channel|>final<|message|>{"a": 1}"#,
+            r#"<|channel|>final <|constrain|>json<|message|>{}"#,
+            "<|channel|>commentary to=functions.stop <|constrain|>json<|message|>{}",
+        ] {
+            assert_eq!(follow(&whole, right), (right.len(), true), "{right}");
+        }
+        assert_eq!(follow(&whole, "{}").0, 0);
+        assert!(!callable.goes_on, "its end is a token that ends the answer");
     }
 
     /// A function with parameters of each kind.

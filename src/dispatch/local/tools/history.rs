@@ -101,12 +101,14 @@ impl Texts {
     }
 }
 
-/// The functions as templates are given them.
-pub(in super::super) fn tool_values(functions: &[&Function], texts: &mut Texts) -> Vec<Value> {
+/// The functions as templates that speak `protocol` are given them.
+pub(in super::super) fn tool_values(functions: &[&Function], protocol: Protocol, texts: &mut Texts) -> Vec<Value> {
     let of = |function: &&Function| {
         let mut described = Map::from_iter([("name".to_owned(), texts.hold(&function.name, true).into())]);
-        if let Some(description) = &function.description {
-            described.insert("description".to_owned(), texts.hold(description.expose(), false).into());
+        let description = function.description.as_ref().map(|text| texts.hold(text.expose(), false));
+        // Templates in channels write it whether it is there or not.
+        if let Some(description) = description.or_else(|| (protocol == Protocol::Channels).then(String::new)) {
+            described.insert("description".to_owned(), description.into());
         }
         described.insert("parameters".to_owned(), texts.hide(&parameters(function)));
         json!({"type": "function", "function": described})
@@ -122,6 +124,10 @@ pub(in super::super) fn turns(
     functions: &[&Function],
     texts: &mut Texts,
 ) -> Vec<Turn> {
+    if protocol == Protocol::Channels {
+        let apart = one_call_each(&request.messages);
+        return apart.iter().map(|message| native(request, message, protocol, texts)).collect();
+    }
     if protocol != Protocol::Own {
         return request.messages.iter().map(|message| native(request, message, protocol, texts)).collect();
     }
@@ -136,14 +142,44 @@ pub(in super::super) fn turns(
     turns
 }
 
+/// The same conversation, where several calls at once come one by one, each with its result behind it.
+fn one_call_each(messages: &[Message]) -> Vec<Message> {
+    let mut all = Vec::with_capacity(messages.len());
+    let mut rest = messages.iter().peekable();
+    while let Some(message) = rest.next() {
+        if message.tool_calls.len() < 2 {
+            all.push(message.clone());
+            continue;
+        }
+        let mut results = Vec::new();
+        while let Some(result) = rest.next_if(|next| next.role == Role::Tool) {
+            results.push(result.clone());
+        }
+        for (at, call) in message.tool_calls.iter().enumerate() {
+            let content = if at == 0 { message.content.clone() } else { Vec::new() };
+            all.push(Message { tool_calls: vec![call.clone()], content, ..message.clone() });
+            let of_call = |result: &Message| result.tool_call_id.as_deref() == Some(&call.id);
+            let (its, others) = results.into_iter().partition(of_call);
+            results = others;
+            all.extend::<Vec<Message>>(its);
+        }
+        all.append(&mut results);
+    }
+    all
+}
+
 fn native(request: &ChatRequest, message: &Message, protocol: Protocol, texts: &mut Texts) -> Turn {
     let id = |id: &str, texts: &mut Texts| match protocol {
         Protocol::Mistral | Protocol::MistralNamed { .. } => nine(id),
-        Protocol::Hermes | Protocol::Llama | Protocol::Coder | Protocol::Own => texts.hold(id, false),
+        Protocol::Hermes | Protocol::Llama | Protocol::Coder | Protocol::Channels | Protocol::Own => {
+            texts.hold(id, false)
+        }
     };
     let text = message.text();
     let says_nothing = text.is_empty() && !message.tool_calls.is_empty();
-    let content = if says_nothing { String::new() } else { texts.hold(text, true) };
+    // Templates in channels leave out what was said beside a call, once there is an answer.
+    let is_needed = protocol != Protocol::Channels || message.tool_calls.is_empty();
+    let content = if says_nothing { String::new() } else { texts.hold(text, is_needed) };
     let call = |call: &ToolCall, texts: &mut Texts| {
         let arguments = match serde_json::from_str(call.arguments.expose()) {
             Ok(Value::Object(members)) => Value::Object(texts.hide_members(&members)),

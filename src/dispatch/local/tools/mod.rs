@@ -16,6 +16,8 @@ use self::parameter::Signature;
 use serde_json::{Value, json};
 
 use super::EngineError;
+#[cfg(feature = "llama")]
+use crate::chat::ResponseFormat;
 use crate::chat::request::{ChatRequest, Function, Tool, ToolChoice};
 
 /// Ends a call of Hermes, Qwen and our own.
@@ -28,10 +30,32 @@ const ARGS: &str = "[ARGS]";
 /// Stands between its name and its id.
 const CALL_ID: &str = "[CALL_ID]";
 
+/// Stands before the name of a channel of gpt-oss.
+const CHANNEL: &str = "<|channel|>";
+/// Ends the head of its messages.
+const MESSAGE: &str = "<|message|>";
+/// May stand before the word for what a message is written in.
+const CONSTRAIN: &str = "<|constrain|>";
+
 /// Markers that are control tokens in some vocabularies: they are read only where they are asked about.
 #[cfg(feature = "llama")]
-pub(super) const MARKERS: [&str; 10] =
-    ["<tool_call>", CLOSE, "[TOOL_CALLS]", ARGS, CALL_ID, PYTHON, ANGLED.begin, ANGLED.end, SQUARE.begin, SQUARE.end];
+pub(super) const MARKERS: [&str; 15] = [
+    "<tool_call>",
+    CLOSE,
+    "[TOOL_CALLS]",
+    ARGS,
+    CALL_ID,
+    PYTHON,
+    ANGLED.begin,
+    ANGLED.end,
+    SQUARE.begin,
+    SQUARE.end,
+    CHANNEL,
+    MESSAGE,
+    CONSTRAIN,
+    "<|start|>",
+    CHANNELS.end,
+];
 
 /// What stands around a thought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,11 +70,13 @@ pub(super) struct Thoughts {
 pub(super) const ANGLED: Thoughts = Thoughts { begin: "<think>", end: "</think>" };
 /// Of Mistral.
 const SQUARE: Thoughts = Thoughts { begin: "[THINK]", end: "[/THINK]" };
+/// Of gpt-oss, where all else that is said has such a head, too.
+pub(super) const CHANNELS: Thoughts = Thoughts { begin: "<|channel|>analysis<|message|>", end: "<|end|>" };
 
 impl Thoughts {
     /// What the template in `source` knows.
     pub(super) fn of(source: &str) -> Option<Self> {
-        [ANGLED, SQUARE].into_iter().find(|thoughts| source.contains(thoughts.begin))
+        [ANGLED, SQUARE, CHANNELS].into_iter().find(|thoughts| source.contains(thoughts.begin))
     }
 }
 
@@ -70,6 +96,8 @@ pub(super) enum Protocol {
     },
     /// `<tool_call><function=name><parameter=…>value</parameter></function></tool_call>`, values as they are: Qwen 3 Coder.
     Coder,
+    /// `<|channel|>commentary to=functions.name <|constrain|>json<|message|>{…}<|call|>`, one in each answer: gpt-oss.
+    Channels,
     /// As Hermes, told by an instruction of ours: templates that know no tools, or in a way not known here.
     Own,
 }
@@ -80,6 +108,8 @@ impl Protocol {
         let has = |marker: &str| source.contains(marker);
         if !has("tools") {
             Self::Own
+        } else if has(CHANNEL) && has(MESSAGE) && has("functions") {
+            Self::Channels
         } else if has("[TOOL_CALLS]") {
             if has(ARGS) { Self::MistralNamed { ids: has(CALL_ID) } } else { Self::Mistral }
         } else if has("<tool_call>") && has("<function=") {
@@ -99,6 +129,7 @@ impl Protocol {
             Self::Hermes | Self::Coder | Self::Own => "<tool_call>",
             Self::Llama => "",
             Self::Mistral | Self::MistralNamed { .. } => "[TOOL_CALLS]",
+            Self::Channels => "<|channel|>commentary to=functions.",
         }
     }
 
@@ -109,7 +140,9 @@ impl Protocol {
         let _ = getrandom::fill(&mut bytes);
         match self {
             Self::Mistral | Self::MistralNamed { .. } => nine(&hex::encode(bytes)),
-            Self::Hermes | Self::Llama | Self::Coder | Self::Own => format!("call_{}", &hex::encode(bytes)[..24]),
+            Self::Hermes | Self::Llama | Self::Coder | Self::Channels | Self::Own => {
+                format!("call_{}", &hex::encode(bytes)[..24])
+            }
         }
     }
 }
@@ -123,6 +156,22 @@ pub(super) struct Reading {
     pub(super) thoughts: Option<Thoughts>,
     /// Whether the prompt ends within a thought.
     pub(super) is_thinking: bool,
+    /// What of the answer the prompt says already.
+    pub(super) begun: &'static str,
+}
+
+/// What the prompt says already of an answer in channels that has no choice: where it must be a call of `protocol`, or have a
+/// form.
+#[cfg(feature = "llama")]
+pub(super) fn begun(request: &ChatRequest, calls: Option<Protocol>) -> &'static str {
+    let is_text = request.response_format == ResponseFormat::Text;
+    let must_call = calls.is_some() && matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_)));
+    match calls {
+        Some(Protocol::Channels) if must_call => Protocol::Channels.opening(),
+        Some(Protocol::Channels) => "",
+        _ if must_call || !is_text => "<|channel|>final<|message|>",
+        _ => "",
+    }
 }
 
 /// The functions that `request` lets the model call.
@@ -184,6 +233,7 @@ mod tests {
             ("{% if tools %}[TOOL_CALLS]f[CALL_ID]i[ARGS]", Protocol::MistralNamed { ids: true }),
             ("{% if tools %}ipython {\"name\": f, \"parameters\": p}", Protocol::Llama),
             // Gemma: its third template knows no tools, the words of later ones are not known here.
+            ("{% if tools %}functions{% endif %}<|channel|>final<|message|>", Protocol::Channels),
             ("{{ messages }}", Protocol::Own),
             ("{% if tools %}<start_function_call>call:f{a:1}<end_function_call>", Protocol::Own),
             ("{% if tools %}<|tool_call>call:f{a:1}<tool_call|>", Protocol::Own),

@@ -1,18 +1,22 @@
 //! What of an answer is text, what a thought and what a call of a tool, found as it comes.
 
+mod channels;
 mod coder;
 mod json;
 
+use self::channels::Channels;
 use self::coder::Coder;
 use self::json::{Value, head};
 use super::parameter::Signature;
-use super::{ARGS, CALL_ID, CLOSE, Protocol, Reading, Thoughts};
+use super::{ARGS, CALL_ID, CHANNELS, CLOSE, Protocol, Reading, Thoughts};
 
 /// Most bytes that a function's name has.
 const MAX_NAME: usize = 256;
 
 /// Reads one answer.
 pub(in super::super) struct Reader {
+    /// What tells heads, thoughts and calls apart before all else, where an answer has channels.
+    channels: Option<Channels>,
     /// How calls are written; `None` where there is nothing to call.
     calls: Option<Protocol>,
     /// What stands around a thought that may yet come, or is under way.
@@ -71,24 +75,48 @@ enum Head {
 impl Reader {
     /// Reads as `reading` says; `signatures` are those of the functions that may be called.
     pub(in super::super) fn new(reading: Reading, signatures: Vec<Signature>) -> Self {
-        Self {
-            calls: reading.calls,
-            thoughts: reading.thoughts,
+        let channels = (reading.thoughts == Some(CHANNELS)).then(|| Channels::new(reading));
+        let mut reader = Self {
+            calls: reading.calls.filter(|calls| *calls != Protocol::Channels),
+            thoughts: reading.thoughts.filter(|thoughts| *thoughts != CHANNELS),
+            channels,
             state: if reading.is_thinking { State::Thought } else { State::Start },
             held: String::new(),
             skips_blanks: reading.is_thinking,
             told: false,
             coder: Coder::new(signatures),
-        }
+        };
+        // It says nothing yet.
+        reader.push(reading.begun);
+        reader
     }
 
     /// Whether a thought is under way.
     pub(in super::super) fn is_thinking(&self) -> bool {
-        self.state == State::Thought
+        self.state == State::Thought || self.channels.as_ref().is_some_and(Channels::is_thinking)
     }
 
     /// Takes more of the answer.
     pub(in super::super) fn push(&mut self, text: &str) -> Vec<Piece> {
+        match &mut self.channels {
+            Some(channels) => {
+                let pieces = channels.push(text);
+                self.read_texts(pieces)
+            }
+            None => self.read(text),
+        }
+    }
+
+    /// `pieces`, whose texts are read further.
+    fn read_texts(&mut self, pieces: Vec<Piece>) -> Vec<Piece> {
+        let read = |piece| match piece {
+            Piece::Text(text) => self.read(&text),
+            other => vec![other],
+        };
+        pieces.into_iter().flat_map(read).collect()
+    }
+
+    fn read(&mut self, text: &str) -> Vec<Piece> {
         self.held.push_str(text);
         let mut pieces = Vec::new();
         while self.step(&mut pieces) {}
@@ -98,7 +126,8 @@ impl Reader {
     /// The answer has ended: what was held back. A call whose function is not known yet has said nothing; and where the
     /// answer was `cut`, neither has the beginning of a marker.
     pub(in super::super) fn finish(&mut self, cut: bool) -> Vec<Piece> {
-        let mut pieces = Vec::new();
+        let rest = self.channels.as_mut().map(|channels| channels.finish(cut)).unwrap_or_default();
+        let mut pieces = self.read_texts(rest);
         let mut held = std::mem::take(&mut self.held);
         if cut {
             self.drop_marker(&mut held);
@@ -137,6 +166,9 @@ impl Reader {
 
     /// Once for each call, when it has begun: what was read of it.
     pub(in super::super) fn call_begun(&mut self) -> Option<&str> {
+        if self.calls.is_none() {
+            return self.channels.as_mut().and_then(Channels::call_begun);
+        }
         if self.state != State::Head || self.told || !self.is_call(&self.held) {
             return None;
         }

@@ -1,5 +1,7 @@
 //! Answers read whole and in pieces.
 
+mod channels;
+
 use proptest::prelude::*;
 
 use super::super::{ANGLED, SQUARE};
@@ -7,7 +9,7 @@ use super::*;
 use crate::chat::request::Function;
 
 fn reading(calls: Option<Protocol>) -> Reading {
-    Reading { calls, thoughts: Some(ANGLED), is_thinking: false }
+    Reading { calls, thoughts: Some(ANGLED), is_thinking: false, begun: "" }
 }
 
 /// A function that takes a word, a number and anything.
