@@ -51,8 +51,8 @@ pub const PARTS: &[(&str, Part)] = &[
         with(user("hello"), json!({ "response_format": { "type": "grammar", "grammar": spelt(t) } }))
     }),
     ("choice", |t| with(user("hello"), json!({ "structured_outputs": { "choice": ["yes", t] } }))),
-    ("regex", |t| with(user("hello"), json!({ "structured_outputs": { "regex": regex::escape(t) } }))),
-    ("guided regex", |t| with(user("hello"), json!({ "guided_regex": regex::escape(t) }))),
+    ("regex", |t| with(user("hello"), json!({ "structured_outputs": { "regex": expression(t) } }))),
+    ("guided regex", |t| with(user("hello"), json!({ "guided_regex": expression(t) }))),
     ("guided grammar", |t| with(user("hello"), json!({ "guided_grammar": spelt(t) }))),
     ("guided choice", |t| with(user("hello"), json!({ "guided_choice": ["yes", t] }))),
     ("guided schema's property", |t| {
@@ -156,6 +156,11 @@ fn embedding(input: Value) -> Value {
 
 fn judged(part: Value) -> Value {
     json!({ "input": [{ "type": "text", "text": "hello" }, part] })
+}
+
+/// A regular expression of this text, which stands in it as it is, but for what would mean something else.
+fn expression(text: &str) -> String {
+    regex::escape(text).replace("\\.", ".").replace("\\-", "-")
 }
 
 /// A grammar of just this text.
