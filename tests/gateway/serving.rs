@@ -53,6 +53,25 @@ async fn unknown_paths_and_wrong_methods_are_refused_in_openais_shape_and_nothin
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn each_model_of_the_list_is_there_by_itself_and_no_other() {
+    let far = Sim::start(Script::echo());
+    let gateway = gateway(&far).await;
+    let get = async |path: &str| request(http::Method::GET, gateway.data(path)).await;
+    let list = get("/v1/models").await.json();
+    let models = list["data"].as_array().unwrap();
+    assert_eq!(models.len(), 3);
+    for model in models {
+        let path = format!("/v1/models/{}", model["id"].as_str().unwrap());
+        assert_eq!(get(&path).await.json(), *model, "{path}");
+    }
+    // Names of a policy that receive something and answer nothing, and names that the configuration maps, are no models.
+    for name in ["log", "gpt-4o", "nobody", "a%20b"] {
+        let reply = get(&format!("/v1/models/{name}")).await;
+        assert_eq!((reply.status, reply.error().0.as_str()), (404, "model_not_found"), "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_nothing_here_looks_at_is_refused_by_name_and_leaves_neither_record_nor_byte() {
     let far = Sim::start(Script::echo());
     let gateway = gateway(&far).await;

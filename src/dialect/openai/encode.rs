@@ -41,16 +41,27 @@ pub fn encode_models<'a>(models: impl IntoIterator<Item = ModelEntry<'a>>) -> Ve
     out.put_slice(b"{\"object\":\"list\",\"data\":[");
     for (index, model) in models.into_iter().enumerate() {
         comma(&mut out, index);
-        out.put_slice(b"{\"id\":");
-        string(&mut out, model.id);
-        out.put_slice(b",\"object\":\"model\",\"created\":");
-        number(&mut out, model.created);
-        out.put_slice(b",\"owned_by\":");
-        string(&mut out, model.owned_by);
-        out.put_u8(b'}');
+        put_model(&mut out, model);
     }
     out.put_slice(b"]}");
     out.into()
+}
+
+/// The answer of `GET /v1/models/{id}`.
+pub fn encode_model(model: ModelEntry<'_>) -> Vec<u8> {
+    let mut out = BytesMut::new();
+    put_model(&mut out, model);
+    out.into()
+}
+
+fn put_model(out: &mut BytesMut, model: ModelEntry<'_>) {
+    out.put_slice(b"{\"id\":");
+    string(out, model.id);
+    out.put_slice(b",\"object\":\"model\",\"created\":");
+    number(out, model.created);
+    out.put_slice(b",\"owned_by\":");
+    string(out, model.owned_by);
+    out.put_u8(b'}');
 }
 
 /// Turns deltas into the frames of a stream.
