@@ -1,5 +1,6 @@
 //! From bytes to a decision: read, decode, classify, decide.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -300,9 +301,10 @@ fn keeps_text(policy: &Policy, decision: &Decision) -> bool {
 
 fn refused(refusal: &Refusal, decision: &Decision, task: Task) -> ApiError {
     let too_long = decision.barriers.contains(&Barrier::Lacks("context"));
+    let lacking = lacking(decision);
     let (status, message) = match refusal.kind {
-        RefusalKind::Policy => (StatusCode::FORBIDDEN, "the policy permits nobody to answer this request"),
-        RefusalKind::Budget => (StatusCode::TOO_MANY_REQUESTS, "the budget does not cover this request"),
+        RefusalKind::Policy => (StatusCode::FORBIDDEN, "the policy permits nobody to answer this request".to_owned()),
+        RefusalKind::Budget => (StatusCode::TOO_MANY_REQUESTS, "the budget does not cover this request".to_owned()),
         RefusalKind::Capability if too_long => {
             let message = "the prompt is longer than the context of every model that may answer it";
             return ApiError::new(StatusCode::BAD_REQUEST, message).code("context_length_exceeded");
@@ -312,17 +314,36 @@ fn refused(refusal: &Refusal, decision: &Decision, task: Task) -> ApiError {
             let message = format!(
                 "nobody who may answer this request serves `{task}`: `serves` of a policy's destination says who does"
             );
-            return ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, message).code(refusal.kind.code());
+            (StatusCode::UNPROCESSABLE_ENTITY, message)
         }
         RefusalKind::Capability => {
-            (StatusCode::UNPROCESSABLE_ENTITY, "no model that may answer this request can do what it uses")
+            let message = format!("no model that may answer this request can do what it uses (`{lacking}`)");
+            (StatusCode::UNPROCESSABLE_ENTITY, message)
         }
         RefusalKind::Unavailable => {
-            (StatusCode::SERVICE_UNAVAILABLE, "no model that may answer this request is available now")
+            let message = match (too_long, lacking.is_empty()) {
+                (true, _) => "no model that may answer this request and has the context for it is available now".into(),
+                (false, true) => "no model that may answer this request is available now".into(),
+                (false, false) => {
+                    format!(
+                        "no model that may answer this request and can do what it uses (`{lacking}`) is available now"
+                    )
+                }
+            };
+            (StatusCode::SERVICE_UNAVAILABLE, message)
         }
     };
     // The policy's own word is in the record and in `x-ajar-reason`.
     ApiError::new(status, message).code(refusal.kind.code())
+}
+
+/// What the request uses and somebody cannot do, for a sentence.
+fn lacking(decision: &Decision) -> String {
+    let lacks = decision.barriers.iter().filter_map(|barrier| match barrier {
+        Barrier::Lacks(what) if Task::named(what).is_none() => Some(*what),
+        _ => None,
+    });
+    lacks.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join("`, `")
 }
 
 /// Whether those that lack something all lack what is asked for itself.
