@@ -166,6 +166,7 @@ fn code_of(status: StatusCode) -> &'static str {
         405 => "method_not_allowed",
         408 => "request_timeout",
         413 => "request_too_large",
+        415 => "unsupported_media_type",
         422 => "unprocessable_request",
         429 => "rate_limit_exceeded",
         431 => "request_header_too_large",
@@ -234,7 +235,7 @@ mod tests {
     #[test]
     fn every_status_has_openais_shape() {
         let mut shown = String::new();
-        for status in [400, 401, 403, 404, 405, 408, 413, 422, 429, 431, 500, 502, 503, 504] {
+        for status in [400, 401, 403, 404, 405, 408, 413, 415, 422, 429, 431, 500, 502, 503, 504] {
             let mut out = BytesMut::new();
             ApiError::new(StatusCode::from_u16(status).unwrap(), "what is \"wrong\"").write(Dialect::Chat, &mut out);
             shown += &format!("{status} {}\n", std::str::from_utf8(&out).unwrap());
@@ -245,7 +246,7 @@ mod tests {
     #[test]
     fn every_status_has_anthropics_shape() {
         let mut shown = String::new();
-        for status in [400, 401, 402, 403, 404, 405, 408, 413, 422, 429, 431, 500, 502, 503, 504] {
+        for status in [400, 401, 402, 403, 404, 405, 408, 413, 415, 422, 429, 431, 500, 502, 503, 504] {
             let mut out = BytesMut::new();
             let error = ApiError::new(StatusCode::from_u16(status).unwrap(), "what is \"wrong\"");
             error.write(Dialect::Messages, &mut out);

@@ -32,7 +32,7 @@ use crate::policy::rollout::Side;
 use crate::policy::set::Store;
 use crate::policy::{Barrier, DestinationId};
 use crate::record::StoredText;
-use crate::serve::body::read_body;
+use crate::serve::body::{expect_plain, read_body};
 
 /// A request that was understood and may go somewhere.
 pub(crate) struct Call {
@@ -90,7 +90,7 @@ pub(crate) async fn understand(
     body: Body,
     entry: &mut Entry,
 ) -> Result<Call, ApiError> {
-    let received = receive(gateway, subject, entry.dialect, body).await?;
+    let received = receive(gateway, subject, entry.dialect, &head.headers, body).await?;
     let read = Instant::now();
     let json = Json::parse(&received.body)?;
     let said = said(entry.dialect, &head.headers);
@@ -197,12 +197,14 @@ pub(super) async fn receive(
     gateway: &Gateway,
     subject: &Subject,
     dialect: Dialect,
+    headers: &HeaderMap,
     body: Body,
 ) -> Result<Received, ApiError> {
     if let Some(Err(wait)) = subject.limiter.as_ref().map(|limiter| limiter.check()) {
         let limited = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "the rate limit of this key is reached");
         return Err(limited.retry_after(wait));
     }
+    expect_plain(headers)?;
     let server = &gateway.config.server;
     let body = read_body(body, server.body, server.idle_timeout).await?;
     continuing::receive(gateway, &subject.tenant, dialect, body)
