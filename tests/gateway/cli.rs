@@ -44,6 +44,29 @@ fn check_reports_every_mistake_with_its_place_and_a_way_out() {
 }
 
 #[test]
+fn check_refuses_a_model_name_that_stands_for_somebody_who_answers_nothing() {
+    let setup = Setup::new().section("models: { \"gpt-*\": log }\n");
+    let config = setup.write();
+    let output = run(setup.folder(), &["check", "--config", config.to_str().unwrap()]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(told.contains("`log`, which is no destination that answers; expected one of `far`, `home`"), "{told}");
+}
+
+#[test]
+fn a_pepper_that_is_not_there_is_named_with_the_way_out() {
+    let url = "http://127.0.0.1:1/v1";
+    let mut setup = Setup::new().provider_at("far", url, "").provider_at("home", url, "");
+    setup.key("desk", "");
+    let config = setup.write();
+    let args = ["serve", "--config", config.to_str().unwrap(), "--set", "pepper=lost"];
+    let output = run(setup.folder(), &args);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(told.contains("`lost` is not there") && told.contains("`ajar keys new NAME`"), "{told}");
+}
+
+#[test]
 fn what_a_command_finds_is_its_exit_code_though_nobody_reads_what_it_says() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let widening = ["policy", "diff", "policies/strict", "policies/balanced"];
