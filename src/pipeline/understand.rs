@@ -11,6 +11,7 @@ use ulid::Ulid;
 
 use super::companions::Companion;
 use super::continuing::{self, Keeping, Received};
+use super::dispatching::not_now;
 use super::entry::{Entry, millis};
 use super::preference::preference;
 use super::pseudonyms::Pseudonyms;
@@ -24,12 +25,14 @@ use crate::dialect::anthropic::header::Said;
 use crate::dialect::edit::EditPoints;
 use crate::dialect::error::ApiError;
 use crate::dialect::{BadRequest, Decoded, Dialect};
+use crate::dispatch::MODEL_STUCK;
+use crate::dispatch::local::EngineError;
 use crate::govern::Subject;
 use crate::policy::decision::{Decision, Outcome, Refusal, RefusalKind};
 use crate::policy::explain::Explanation;
 use crate::policy::rollout::Side;
 use crate::policy::set::Store;
-use crate::policy::{Barrier, DestinationId};
+use crate::policy::{Barrier, DestinationId, PolicySet};
 use crate::record::StoredText;
 use crate::serve::body::read_body;
 
@@ -114,7 +117,7 @@ pub(crate) async fn understand(
         entry.rose(risen);
     }
     if let Outcome::Refuse(refusal) = &weighed.decision.outcome {
-        return Err(refused(refusal, &weighed.decision, decoded.request.task));
+        return Err(refused(refusal, &policy.set, &weighed.decision, decoded.request.task));
     }
     if keeps_text(&policy, &weighed.decision) {
         // The body was parsed, so it is UTF-8.
@@ -298,7 +301,7 @@ fn keeps_text(policy: &Policy, decision: &Decision) -> bool {
     sink.is_some_and(|(id, sink)| sink.store == Store::Text && decision.permitted.contains(id))
 }
 
-fn refused(refusal: &Refusal, decision: &Decision, task: Task) -> ApiError {
+fn refused(refusal: &Refusal, set: &PolicySet, decision: &Decision, task: Task) -> ApiError {
     let too_long = decision.barriers.contains(&Barrier::Lacks("context"));
     let (status, message) = match refusal.kind {
         RefusalKind::Policy => (StatusCode::FORBIDDEN, "the policy permits nobody to answer this request"),
@@ -317,12 +320,19 @@ fn refused(refusal: &Refusal, decision: &Decision, task: Task) -> ApiError {
         RefusalKind::Capability => {
             (StatusCode::UNPROCESSABLE_ENTITY, "no model that may answer this request can do what it uses")
         }
+        RefusalKind::Unavailable if is_stuck(set, decision) => return not_now(&EngineError::Stuck),
         RefusalKind::Unavailable => {
             (StatusCode::SERVICE_UNAVAILABLE, "no model that may answer this request is available now")
         }
     };
     // The policy's own word is in the record and in `x-ajar-reason`.
     ApiError::new(status, message).code(refusal.kind.code())
+}
+
+/// Whether one of the route's destinations would answer if its engine were not stuck.
+fn is_stuck(set: &PolicySet, decision: &Decision) -> bool {
+    let candidates = decision.route.map_or(&[][..], |route| &set.routes[usize::from(route)].candidates);
+    candidates.iter().any(|id| decision.barriers[usize::from(id.0)] == Barrier::Unavailable(MODEL_STUCK))
 }
 
 /// Whether those that lack something all lack what is asked for itself.

@@ -4,7 +4,7 @@ mod choices;
 mod confidence;
 mod guesses;
 mod look;
-mod stuck;
+pub(in crate::dispatch::local) mod stuck;
 mod turns;
 
 use std::sync::atomic::AtomicUsize;
