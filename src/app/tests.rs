@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
+use crate::chat::Priority;
 use crate::dispatch::local::watched;
 use crate::record::Row;
 
@@ -233,4 +234,20 @@ async fn an_answer_that_has_begun_when_the_engine_gets_stuck_ends_in_an_error() 
     assert_eq!(rig.sent(), 0);
     let row = rig.rows(1).await.remove(0);
     assert_eq!((row.outcome.name(), row.reason.as_deref()), ("failed", Some("local_stuck")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_record_tells_under_which_priority_a_request_waited_for_the_engine_and_how_long() {
+    let rig = rig(mpsc::channel().1).await;
+    let [(path, usual), ..] = questions(May::Go);
+    for fields in [json!({}), json!({ "service_tier": "flex" }), json!({ "model": "far", "service_tier": "flex" })] {
+        let mut body = usual.clone();
+        body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        assert_eq!(rig.ask(May::Go, &(path, body)).await.status, 200);
+    }
+    let rows = rig.rows(3).await;
+    let priorities: Vec<_> = rows.iter().map(|row| row.priority.map(Priority::name)).collect();
+    assert_eq!(priorities, [Some("normal"), Some("low"), None]);
+    let waited: Vec<_> = rows.iter().map(|row| row.timing.queue.map(|queue| queue < row.timing.total)).collect();
+    assert_eq!(waited, [Some(true), Some(true), None]);
 }

@@ -195,6 +195,9 @@ async fn attempt(
     };
     entry.losses = prepared.losses().to_vec();
     entry.row.attempts += 1;
+    if destination.is_embedded() {
+        entry.row.priority = Some(call.priority);
+    }
     let external = destination.boundary == Boundary::External;
     let body = call.body.len() as u64;
     if external {
