@@ -2,8 +2,11 @@
 //!
 //! Where the last three tokens came before, what followed them then is likely to follow again: in quotations, code, and
 //! answers that repeat their prompt; so are those of an answer that the client predicts. Guesses are computed along with the
-//! next token, and those that are not drawn are thrown away: the answer is the same, only sooner, as long as most are drawn.
-//! That is measured, and guessing pauses where it does not pay.
+//! next token, and those that are not drawn are thrown away: the answer is the same, only sooner where enough are drawn
+//! ([`Pace`](super::pace::Pace) says how many are enough). How likely they are is measured on every token of the answer, guessed
+//! or not.
+//!
+//! The method is prompt lookup decoding (Saxena 2023), of which a guess goes on where the last one was right.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -12,21 +15,14 @@ use super::model::Token;
 
 /// So many tokens must have come before.
 const ALIKE: usize = 3;
-/// Most tokens that are guessed at once: kernels compute 16 tokens sooner than 12 (Qwen 1.5B: 412 and 427 ms; one takes
-/// 49).
-const MOST: usize = 15;
-/// Fewest of the first guesses, and of those after a pause.
-const FIRST: usize = 4;
-/// The share of guesses that must be drawn where one sequence generates alone: a guess costs about half a step there.
-const PAYS: f64 = 0.5;
-/// How much more it must be for each other sequence in the step: steps of many are cheaper per token already.
-const PAYS_EACH: f64 = 0.1;
-/// How the latest guesses weigh against those before.
-const WEIGHT: f64 = 0.3;
-/// What is assumed before anything is measured, and after a pause: so little that four misses are the next pause.
-const HOPE: f64 = 0.65;
-/// Tokens of the first pause, and of the longest.
-const PAUSE: (usize, usize) = (16, 512);
+/// Most tokens that are guessed at once.
+const MOST: usize = 31;
+/// More tokens that came before make no difference.
+const LONG: usize = 16;
+/// How likely a guess is at first, by how many tokens before it came before: 3, from 4, from 8, and from 16 on.
+const AT_FIRST: [f64; 4] = [0.5, 0.6, 0.75, 0.85];
+/// How the latest token weighs against those before.
+const WEIGHT: f64 = 0.1;
 
 /// What one sequence has said, and how well it was guessed.
 pub(super) struct Drafter {
@@ -36,11 +32,10 @@ pub(super) struct Drafter {
     predicted: Range<usize>,
     /// Where what followed three tokens begins, the last time that they came.
     followed: HashMap<[Token; ALIKE], usize>,
-    length: usize,
-    rate: f64,
-    /// Tokens until it guesses again.
-    rest: usize,
-    pause: usize,
+    /// Where what is guessed next begins, and how many tokens before it came before.
+    found: Option<(usize, usize)>,
+    /// How likely a guess is, by [`known`].
+    chances: [f64; AT_FIRST.len()],
 }
 
 impl Drafter {
@@ -49,131 +44,139 @@ impl Drafter {
         let known = prompt.len() + prediction.len();
         let (tokens, followed) = (Vec::with_capacity(known), HashMap::with_capacity(known));
         let predicted = prompt.len()..known;
-        let mut drafter = Self { tokens, predicted, followed, length: FIRST, rate: HOPE, rest: 0, pause: PAUSE.0 };
+        let mut drafter = Self { tokens, predicted, followed, found: None, chances: AT_FIRST };
         // The prediction stands where the answer begins, so that it is what follows the prompt.
-        prompt.iter().chain(prediction).for_each(|token| drafter.push(*token));
+        prompt.iter().chain(prediction).for_each(|token| drafter.add(*token));
         if !prediction.is_empty() {
             drafter.tokens.extend(&prompt[prompt.len().saturating_sub(ALIKE)..]);
         }
+        drafter.found = drafter.find();
         drafter
     }
 
     /// `token` was said.
     pub(super) fn push(&mut self, token: Token) {
-        if let Some(last) = self.tokens.last_chunk() {
-            self.followed.insert(*last, self.tokens.len());
-        }
-        self.tokens.push(token);
-        self.rest = self.rest.saturating_sub(1);
+        let right = self.found.filter(|(at, alike)| {
+            let right = self.tokens[*at] == token;
+            let chance = &mut self.chances[known(*alike)];
+            *chance += WEIGHT * (f64::from(u8::from(right)) - *chance);
+            right
+        });
+        self.add(token);
+        let next = right.map(|(at, alike)| (at + 1, alike + 1));
+        // Behind a prediction stands nothing that follows it.
+        self.found = next.filter(|(at, _)| *at != self.predicted.end).or_else(|| self.find());
     }
 
-    /// What is said next, perhaps, in a step with so many `others` that generate.
-    pub(super) fn guess(&self, others: usize) -> &[Token] {
-        let pays = (PAYS + PAYS_EACH * others as f64).min(1.0);
-        match self.found() {
-            Some(from) if self.rest == 0 && self.rate >= pays => {
-                // Behind a prediction stands nothing that follows it.
-                let end = if from < self.predicted.end { self.predicted.end } else { self.tokens.len() };
-                &self.tokens[from..(from + self.length).min(end)]
-            }
-            Some(_) | None => &[],
-        }
+    /// What is said next, perhaps.
+    pub(super) fn guess(&self) -> &[Token] {
+        let Some((from, _)) = self.found else { return &[] };
+        let end = if from < self.predicted.end { self.predicted.end } else { self.tokens.len() };
+        &self.tokens[from..(from + MOST).min(end)]
+    }
+
+    /// How likely each token of [`Drafter::guess`] is, where all before it are right.
+    pub(super) fn chances(&self) -> impl Iterator<Item = f64> {
+        let alike = self.found.map_or(ALIKE, |(_, alike)| alike);
+        (0..self.guess().len()).map(move |at| self.chances[known(alike + at)])
     }
 
     /// Whether what it guesses is what the client predicts.
     pub(super) fn is_predicted(&self) -> bool {
-        self.found().is_some_and(|from| self.predicted.contains(&from))
+        self.found.is_some_and(|(from, _)| self.predicted.contains(&from))
     }
 
-    /// Where what followed the last tokens the last time begins.
-    fn found(&self) -> Option<usize> {
-        self.tokens.last_chunk().and_then(|last| self.followed.get(last)).copied()
+    fn add(&mut self, token: Token) {
+        if let Some(last) = self.tokens.last_chunk() {
+            self.followed.insert(*last, self.tokens.len());
+        }
+        self.tokens.push(token);
     }
 
-    /// So many of so many guesses were drawn.
-    pub(super) fn judge(&mut self, guessed: usize, drawn: usize) {
-        self.rate += WEIGHT * (drawn as f64 / guessed.max(1) as f64 - self.rate);
-        if drawn == guessed {
-            self.length = MOST;
-            self.pause = PAUSE.0;
-        } else {
-            self.length = (drawn + 1).max(2);
-        }
-        if self.rate < PAYS {
-            (self.rest, self.rate, self.length) = (self.pause, HOPE, FIRST);
-            self.pause = (2 * self.pause).min(PAUSE.1);
-        }
+    /// Where what followed the last tokens the last time begins, and how many tokens before it are the last ones.
+    fn find(&self) -> Option<(usize, usize)> {
+        let from = *self.followed.get(self.tokens.last_chunk()?)?;
+        let (before, last) = (self.tokens[..from].iter().rev(), self.tokens.iter().rev());
+        let alike = before.zip(last).take(LONG).take_while(|(before, last)| before == last).count();
+        Some((from, alike))
     }
+}
+
+/// Which of the chances is that of a token behind so many that came before.
+fn known(alike: usize) -> usize {
+    (alike.clamp(ALIKE, LONG).ilog2() - ALIKE.ilog2()) as usize
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// Has it say `tokens`, and tells whether each was what it guessed, where it guessed.
+    fn say(drafter: &mut Drafter, tokens: &[Token]) -> Vec<Option<bool>> {
+        let said = |token: &Token| {
+            let right = drafter.guess().first().map(|guess| guess == token);
+            drafter.push(*token);
+            right
+        };
+        tokens.iter().map(said).collect()
+    }
+
     #[test]
     fn what_followed_the_last_time_is_guessed_to_follow_again() {
         let mut drafter = Drafter::new(&[1, 2, 3, 4, 1, 2, 3, 5, 6, 7, 8, 9], &[]);
-        assert!(drafter.guess(0).is_empty());
-        [1, 2].iter().for_each(|token| drafter.push(*token));
-        assert!(drafter.guess(0).is_empty(), "two tokens are too few");
+        assert!(drafter.guess().is_empty());
+        say(&mut drafter, &[1, 2]);
+        assert!(drafter.guess().is_empty(), "two tokens are too few");
         drafter.push(3);
-        assert_eq!(drafter.guess(0), [5, 6, 7, 8]);
-        assert_eq!(Drafter::new(&[7, 7, 7, 7], &[]).guess(0), [7]);
-        assert!(Drafter::new(&[7, 7], &[]).guess(0).is_empty());
+        assert_eq!(drafter.guess(), [5, 6, 7, 8, 9]);
+        assert_eq!(Drafter::new(&[7, 7, 7, 7], &[]).guess(), [7]);
+        assert!(Drafter::new(&[7, 7], &[]).guess().is_empty());
+        assert_eq!(Drafter::new(&[7; 100], &[]).guess().len(), 1);
+    }
+
+    #[test]
+    fn a_guess_goes_on_where_the_last_one_was_right_though_its_last_three_tokens_came_later_too() {
+        let song = [1, 2, 3, 10, 11, 12, 1, 2, 3, 20, 21, 22];
+        let mut drafter = Drafter::new(&[&[5, 6, 7][..], &song, &[5, 6, 7]].concat(), &[]);
+        let right = say(&mut drafter, &song);
+        assert_eq!(right, [Some(true); 12]);
     }
 
     #[test]
     fn a_predicted_answer_is_guessed_from_its_beginning_to_its_end_and_again_behind_what_differs() {
         let (prompt, prediction) = ([1, 2, 3, 4], [10, 11, 12, 13, 14, 15]);
         let mut drafter = Drafter::new(&prompt, &prediction);
-        assert_eq!((drafter.guess(0), drafter.is_predicted()), (&prediction[..4], true));
-        [10, 11, 12, 99].iter().for_each(|token| drafter.push(*token));
-        assert_eq!((drafter.guess(0), drafter.is_predicted()), (&[][..], false));
-        [12, 13, 14].iter().for_each(|token| drafter.push(*token));
-        assert_eq!((drafter.guess(0), drafter.is_predicted()), (&[15][..], true));
+        assert_eq!((drafter.guess(), drafter.is_predicted()), (&prediction[..], true));
+        say(&mut drafter, &[10, 11, 12, 99]);
+        assert_eq!((drafter.guess(), drafter.is_predicted()), (&[][..], false));
+        say(&mut drafter, &[12, 13, 14]);
+        assert_eq!((drafter.guess(), drafter.is_predicted()), (&[15][..], true));
         drafter.push(15);
-        assert!(drafter.guess(0).is_empty(), "nothing follows a prediction");
+        assert!(drafter.guess().is_empty(), "nothing follows a prediction");
         // What the answer has said is no prediction.
-        [10, 11, 12].iter().for_each(|token| drafter.push(*token));
-        assert_eq!((drafter.guess(0), drafter.is_predicted()), (&[99, 12, 13, 14][..], false));
-        assert!(Drafter::new(&[1, 2, 3], &[]).guess(0).is_empty());
+        say(&mut drafter, &[10, 11, 12]);
+        assert_eq!((&drafter.guess()[..4], drafter.is_predicted()), (&[99, 12, 13, 14][..], false));
+        assert!(Drafter::new(&[1, 2, 3], &[]).guess().is_empty());
     }
 
     #[test]
-    fn guesses_are_long_while_they_are_drawn() {
-        let mut drafter = Drafter::new(&[7; 100], &[]);
-        let mut lengths = Vec::new();
-        for _ in 0..4 {
-            // Seven has always been followed by one seven that ends the text.
-            lengths.push(drafter.length);
-            drafter.judge(drafter.length, drafter.length);
+    fn the_longer_what_came_before_is_and_the_more_was_right_the_likelier_is_a_guess() {
+        let text: Vec<Token> = (0..40).collect();
+        let mut drafter = Drafter::new(&[&text[..], &[0, 1, 2]].concat(), &[]);
+        let at_first: Vec<f64> = drafter.chances().collect();
+        assert_eq!((at_first.len(), at_first[0], at_first[1], at_first[5], at_first[13]), (31, 0.5, 0.6, 0.75, 0.85));
+        assert!(at_first.is_sorted());
+        say(&mut drafter, &text[3..]);
+        let after = drafter.chances;
+        assert!(after.is_sorted() && after.iter().zip(AT_FIRST).all(|(after, first)| *after > first), "{after:?}");
+    }
+
+    #[test]
+    fn guesses_that_nobody_computed_are_judged_too() {
+        let mut drafter = Drafter::new(&[1, 2, 3, 4, 1, 2, 3], &[]);
+        for other in 100..120 {
+            say(&mut drafter, &[other, 1, 2, 3]);
         }
-        assert_eq!(lengths, [4, 15, 15, 15]);
-        drafter.judge(15, 3);
-        assert_eq!(drafter.length, 4);
-    }
-
-    #[test]
-    fn guessing_pauses_where_it_does_not_pay_and_longer_each_time() {
-        let mut drafter = Drafter::new(&[1, 2, 3, 4, 5, 1, 2, 3], &[]);
-        let mut pauses = Vec::new();
-        for _ in 0..3 {
-            while drafter.rest == 0 {
-                drafter.judge(4, 0);
-            }
-            pauses.push(drafter.rest);
-            assert!(drafter.guess(0).is_empty());
-            (0..drafter.rest).for_each(|_| drafter.push(9));
-        }
-        assert_eq!(pauses, [16, 32, 64]);
-        // Once it pays again, the next pause is short.
-        drafter.judge(4, 4);
-        assert_eq!(drafter.pause, 16);
-    }
-
-    #[test]
-    fn among_many_only_those_guess_that_are_nearly_always_right() {
-        let drafter = Drafter::new(&[1, 2, 3, 4, 5, 1, 2, 3], &[]);
-        assert_eq!([0, 1, 2].map(|others| drafter.guess(others).is_empty()), [false, false, true]);
+        assert!(drafter.chances().next().unwrap() < 0.1, "{:?}", drafter.chances);
     }
 }

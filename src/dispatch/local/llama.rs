@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::context::params::LlamaContextParams;
@@ -300,10 +301,14 @@ impl Model for Llama<'_> {
         self.adapter = adapter;
     }
 
-    fn decode(&mut self, inputs: &[Input]) -> Result<(), EngineError> {
+    fn decode(&mut self, inputs: &[Input]) -> Result<Duration, EngineError> {
         self.fill(inputs)?;
         let _turn = COMPUTE.lock().unwrap_or_else(PoisonError::into_inner);
-        self.context.decode(&mut self.batch).map_err(|error| EngineError::Decode(error.to_string()))
+        let began = Instant::now();
+        self.context.decode(&mut self.batch).map_err(|error| EngineError::Decode(error.to_string()))?;
+        // A GPU goes on computing.
+        self.context.synchronize();
+        Ok(began.elapsed())
     }
 
     fn sample(&mut self, drawing: &mut Drawing, input: usize) -> Result<Drawn, EngineError> {

@@ -34,6 +34,7 @@ mod model;
 mod notes;
 #[cfg(any(feature = "llama", test))]
 mod offload;
+mod pace;
 mod pending;
 #[cfg(any(feature = "llama", test))]
 mod prefixes;

@@ -1,5 +1,7 @@
 //! What the step loop needs of a model: the seam between scheduling and llama.cpp.
 
+use std::time::Duration;
+
 use super::tools::Reading;
 use super::{EngineError, Look};
 use crate::chat::reply::{Certainty, TokenLogprob};
@@ -71,8 +73,8 @@ pub(super) trait Model {
     /// What is computed from now on is computed by this adapter; 0 is none.
     fn adapt(&mut self, adapter: usize);
 
-    /// Computes one batch.
-    fn decode(&mut self, inputs: &[Input]) -> Result<(), EngineError>;
+    /// Computes one batch. How long it took.
+    fn decode(&mut self, inputs: &[Input]) -> Result<Duration, EngineError>;
 
     /// Draws the token that follows the last batch's `input`-th input.
     ///

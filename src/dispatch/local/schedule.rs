@@ -230,13 +230,13 @@ impl Schedule {
         step
     }
 
-    /// Adds as many guesses to `step` as each sequence that generates `wishes`, and as a step has room for.
-    pub(super) fn add_guesses(&self, step: Vec<Work>, wishes: impl Fn(usize) -> usize) -> Vec<Work> {
+    /// Adds as many guesses to `step` as each sequence that generates `wishes`, of what a step has room for.
+    pub(super) fn add_guesses(&self, step: Vec<Work>, mut wishes: impl FnMut(usize, usize) -> usize) -> Vec<Work> {
         let mut left = self.limits.step;
         let mut all = Vec::with_capacity(step.len());
         for work in step {
             let slot = work.slot();
-            let count = if matches!(work, Work::Next { .. }) { wishes(slot).min(left) } else { 0 };
+            let count = if matches!(work, Work::Next { .. }) { wishes(slot, left).min(left) } else { 0 };
             all.push(work);
             if count > 0 {
                 left -= count;

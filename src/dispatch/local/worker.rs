@@ -21,6 +21,7 @@ use super::EngineError;
 use super::draft::Drafter;
 use super::life::Shared;
 use super::model::{Drawn, Input, Model, Token};
+use super::pace::Pace;
 use super::pending::{Asked, Pending};
 use super::prefixes::Prefixes;
 use super::schedule::{Limits, Schedule, Work};
@@ -40,6 +41,7 @@ pub(super) fn run<M: Model>(model: M, shared: &Shared, slots: usize, limits: Lim
         prefixes: Prefixes::new(slots, prefix_cache, limits.piece),
         sequences: (0..slots).map(|_| None).collect(),
         waiting: VecDeque::new(),
+        pace: Pace::new(),
     };
     shared.note_ready();
     worker.serve();
@@ -54,6 +56,8 @@ struct Worker<'a, M: Model> {
     sequences: Vec<Option<Sequence<M::Sampler>>>,
     /// Further choices of jobs that have begun, for which there was no slot yet.
     waiting: VecDeque<Sequence<M::Sampler>>,
+    /// What steps take.
+    pace: Pace,
 }
 
 /// One choice of an answer in the making.
@@ -162,20 +166,25 @@ impl<M: Model> Worker<'_, M> {
         let began = Instant::now();
         let inputs: Vec<Input> = step.iter().flat_map(|work| self.inputs(work)).collect();
         self.model.adapt(self.schedule.adapter_of(step));
-        if let Err(error) = self.model.decode(&inputs) {
-            tracing::error!(%error, "A step of the local engine failed; its sequences are ended.");
-            for work in step {
-                self.fail(work.slot(), &error);
-                // Nobody knows how far it came.
-                self.forget(work.slot());
-            }
-            return;
+        match self.model.decode(&inputs) {
+            Ok(took) => self.note_pace(step, took),
+            Err(error) => return self.fail_all(step, &error),
         }
         self.schedule.advance(step);
         self.note_computed(step);
         let said = self.sample_all(step, &inputs);
         if said > 0 {
             self.shared.gauges.tokens_per_second.add(said as f64 / began.elapsed().as_secs_f64());
+        }
+    }
+
+    /// Ends the sequences of a `step` that failed.
+    fn fail_all(&mut self, step: &[Work], error: &EngineError) {
+        tracing::error!(%error, "A step of the local engine failed; its sequences are ended.");
+        for work in step {
+            self.fail(work.slot(), error);
+            // Nobody knows how far it came.
+            self.forget(work.slot());
         }
     }
 

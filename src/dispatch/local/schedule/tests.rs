@@ -289,7 +289,7 @@ proptest! {
         totals.iter().enumerate().for_each(|(slot, &total)| schedule.admit(slot, 0, total));
         next(&mut schedule, steps);
         let plain = schedule.plan(|_| true);
-        let step = schedule.add_guesses(plain.clone(), |slot| wishes[slot]);
+        let step = schedule.add_guesses(plain.clone(), |slot, left| wishes[slot].min(left));
         let mut tokens = 0;
         for (at, work) in step.iter().enumerate() {
             match work {

@@ -1,10 +1,12 @@
 //! Guesses of what comes next, computed along with the last token: those that are drawn are steps saved.
 
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use super::super::EngineError;
 use super::super::draft::Drafter;
 use super::super::model::{Input, Model};
+use super::super::pace::Load;
 use super::super::schedule::Work;
 use super::{Sequence, Worker};
 use crate::chat::reply::Predicted;
@@ -12,10 +14,21 @@ use crate::chat::reply::Predicted;
 impl<M: Model> Worker<'_, M> {
     /// `step` with the guesses that pay.
     pub(super) fn with_guesses(&self, step: Vec<Work>) -> Vec<Work> {
-        let generating = step.iter().filter(|work| matches!(work, Work::Next { .. })).count();
-        let others = generating.saturating_sub(1);
-        let wishes = |slot: usize| self.sequences[slot].as_ref().map_or(0, |sequence| sequence.wishes(others));
-        self.schedule.add_guesses(step, wishes)
+        let mut load = load(&step);
+        self.schedule.add_guesses(step, |slot, most| {
+            let Some(sequence) = &self.sequences[slot] else { return 0 };
+            let before = load.guesses;
+            load = self.pace.extend(load, sequence.chances().take(most));
+            load.guesses - before
+        })
+    }
+
+    /// Notes how long `step` took, where it says something about guesses.
+    pub(super) fn note_pace(&mut self, step: &[Work], took: Duration) {
+        let computes_prompts = step.iter().any(|work| matches!(work, Work::Prompt { .. }));
+        if !computes_prompts {
+            self.pace.note(load(step), took.as_secs_f64() * 1000.0);
+        }
     }
 
     /// Goes on drawing as long as what is drawn was guessed: the `inputs`, of which the last batch has the first at
@@ -35,9 +48,6 @@ impl<M: Model> Worker<'_, M> {
         let gauges = &self.shared.gauges;
         gauges.guessed.fetch_add(inputs.len() as u64, Relaxed);
         gauges.guessed_right.fetch_add(right as u64, Relaxed);
-        if let Some(sequence) = &mut self.sequences[slot] {
-            sequence.drafter.iter_mut().for_each(|drafter| drafter.judge(inputs.len(), right));
-        }
         if right < inputs.len() {
             self.forget_from(slot, inputs[right].position);
         }
@@ -54,12 +64,25 @@ impl<M: Model> Worker<'_, M> {
     }
 }
 
+/// What `step` computes beside prompts.
+fn load(step: &[Work]) -> Load {
+    let mut load = Load::default();
+    for work in step {
+        match work {
+            Work::Prompt { .. } => {}
+            Work::Next { .. } => load.generating += 1,
+            Work::Guess { count, .. } => load.guesses += count,
+        }
+    }
+    load
+}
+
 impl<S> Sequence<S> {
-    /// How many guesses are worth computing, in a step with so many `others` that generate.
-    fn wishes(&self, others: usize) -> usize {
+    /// How likely each guess is, where all before it are right.
+    fn chances(&self) -> impl Iterator<Item = f64> {
         // The token that is drawn anyway is one of those that it may still say.
         let most = (self.group.cap - self.generated).saturating_sub(1);
-        self.drafter.as_ref().map_or(0, |drafter| drafter.guess(others).len().min(most))
+        self.drafter.iter().flat_map(Drafter::chances).take(most)
     }
 
     /// The first `count` guesses as inputs.
@@ -68,7 +91,7 @@ impl<S> Sequence<S> {
         // Whichever is drawn is not thrown away: the answer may end before all are judged.
         self.note_predicted(0, count as i64);
         let position = self.group.prompt.len() + self.generated;
-        let guesses = self.drafter.iter().flat_map(|drafter| drafter.guess(0)).take(count);
+        let guesses = self.drafter.iter().flat_map(|drafter| drafter.guess()).take(count);
         guesses.zip(position..).map(|(&token, position)| Input { token, position, slot, sampled: true }).collect()
     }
 

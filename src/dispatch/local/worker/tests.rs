@@ -74,7 +74,7 @@ impl Model for Echo {
         self.adapter = adapter;
     }
 
-    fn decode(&mut self, inputs: &[Input]) -> Result<(), EngineError> {
+    fn decode(&mut self, inputs: &[Input]) -> Result<Duration, EngineError> {
         // A test that has dropped its end lets the model run freely.
         let _ = self.permits.recv();
         self.outputs.clear();
@@ -92,7 +92,8 @@ impl Model for Echo {
             }
             self.outputs.push(seen[seen.len() / 2]);
         }
-        Ok(())
+        // However many tokens there were: guesses always pay.
+        Ok(Duration::from_millis(1))
     }
 
     fn sample(&mut self, (): &mut (), input: usize) -> Result<Drawn, EngineError> {

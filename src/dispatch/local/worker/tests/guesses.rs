@@ -80,7 +80,7 @@ async fn a_predicted_answer_is_the_same_and_says_how_much_of_the_prediction_was_
     // Guessed is what follows the first token, where that is right; an `x` behind three others is then what the answer itself
     // repeats.
     for (prompt, prediction, accepted, rejected) in
-        [("abcdefgh", "xxxxxxxx", 4, 0), ("hgfedcba", "nothing of it", 0, 0), ("bcdefgha", "xxxyyyyy", 2, 2)]
+        [("abcdefgh", "xxxxxxxx", 5, 0), ("hgfedcba", "nothing of it", 0, 0), ("bcdefgha", "xxxyyyyy", 2, 1)]
     {
         let (said, usage) = predicted(&engine, prompt, prediction, 20, Sampling::default()).await;
         assert_eq!((said, usage.output), ("x".repeat(20), 20));
@@ -100,9 +100,9 @@ async fn who_predicts_nothing_is_told_nothing_and_with_a_seed_nothing_is_guessed
 #[tokio::test]
 async fn guesses_behind_the_end_of_an_answer_are_rejected() {
     let (engine, _) = guessing(true);
-    // It ends at the eighth token: its middle is there.
-    let (said, usage) = predicted(&engine, "abcdefg!ijk", &"x".repeat(30), 40, Sampling::default()).await;
+    // Its middle is there after ten tokens.
+    let (said, usage) = predicted(&engine, "abcdefghijk!", &"x".repeat(30), 40, Sampling::default()).await;
     let worth = usage.predicted.unwrap();
-    assert_eq!(said.len() as u64, usage.output);
+    assert_eq!(said, "x".repeat(10));
     assert!(worth.accepted < usage.output && worth.rejected > 0, "{worth:?} of {said}");
 }
