@@ -133,7 +133,10 @@ impl Pace {
     fn forget_all_but(&mut self, tokens: usize, cost: f64) {
         for (other, known) in (1..).zip(&mut self.costs) {
             let least = cost * assumed(other) / assumed(tokens);
-            if other != tokens && let Some(known) = known && *known > least {
+            if other != tokens
+                && let Some(known) = known
+                && *known > least
+            {
                 *known = (*known * KEPT).max(least);
             }
         }
@@ -152,8 +155,10 @@ mod tests {
     use super::*;
 
     /// Milliseconds that models take for so many tokens at once, measured on one core.
-    const SMOLLM2: [(usize, f64); 7] = [(1, 12.5), (4, 36.0), (5, 38.0), (8, 58.0), (12, 84.0), (16, 114.0), (32, 228.0)];
-    const QWEN: [(usize, f64); 7] = [(1, 49.0), (2, 85.0), (4, 149.0), (8, 325.0), (12, 427.0), (16, 411.0), (32, 723.0)];
+    const SMOLLM2: [(usize, f64); 7] =
+        [(1, 12.5), (4, 36.0), (5, 38.0), (8, 58.0), (12, 84.0), (16, 114.0), (32, 228.0)];
+    const QWEN: [(usize, f64); 7] =
+        [(1, 49.0), (2, 85.0), (4, 149.0), (8, 325.0), (12, 427.0), (16, 411.0), (32, 723.0)];
 
     fn alone(guesses: usize) -> Load {
         Load { generating: 1, guesses, right: 0.0 }
