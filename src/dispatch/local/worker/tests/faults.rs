@@ -16,6 +16,8 @@ struct Faulty {
     dice: Cell<u64>,
     /// Whether nothing fails any more.
     sound: Arc<AtomicBool>,
+    /// By slot, whether what it holds is of no use, since a step failed or it could not be kept.
+    spoilt: [bool; SLOTS],
     /// How many tokens are held for all slots.
     cells: Arc<AtomicUsize>,
 }
@@ -62,7 +64,13 @@ impl Model for Faulty {
         // It fails before, in the middle of, or behind what it computes.
         let fails = self.fails(12);
         let computes = if fails { self.dice.get() as usize % (inputs.len() + 1) } else { inputs.len() };
+        for input in inputs {
+            assert!(!self.spoilt[input.slot], "nobody goes on with what is of no use");
+        }
         let computed = self.echo.decode(&inputs[..computes]);
+        for input in inputs {
+            self.spoilt[input.slot] = fails || computed.is_err();
+        }
         self.count();
         if fails { Err(EngineError::Decode("scripted".to_owned())) } else { computed }
     }
@@ -93,12 +101,14 @@ impl Model for Faulty {
 
     fn clear(&mut self, slot: usize) {
         self.echo.clear(slot);
+        self.spoilt[slot] = false;
         self.count();
     }
 
     fn keep(&mut self, slot: usize, tokens: usize) -> bool {
         // One that says that it can forget always does.
         let keeps = (self.can_forget() || !self.fails(3)) && self.echo.keep(slot, tokens);
+        self.spoilt[slot] |= !keeps;
         self.count();
         keeps
     }
@@ -112,11 +122,13 @@ impl Model for Faulty {
     }
 
     fn save(&self, slot: usize) -> Option<Self::State> {
+        assert!(!self.spoilt[slot], "nobody saves what is of no use");
         if self.fails(4) { None } else { self.echo.save(slot) }
     }
 
     fn restore(&mut self, slot: usize, state: &Self::State) -> bool {
         let restored = !self.fails(4) && self.echo.restore(slot, state);
+        self.spoilt[slot] = !restored;
         self.count();
         restored
     }
@@ -202,7 +214,13 @@ async fn visited(guests: Vec<Guest>, seed: u64, prefix_cache: usize, forgets: bo
     let model = (echo, sound.clone(), cells.clone());
     let shared = once("faulty", move |shared| {
         let (echo, sound, cells) = model;
-        run(Faulty { echo, dice: Cell::new(seed), sound, cells }, shared, SLOTS, LIMITS, prefix_cache);
+        run(
+            Faulty { echo, dice: Cell::new(seed), sound, spoilt: [false; SLOTS], cells },
+            shared,
+            SLOTS,
+            LIMITS,
+            prefix_cache,
+        );
         Ok(())
     });
     let engine = Engine::of(shared, SLOTS, guests.len(), vec!["a".to_owned(), "b".to_owned()]);
