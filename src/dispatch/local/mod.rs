@@ -34,6 +34,7 @@ mod model;
 mod notes;
 #[cfg(any(feature = "llama", test))]
 mod offload;
+#[cfg(any(feature = "llama", test))]
 mod pace;
 mod pending;
 #[cfg(any(feature = "llama", test))]

@@ -82,7 +82,7 @@ impl Pace {
             }
             Load { generating: 1, guesses, .. } => drop(self.learn(1 + guesses, took, WEIGHT)),
             Load { generating, guesses, .. } => {
-                drop(self.learn(guesses, took - self.cost(generating) * self.slowness, WEIGHT));
+                self.learn(guesses, took - self.cost(generating) * self.slowness, WEIGHT);
             }
         }
     }
