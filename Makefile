@@ -32,7 +32,7 @@ models: deps ## fetch the small default model, if missing
 
 # Program and example are built at once: one after the other they would not share features, and llama.cpp would be
 # compiled twice. So are the tests and the program that fetches their model.
-demo: deps ## show the gateway at work: a local model, a simulated closed one, a dozen prompts
+demo: deps ## show the gateway at work: a local model, a simulated closed one, fourteen prompts
 	cargo build --release --locked --bin ajar --example demo
 	$(BUILT)/release/ajar models pull $(MODEL)
 	cargo run --release --quiet --locked --example demo

@@ -1,6 +1,6 @@
 //! Policies and keys from their files, checked against the configuration.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -140,7 +140,7 @@ fn read_policies(folder: &Path) -> Result<Vec<policy::Source>, StartError> {
         .collect();
     files.sort();
     if !files.iter().any(|path| is_policy(path)) {
-        return Err(file_error(io::Error::new(io::ErrorKind::NotFound, "the folder has no `*.yaml` policy")));
+        return Err(file_error(io::Error::new(ErrorKind::NotFound, "the folder has no `*.yaml` policy")));
     }
     let read = |path: PathBuf| match std::fs::read_to_string(&path) {
         Ok(text) => Ok(policy::Source { file: path.display().to_string(), text }),
@@ -177,9 +177,12 @@ fn cross_check(config: &Config, set: &PolicySet, folder: &Path, problems: &mut P
     let policies = Place::whole(folder.display().to_string());
     set.detectors.iter().for_each(|detector| check_detector(detector, &policies, problems));
     for (pattern, target) in &config.models.aliases {
-        if target != "auto" && set.destination_named(target).is_none() {
-            let hint = did_you_mean(target, set.destinations.iter().map(|d| d.name.as_str()));
-            problems.add(&place, format!("`models`: `{pattern}` stands for `{target}`, which is no destination{hint}"));
+        let models = || set.destinations.iter().filter(|d| d.is_model()).map(|d| d.name.as_str());
+        if target != "auto" && models().all(|name| name != target) {
+            let hint = did_you_mean(target, models());
+            let message =
+                format!("`models`: `{pattern}` stands for `{target}`, which is no destination that answers{hint}");
+            problems.add(&place, message);
         }
     }
     for header in config.headers.keys().filter(|name| set.vocabulary.slot(name).is_none()) {
@@ -282,7 +285,14 @@ fn budget(budget: &set::Budget) -> Budget {
 /// # Errors
 /// When it cannot be read, or is too short.
 pub fn read_pepper(path: &Path) -> Result<Pepper, StartError> {
-    let content = std::fs::read(path).map_err(|error| StartError::File { path: path.to_owned(), error })?;
+    let content = std::fs::read(path).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => StartError::Pepper(format!(
+            "`{}` is not there, and the keys of the configuration are hashed under it; restore it, or make all keys anew \
+             by `ajar keys new NAME`",
+            path.display()
+        )),
+        _ => StartError::File { path: path.to_owned(), error },
+    })?;
     Pepper::new(&content).map_err(|weak| StartError::Pepper(weak.to_string()))
 }
 

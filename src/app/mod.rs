@@ -36,7 +36,7 @@ use crate::serve::listener::{Limits, bind, serve};
 use crate::serve::{data, operator};
 use crate::telemetry::Metrics;
 use crate::transform::Vaults;
-use crate::yaml::{Place, Problems};
+use crate::yaml::Problems;
 
 /// How many requests may wait to be recorded.
 const RECORD_QUEUE: usize = 16 * 1024;
@@ -123,8 +123,7 @@ async fn start_with(config: Config, load: impl Fn(EngineConfig) -> Engine) -> Re
     check_models(&config)?;
     let recorder = recorder(&config, &generation.ledger).await?;
     let ledger = egress_ledger(&config).await?;
-    let listen = listen(config.server.listen)?;
-    let operate = listen_on_operator(&config)?;
+    let (listen, operate) = (listen(config.server.listen)?, listen(config.server.operator)?);
     let (data_addr, operator_addr) = (local_addr(&listen)?, local_addr(&operate)?);
     let limits = limits(&config);
     let engines = engines(&config, |engine| Some(load(engine)));
@@ -280,23 +279,6 @@ fn providers(config: &Config) -> Result<HashMap<String, Provider>, StartError> {
 
 fn listen(addr: SocketAddr) -> Result<tokio::net::TcpListener, StartError> {
     bind(addr).map_err(|error| StartError::Bind { addr, error })
-}
-
-/// Operators' pages have no login: elsewhere than on this host they would be anybody's.
-fn listen_on_operator(config: &Config) -> Result<tokio::net::TcpListener, StartError> {
-    let addr = config.server.operator;
-    if !addr.ip().is_loopback() && !config.server.operator_exposed {
-        let mut problems = Problems::new();
-        problems.add(
-            &Place::whole(config.file.display().to_string()),
-            format!(
-                "`server.operator` is {addr}, and operators' pages have no login; listen on loopback, or set \
-                 `operator_exposed: true` where the network keeps others out"
-            ),
-        );
-        return Err(problems.into());
-    }
-    listen(addr)
 }
 
 fn local_addr(listener: &tokio::net::TcpListener) -> Result<SocketAddr, StartError> {

@@ -19,7 +19,8 @@ mod signals;
 pub mod truth;
 
 pub use decode::Encoding;
+pub use detect::{PatternSet, Recognizer};
 pub use languages::Language;
-pub use scan::{DetectorKind, DetectorSpec, ModelSpec, PatternSet, Recognizer, Scan, Scanner};
+pub use scan::{DetectorKind, DetectorSpec, ModelSpec, Scan, Scanner};
 pub use signals::{DetectorResult, Entity, Finding, Gain, Strength};
 pub use truth::Truth;

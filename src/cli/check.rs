@@ -1,10 +1,11 @@
 //! `ajar check`
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Result;
 
-use super::ConfigArgs;
+use super::{ConfigArgs, Out};
 use crate::app::{self, Sets};
 use crate::policy::PolicySet;
 
@@ -14,14 +15,18 @@ pub(super) struct Args {
     config: ConfigArgs,
 }
 
-#[expect(clippy::print_stdout, reason = "the command's answer")]
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let config = args.config.load()?;
     let Sets { in_force, on_trial } = app::load_sets(&config)?;
-    println!("{}: ok", args.config.file().display());
-    println!("{}: ok, {}", config.policies.display(), counted(on_trial.as_ref().map_or(&in_force, |(set, _)| set)));
+    writeln!(Out, "{}: ok", args.config.file().display())?;
+    writeln!(
+        Out,
+        "{}: ok, {}",
+        config.policies.display(),
+        counted(on_trial.as_ref().map_or(&in_force, |(set, _)| set))
+    )?;
     if let Some((_, rollout)) = on_trial {
-        println!("only tried ({}); in force meanwhile: {}", rollout.mode.name(), counted(&in_force));
+        writeln!(Out, "only tried ({}); in force meanwhile: {}", rollout.mode.name(), counted(&in_force))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,10 +1,12 @@
 //! `ajar evaluate` and `ajar fit`
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
 
+use super::Out;
 use crate::analyze::{Report, detectors, difficulty, names};
 
 /// Where the labelled data is.
@@ -72,14 +74,13 @@ pub(super) enum Fit {
     },
 }
 
-#[expect(clippy::print_stdout, reason = "the command's answer")]
 pub(super) fn run(subject: &Subject) -> Result<ExitCode> {
     let report = match subject {
         Subject::Detectors(args) => detectors::evaluate(&args.data.data, args.beside.as_deref())?,
         Subject::Difficulty(args) => difficulty::evaluate(&args.data)?,
         Subject::Names(args) => evaluate_names(args)?,
     };
-    print!("{report}");
+    write!(Out, "{report}")?;
     Ok(ExitCode::SUCCESS)
 }
 

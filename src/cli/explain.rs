@@ -1,5 +1,6 @@
 //! `ajar explain`
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -7,7 +8,7 @@ use anyhow::{Context, Result, anyhow};
 use clap::builder::PossibleValuesParser;
 use http::HeaderMap;
 
-use super::ConfigArgs;
+use super::{ConfigArgs, Out};
 use crate::dialect::Dialect;
 use crate::policy::explain::Explanation;
 use crate::{app, pipeline};
@@ -30,7 +31,6 @@ pub(super) struct Args {
     json: bool,
 }
 
-#[expect(clippy::print_stdout, reason = "the command's answer")]
 pub(super) async fn run(args: Args) -> Result<ExitCode> {
     let body = read(&args.request).with_context(|| args.request.display().to_string())?;
     let gateway = app::idle(args.config.load()?)?;
@@ -46,7 +46,7 @@ pub(super) async fn run(args: Args) -> Result<ExitCode> {
     let dialect = args.dialect.as_deref().and_then(Dialect::named);
     let explained = pipeline::explain(&gateway, &generation, &subject, &HeaderMap::new(), (dialect, &body), show).await;
     let shown = explained.map_err(|error| anyhow!("the request would be refused: {}", error.message))??;
-    print!("{shown}");
+    write!(Out, "{shown}")?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use secrecy::ExposeSecret;
 
-use super::ConfigArgs;
+use super::{ConfigArgs, Out};
 use crate::app::read_pepper;
 use crate::govern::{NewKey, Pepper};
 
@@ -24,19 +24,25 @@ pub(super) enum Action {
     },
 }
 
-#[expect(clippy::print_stdout, reason = "the command's answer")]
 pub(super) fn run(action: &Action) -> Result<ExitCode> {
     let Action::New { config, name } = action;
     let path = config.load()?.pepper;
     let pepper = if path.exists() { read_pepper(&path)? } else { new_pepper(&path)? };
     let key = NewKey::generate(&pepper).context("no randomness")?;
-    println!("key (for the client, shown only now): {}", key.key.expose_secret());
-    println!("\nentry for `keys:` in {}:", config.file().display());
-    println!("  - name: {name}");
-    println!("    hash: \"{}\"", key.hash);
-    println!("    attributes: {{}}");
-    println!("    explain: reason");
+    writeln!(Out, "key (for the client, shown only now): {}", key.key.expose_secret())?;
+    writeln!(Out, "\nentry for `keys:` in {}:", config.file().display())?;
+    writeln!(Out, "  - name: {}", yaml(name))?;
+    writeln!(Out, "    hash: \"{}\"", key.hash)?;
+    writeln!(Out, "    attributes: {{}}")?;
+    writeln!(Out, "    explain: reason")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A name as YAML reads it.
+fn yaml(name: &str) -> String {
+    let is_plain = name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+    if is_plain { name.to_owned() } else { serde_json::Value::from(name).to_string() }
 }
 
 /// Written for its owner only, and never over another.

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use comfy_table::{ContentArrangement, LineStyle, Table, presets};
 use jiff::Timestamp;
 
-use super::ConfigArgs;
+use super::{ConfigArgs, duration};
 use crate::chat::reply::Confidence;
 use crate::record::{Entry, Records, Row, Sums};
 
@@ -56,7 +56,7 @@ pub(super) enum Action {
         #[command(flatten)]
         store: StoreArgs,
         /// How far back, as in `1h`, `7d`.
-        #[arg(long, default_value = "1d", value_parser = humantime::parse_duration)]
+        #[arg(long, default_value = "1d", value_parser = duration)]
         since: Duration,
     },
     /// All rows as JSON lines on standard output.
@@ -67,7 +67,7 @@ pub(super) enum Action {
         #[arg(long, required = true)]
         jsonl: bool,
         /// How far back, as in `1h`, `7d`.
-        #[arg(long, default_value = "183d", value_parser = humantime::parse_duration)]
+        #[arg(long, default_value = "183d", value_parser = duration)]
         since: Duration,
     },
     /// Delete rows for good.

@@ -8,15 +8,18 @@ mod keys;
 mod log;
 mod models;
 mod openapi;
+mod out;
 mod policy;
 mod serve;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser, Subcommand};
 
+use self::out::Out;
 use crate::config::Config;
 
 /// A reverse proxy for LLM calls: policies on privacy, cost and difficulty choose, request by request, between an open
@@ -58,9 +61,14 @@ fn assignment(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// A span of time.
+fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|_| "expected a time such as `1h` or `7d`".to_owned())
+}
+
 #[derive(Subcommand)]
 enum Command {
-    /// Serve.
+    /// Serve applications, and operators on a listener of their own, until SIGTERM.
     Serve(serve::Args),
     /// Check configuration and policies, and run the policies' own tests.
     Check(check::Args),

@@ -201,14 +201,18 @@ fn check(config: &EngineConfig) -> Result<String> {
     ))
 }
 
-fn list_devices() -> Result<Table> {
+fn list_devices() -> Result<String> {
+    let devices = devices()?;
+    if devices.is_empty() {
+        return Ok("none: builds with `cuda`, `vulkan` or `metal` use the GPUs that their drivers show".to_owned());
+    }
     let mut table = plain_table();
     table.set_header(["name", "what it is", "reached through", "free", "of"]);
-    for device in devices()? {
+    for device in devices {
         let [free, total] = [device.free, device.total].map(|bytes| ByteSize(bytes).to_string());
         table.add_row([device.name, device.description, device.backend, free, total]);
     }
-    Ok(table)
+    Ok(table.to_string())
 }
 
 fn list(dir: &Path) -> Table {

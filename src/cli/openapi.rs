@@ -1,13 +1,14 @@
 //! `ajar openapi`
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Result;
 
+use super::Out;
 use crate::openapi::document;
 
-#[expect(clippy::print_stdout, reason = "the command's answer")]
 pub(super) fn run() -> Result<ExitCode> {
-    println!("{}", serde_json::to_string_pretty(&document())?);
+    writeln!(Out, "{}", serde_json::to_string_pretty(&document())?)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -74,6 +74,13 @@ fn server(node: &Node, problems: &mut Problems) -> Option<Server> {
     if listen == operator && listen.port() != 0 {
         problems.add(&node.place, "`listen` and `operator` must differ: operators' pages never share the data port");
     }
+    if !operator.ip().is_loopback() && !operator_exposed {
+        let message = format!(
+            "`operator` is {operator}, and operators' pages have no login; listen on loopback, or set \
+             `operator_exposed: true` where the network keeps others out"
+        );
+        problems.add(&node.place, message);
+    }
     let mut server = Server {
         listen,
         operator,

@@ -50,6 +50,20 @@ headers: { key.app: x-app }
 }
 
 #[test]
+fn operators_pages_are_on_this_host_unless_the_configuration_says_that_the_network_keeps_others_out() {
+    let read = |more: &[(&str, &str)]| {
+        let flags: Vec<_> = more.iter().map(|(path, value)| (format!("server.{path}"), (*value).to_owned())).collect();
+        load(MINIMAL, &flags)
+    };
+    for elsewhere in ["0.0.0.0:8081", "[::]:8081", "192.0.2.1:8081"] {
+        let refusal = read(&[("operator", elsewhere)]).unwrap_err().to_string();
+        assert!(refusal.contains("`operator_exposed: true`") && refusal.contains(elsewhere), "{refusal}");
+        assert!(read(&[("operator", elsewhere), ("operator_exposed", "true")]).unwrap().server.operator_exposed);
+    }
+    assert!(!read(&[("operator", "[::1]:8081")]).unwrap().server.operator_exposed);
+}
+
+#[test]
 fn a_key_is_of_normal_priority_unless_it_says_otherwise() {
     let read = |more: &str| {
         let hash = format!("hmac-sha256:{}", "0".repeat(64));

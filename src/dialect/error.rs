@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::{BufMut, BytesMut};
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
@@ -166,6 +166,7 @@ fn code_of(status: StatusCode) -> &'static str {
         405 => "method_not_allowed",
         408 => "request_timeout",
         413 => "request_too_large",
+        415 => "unsupported_media_type",
         422 => "unprocessable_request",
         429 => "rate_limit_exceeded",
         431 => "request_header_too_large",
@@ -215,6 +216,9 @@ impl ApiError {
         let mut response = Response::new(Body::from(body.freeze()));
         *response.status_mut() = self.status;
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         if let Some(wait) = self.retry_after {
             // Whole seconds, rounded up: a client that comes early is refused again.
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
@@ -234,7 +238,7 @@ mod tests {
     #[test]
     fn every_status_has_openais_shape() {
         let mut shown = String::new();
-        for status in [400, 401, 403, 404, 405, 408, 413, 422, 429, 431, 500, 502, 503, 504] {
+        for status in [400, 401, 403, 404, 405, 408, 413, 415, 422, 429, 431, 500, 502, 503, 504] {
             let mut out = BytesMut::new();
             ApiError::new(StatusCode::from_u16(status).unwrap(), "what is \"wrong\"").write(Dialect::Chat, &mut out);
             shown += &format!("{status} {}\n", std::str::from_utf8(&out).unwrap());
@@ -245,7 +249,7 @@ mod tests {
     #[test]
     fn every_status_has_anthropics_shape() {
         let mut shown = String::new();
-        for status in [400, 401, 402, 403, 404, 405, 408, 413, 422, 429, 431, 500, 502, 503, 504] {
+        for status in [400, 401, 402, 403, 404, 405, 408, 413, 415, 422, 429, 431, 500, 502, 503, 504] {
             let mut out = BytesMut::new();
             let error = ApiError::new(StatusCode::from_u16(status).unwrap(), "what is \"wrong\"");
             error.write(Dialect::Messages, &mut out);

@@ -135,6 +135,9 @@ fn operations(types: &mut SchemaGenerator) -> Vec<Operation> {
         .in_anthropics_shape(),
         Operation::get("/v1/models", "listModels", "`auto`, and the destinations that a client may name.")
             .gives::<shared::Models>(types),
+        Operation::get("/v1/models/{id}", "getModel", "One of the models that a client may name.")
+            .gives::<shared::OneModel>(types)
+            .may_miss(),
         Operation::get("/healthz", "getHealth", "Whether the process answers.").by_operators().gives_text("text/plain"),
         Operation::get("/readyz", "getReadiness", "Whether no engine is loading, and what is in force.")
             .by_operators()

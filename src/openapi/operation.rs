@@ -38,7 +38,7 @@ pub struct Operation {
 }
 
 /// Refusals that any request can meet on the data listener.
-const REFUSALS: [u16; 5] = [400, 401, 408, 413, 429];
+const REFUSALS: [u16; 6] = [400, 401, 408, 413, 415, 429];
 /// Failures of an answer by a model.
 const OF_MODELS: [u16; 7] = [403, 404, 422, 500, 502, 503, 504];
 
@@ -216,6 +216,7 @@ fn meaning(status: u16) -> &'static str {
         404 => "It does not exist.",
         408 => "The body did not come in time.",
         413 => "The body is too large.",
+        415 => "The body is compressed.",
         422 => "Nobody who may answer can do what is asked.",
         429 => "A rate limit or a budget is reached.",
         500 => "A fault of the gateway's own.",

@@ -178,6 +178,16 @@ pub struct Model {
     pub owned_by: String,
 }
 
+/// A model that can be named, to those who speak OpenAI's dialects or Anthropic's, as in the list.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+pub enum OneModel {
+    /// OpenAI's.
+    OpenAi(Model),
+    /// Anthropic's.
+    Anthropic(MessagesModel),
+}
+
 /// A model, in Anthropic's dialect.
 #[derive(JsonSchema)]
 pub struct MessagesModel {

@@ -47,7 +47,7 @@ async fn count(gateway: &Gateway, request: Request<Body>) -> Result<Tokens, ApiE
     let (head, body) = request.into_parts();
     let generation = gateway.generation.load_full();
     let subject = gateway.authenticate(&generation, &head)?;
-    let body = receive(gateway, &subject, Dialect::Messages, body).await?.body;
+    let body = receive(gateway, &subject, Dialect::Messages, &head.headers, body).await?.body;
     let json = Json::parse(&body)?;
     let decoded = decode_to_count(&body, &json)?;
     let estimate = estimate_tokens(&decoded.parts);

@@ -351,8 +351,13 @@ fn client_error(failure: &Failure) -> ApiError {
         Failure::Transform(_) => {
             (StatusCode::FORBIDDEN, "the request could not be made fit for anybody who may answer it".to_owned())
         }
-        Failure::Send(_) | Failure::Upstream { .. } | Failure::Misconfigured { .. } | Failure::Unreadable => {
-            (StatusCode::BAD_GATEWAY, "the provider did not answer".to_owned())
+        Failure::Send(_) => (StatusCode::BAD_GATEWAY, "the provider was not reached, or broke off".to_owned()),
+        Failure::Upstream { .. } => (StatusCode::BAD_GATEWAY, "the provider failed".to_owned()),
+        Failure::Unreadable => (StatusCode::BAD_GATEWAY, "the provider's answer cannot be read".to_owned()),
+        Failure::Misconfigured { .. } => {
+            let message = "the provider refuses the gateway's credential, or knows nothing of its URL or model; whoever \
+                           operates the gateway can mend that";
+            (StatusCode::BAD_GATEWAY, message.to_owned())
         }
     };
     ApiError::new(status, message).code(code)

@@ -68,7 +68,7 @@ async fn explain(
     body: Body,
     entry: &mut Entry,
 ) -> Result<String, ApiError> {
-    let received = receive(gateway, subject, entry.dialect, body).await?;
+    let received = receive(gateway, subject, entry.dialect, &head.headers, body).await?;
     let read = Instant::now();
     let json = Json::parse(&received.body)?;
     let said = said(entry.dialect, &head.headers);

@@ -43,6 +43,7 @@ pub use self::gateway::Gateway;
 pub use self::generation::{Generation, Policy, Trial};
 pub use self::lookup::Fills;
 use self::lookup::{Lookup, fill, look_up};
+pub use self::preference::no_such_model;
 pub use self::reload::{Answer, Reload, Reloads};
 pub use self::repeat::Named;
 pub use self::taint::Taints;

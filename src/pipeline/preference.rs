@@ -27,15 +27,15 @@ pub(super) fn preference(
     match named.or_else(|| behind(policy, name).filter(|_| request.task == Task::Embeddings)) {
         Some(id) => Ok(Some(id)),
         None if gateway.config.models.unknown_is_auto && !insists(gateway, request) => Ok(None),
-        None => Err(ApiError {
-            param: Some("model".to_owned()),
-            ..ApiError::new(
-                StatusCode::NOT_FOUND,
-                "this model does not exist; `GET /v1/models` lists what does, `auto` lets the policy choose",
-            )
-            .code("model_not_found")
-        }),
+        None => Err(no_such_model()),
     }
+}
+
+/// A model name that nothing knows.
+pub fn no_such_model() -> ApiError {
+    let message = "this model does not exist; `GET /v1/models` lists what does, `auto` lets the policy choose";
+    let error = ApiError::new(StatusCode::NOT_FOUND, message).code("model_not_found");
+    ApiError { param: Some("model".to_owned()), ..error }
 }
 
 /// Whether nobody but the named may answer: vectors of two models cannot be compared, and nothing would show that some

@@ -1,5 +1,6 @@
 //! From bytes to a decision: read, decode, classify, decide.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -34,7 +35,7 @@ use crate::policy::rollout::Side;
 use crate::policy::set::Store;
 use crate::policy::{Barrier, DestinationId, PolicySet};
 use crate::record::StoredText;
-use crate::serve::body::read_body;
+use crate::serve::body::{expect_plain, read_body};
 
 /// A request that was understood and may go somewhere.
 pub(crate) struct Call {
@@ -92,7 +93,7 @@ pub(crate) async fn understand(
     body: Body,
     entry: &mut Entry,
 ) -> Result<Call, ApiError> {
-    let received = receive(gateway, subject, entry.dialect, body).await?;
+    let received = receive(gateway, subject, entry.dialect, &head.headers, body).await?;
     let read = Instant::now();
     let json = Json::parse(&received.body)?;
     let said = said(entry.dialect, &head.headers);
@@ -199,12 +200,14 @@ pub(super) async fn receive(
     gateway: &Gateway,
     subject: &Subject,
     dialect: Dialect,
+    headers: &HeaderMap,
     body: Body,
 ) -> Result<Received, ApiError> {
     if let Some(Err(wait)) = subject.limiter.as_ref().map(|limiter| limiter.check()) {
         let limited = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "the rate limit of this key is reached");
         return Err(limited.retry_after(wait));
     }
+    expect_plain(headers)?;
     let server = &gateway.config.server;
     let body = read_body(body, server.body, server.idle_timeout).await?;
     continuing::receive(gateway, &subject.tenant, dialect, body)
@@ -303,9 +306,10 @@ fn keeps_text(policy: &Policy, decision: &Decision) -> bool {
 
 fn refused(refusal: &Refusal, set: &PolicySet, decision: &Decision, task: Task) -> ApiError {
     let too_long = decision.barriers.contains(&Barrier::Lacks("context"));
+    let lacking = lacking(decision);
     let (status, message) = match refusal.kind {
-        RefusalKind::Policy => (StatusCode::FORBIDDEN, "the policy permits nobody to answer this request"),
-        RefusalKind::Budget => (StatusCode::TOO_MANY_REQUESTS, "the budget does not cover this request"),
+        RefusalKind::Policy => (StatusCode::FORBIDDEN, "the policy permits nobody to answer this request".to_owned()),
+        RefusalKind::Budget => (StatusCode::TOO_MANY_REQUESTS, "the budget does not cover this request".to_owned()),
         RefusalKind::Capability if too_long => {
             let message = "the prompt is longer than the context of every model that may answer it";
             return ApiError::new(StatusCode::BAD_REQUEST, message).code("context_length_exceeded");
@@ -315,14 +319,24 @@ fn refused(refusal: &Refusal, set: &PolicySet, decision: &Decision, task: Task) 
             let message = format!(
                 "nobody who may answer this request serves `{task}`: `serves` of a policy's destination says who does"
             );
-            return ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, message).code(refusal.kind.code());
+            (StatusCode::UNPROCESSABLE_ENTITY, message)
         }
         RefusalKind::Capability => {
-            (StatusCode::UNPROCESSABLE_ENTITY, "no model that may answer this request can do what it uses")
+            let message = format!("no model that may answer this request can do what it uses (`{lacking}`)");
+            (StatusCode::UNPROCESSABLE_ENTITY, message)
         }
         RefusalKind::Unavailable if is_stuck(set, decision) => return not_now(&EngineError::Stuck),
         RefusalKind::Unavailable => {
-            (StatusCode::SERVICE_UNAVAILABLE, "no model that may answer this request is available now")
+            let message = match (too_long, lacking.is_empty()) {
+                (true, _) => "no model that may answer this request and has the context for it is available now".into(),
+                (false, true) => "no model that may answer this request is available now".into(),
+                (false, false) => {
+                    format!(
+                        "no model that may answer this request and can do what it uses (`{lacking}`) is available now"
+                    )
+                }
+            };
+            (StatusCode::SERVICE_UNAVAILABLE, message)
         }
     };
     // The policy's own word is in the record and in `x-ajar-reason`.
@@ -333,6 +347,15 @@ fn refused(refusal: &Refusal, set: &PolicySet, decision: &Decision, task: Task) 
 fn is_stuck(set: &PolicySet, decision: &Decision) -> bool {
     let candidates = decision.route.map_or(&[][..], |route| &set.routes[usize::from(route)].candidates);
     candidates.iter().any(|id| decision.barriers[usize::from(id.0)] == Barrier::Unavailable(MODEL_STUCK))
+}
+
+/// What the request uses and somebody cannot do, for a sentence.
+fn lacking(decision: &Decision) -> String {
+    let lacks = decision.barriers.iter().filter_map(|barrier| match barrier {
+        Barrier::Lacks(what) if Task::named(what).is_none() => Some(*what),
+        _ => None,
+    });
+    lacks.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join("`, `")
 }
 
 /// Whether those that lack something all lack what is asked for itself.

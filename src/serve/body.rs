@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::StatusCode;
+use http::header::CONTENT_ENCODING;
+use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body::Body;
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
@@ -29,6 +30,21 @@ pub enum BodyError {
     /// The client left, or broke the transfer encoding.
     #[error("the body ended before it was complete")]
     Disconnected,
+    /// Nothing here undoes compression: few bytes could become many.
+    #[error("the body is compressed, which nothing here undoes; send it without `content-encoding`")]
+    Compressed,
+}
+
+/// Whether a body with these headers is sent as it is.
+///
+/// # Errors
+/// [`BodyError::Compressed`] where it is not.
+pub fn expect_plain(headers: &HeaderMap) -> Result<(), BodyError> {
+    let is_plain = |encoding: &HeaderValue| encoding.as_bytes().eq_ignore_ascii_case(b"identity");
+    match headers.get_all(CONTENT_ENCODING).iter().all(is_plain) {
+        true => Ok(()),
+        false => Err(BodyError::Compressed),
+    }
 }
 
 /// Reads `body` to its end.
@@ -92,6 +108,7 @@ impl From<BodyError> for ApiError {
             BodyError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             BodyError::TooSlow => StatusCode::REQUEST_TIMEOUT,
             BodyError::Disconnected => StatusCode::BAD_REQUEST,
+            BodyError::Compressed => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         };
         Self::new(status, error.to_string())
     }

@@ -15,7 +15,8 @@ use crate::dialect::error::ApiError;
 use crate::dialect::openai::encode::ModelEntry;
 use crate::dialect::responses::items::{Page, input_items};
 use crate::dialect::{Dialect, anthropic, openai};
-use crate::pipeline::{self, Gateway};
+use crate::pipeline::{self, Gateway, Generation, no_such_model};
+use crate::policy::Destination;
 
 /// The routes.
 pub fn router(gateway: Arc<Gateway>) -> Router {
@@ -30,6 +31,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/v1/messages", post(messages))
         .route("/v1/messages/count_tokens", post(count_tokens))
         .route("/v1/models", get(models))
+        .route("/v1/models/{id}", get(model))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .with_state(gateway)
@@ -123,15 +125,38 @@ async fn models(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> 
     if let Err(refusal) = gateway.authenticate(&generation, &head) {
         return refusal.respond(dialect);
     }
-    let available = |d: &&crate::policy::Destination| d.is_model() && gateway.dispatcher.unavailable(d).is_none();
-    let names = generation.policy.set.destinations.iter().filter(available).map(|d| d.name.as_str());
-    let names = std::iter::once("auto").chain(names);
+    let names = nameable(&gateway, &generation);
     let body = match dialect {
         Dialect::Messages => anthropic::encode::encode_models(names, &gateway.started.to_string()),
-        _ => {
-            let created = gateway.started.as_second();
-            openai::encode::encode_models(names.map(|id| ModelEntry { id, created, owned_by: "ajar" }))
-        }
+        _ => openai::encode::encode_models(names.map(|id| entry(&gateway, id))),
     };
     ([(CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+/// One of those.
+async fn model(State(gateway): State<Arc<Gateway>>, Path(id): Path<String>, request: Request<Body>) -> Response {
+    let (head, _) = request.into_parts();
+    let dialect = spoken(&head.headers);
+    let generation = gateway.generation.load();
+    if let Err(refusal) = gateway.authenticate(&generation, &head) {
+        return refusal.respond(dialect);
+    }
+    if !nameable(&gateway, &generation).any(|name| name == id) {
+        return no_such_model().respond(dialect);
+    }
+    let body = match dialect {
+        Dialect::Messages => anthropic::encode::encode_model(&id, &gateway.started.to_string()),
+        _ => openai::encode::encode_model(entry(&gateway, &id)),
+    };
+    ([(CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+fn nameable<'a>(gateway: &'a Gateway, generation: &'a Generation) -> impl Iterator<Item = &'a str> {
+    let available = |d: &&Destination| d.is_model() && gateway.dispatcher.unavailable(d).is_none();
+    let names = generation.policy.set.destinations.iter().filter(available).map(|d| d.name.as_str());
+    std::iter::once("auto").chain(names)
+}
+
+fn entry<'a>(gateway: &Gateway, id: &'a str) -> ModelEntry<'a> {
+    ModelEntry { id, created: gateway.started.as_second(), owned_by: "ajar" }
 }

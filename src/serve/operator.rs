@@ -27,7 +27,13 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/metrics", get(metrics))
         .route("/api/explain", post(explain))
         .route("/api/reload", post(reload))
+        .fallback(unknown_path)
         .with_state(gateway)
+}
+
+async fn unknown_path() -> ApiError {
+    let served = "`GET /healthz`, `/readyz` and `/metrics`, and `POST /api/explain` and `/api/reload`";
+    ApiError::new(StatusCode::NOT_FOUND, format!("unknown path; operators find {served} here"))
 }
 
 /// What `GET /readyz` tells.

@@ -134,6 +134,21 @@ async fn a_body_of_50_mib_is_refused_whether_its_length_is_told_or_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_is_compressed_is_refused_by_that_name_and_not_as_bad_text() {
+    let far = Sim::start(Script::echo());
+    let gateway = gateway(&far).await;
+    for encoding in ["gzip", "zstd", "identity, br"] {
+        let reply = gateway.send(vec![0x1f, 0x8b, 8, 0, 0], &[("content-encoding", encoding)]).await;
+        assert_eq!((reply.status, reply.error().0.as_str()), (415, "unsupported_media_type"), "{encoding}");
+    }
+    let rows = gateway.rows(3).await;
+    assert!(rows.iter().all(|row| (row.status, row.outcome.name()) == (415, "invalid")));
+    assert_eq!(far.connections(), 0);
+    let plain = gateway.ask_with(&user("still alive"), &[("content-encoding", "Identity")]).await;
+    assert_eq!(plain.content(), "still alive");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_prompt_longer_than_every_context_is_refused() {
     let far = Sim::start(Script::echo());
     let setup = Setup::new()

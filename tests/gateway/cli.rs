@@ -1,12 +1,13 @@
 //! The commands, as people type them.
 
 use std::path::Path;
+use std::process::Stdio;
 
 use ajar::chat::{MicroUsd, RequestId};
 use ajar::record::{Outcome, Recorder, Row, StoreOptions};
 use serde_json::Value;
 
-use crate::binary::{printed, run};
+use crate::binary::{ajar, printed, run};
 use crate::harness::Setup;
 
 /// The shipped configuration and policy, with paths that hold in any folder.
@@ -40,6 +41,45 @@ fn check_reports_every_mistake_with_its_place_and_a_way_out() {
         shown += &format!("== {file}\n{}", String::from_utf8(output.stderr).unwrap());
     }
     insta::assert_snapshot!(shown.replace(folder.to_str().unwrap(), "FOLDER"));
+}
+
+#[test]
+fn check_refuses_a_model_name_that_stands_for_somebody_who_answers_nothing() {
+    let setup = Setup::new().section("models: { \"gpt-*\": log }\n");
+    let config = setup.write();
+    let output = run(setup.folder(), &["check", "--config", config.to_str().unwrap()]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(told.contains("`log`, which is no destination that answers; expected one of `far`, `home`"), "{told}");
+}
+
+#[test]
+fn a_pepper_that_is_not_there_is_named_with_the_way_out() {
+    let url = "http://127.0.0.1:1/v1";
+    let mut setup = Setup::new().provider_at("far", url, "").provider_at("home", url, "");
+    setup.key("desk", "");
+    let config = setup.write();
+    let args = ["serve", "--config", config.to_str().unwrap(), "--set", "pepper=lost"];
+    let output = run(setup.folder(), &args);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(told.contains("`lost` is not there") && told.contains("`ajar keys new NAME`"), "{told}");
+}
+
+#[test]
+fn what_a_command_finds_is_its_exit_code_though_nobody_reads_what_it_says() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let widening = ["policy", "diff", "policies/strict", "policies/balanced"];
+    for (args, code) in [(&["openapi"][..], 0), (&widening[..], 2)] {
+        let mut child = ajar(root, args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(
+            (output.status.code(), String::from_utf8(output.stderr).unwrap().as_str()),
+            (Some(code), ""),
+            "{args:?}"
+        );
+    }
 }
 
 #[test]
@@ -87,7 +127,9 @@ fn a_new_key_is_shown_once_and_opens_the_door_of_its_pepper_only() {
     let pepper = folder.path().join("data/pepper");
     let pepper = ajar::govern::Pepper::new(&std::fs::read(pepper).unwrap()).unwrap();
     assert!(first.contains(&pepper.hash(&key(&first))) && first.contains("name: desk"), "{first}");
-    let entry: String = first.lines().filter(|line| line.starts_with("  ")).map(|line| format!("{line}\n")).collect();
+    let odd = printed(folder.path(), &["keys", "new", "--config", config.to_str().unwrap(), "front: \"desk\" #2"]);
+    let lines = first.lines().chain(odd.lines()).filter(|line| line.starts_with("  "));
+    let entry: String = lines.map(|line| format!("{line}\n")).collect();
     let text = std::fs::read_to_string(&config).unwrap();
     std::fs::write(&config, format!("{text}keys:\n{entry}")).unwrap();
     printed(folder.path(), &["check", "--config", config.to_str().unwrap()]);

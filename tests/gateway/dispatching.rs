@@ -117,6 +117,24 @@ async fn a_provider_that_finds_the_request_wrong_is_quoted_and_nobody_else_asked
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_went_wrong_at_the_provider_is_told_apart() {
+    for (fault, code, word) in [
+        (status(500), "upstream_error", "failed"),
+        (status(401), "upstream_misconfigured", "credential"),
+        (status(404), "upstream_misconfigured", "model"),
+        (Fault::MalformedChunk { after: 0 }, "upstream_unreadable", "cannot be read"),
+        (Fault::Cut { after: 0, how: Break::Reset }, "upstream_broken", "not reached"),
+    ] {
+        let far = Sim::start(Script::text("far").fault(fault.clone()));
+        let setup = Setup::new().provider("far", &far).provider("home", &far).policy("[far, home]", "[far]");
+        let reply = setup.start().await.ask(&user("hello")).await;
+        assert_eq!((reply.status, reply.error().0.as_str()), (502, code), "{fault:?}");
+        let message = reply.json()["error"]["message"].as_str().unwrap().to_owned();
+        assert!(message.contains(word), "{fault:?}: {message}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_provider_that_limits_the_rate_is_passed_on_with_its_wait() {
     let limit = Fault::Status { status: 429, retry_after: Some(Duration::from_secs(7)) };
     let far = Sim::start(Script::text("far").fault(limit));

@@ -28,6 +28,7 @@ async fn without_the_right_key_nothing_happens_but_a_count() {
         let reply = gateway.ask_with(&user("hello"), &[("authorization", header)]).await;
         assert_eq!((reply.status, reply.error().0.as_str()), (401, "invalid_api_key"), "{header:?}");
         assert!(!reply.text().contains("wrong") && reply.header("x-ajar-id").is_empty());
+        assert_eq!(reply.header("www-authenticate"), "Bearer");
     }
     assert_eq!(gateway.ask(&user("hello")).await.status, 401);
     assert_eq!(models(&gateway, None).await.status, 401);

@@ -656,8 +656,12 @@ async fn models_and_unknown_paths_are_told_in_the_words_of_who_asks() {
     let ids: Vec<_> = models["data"].as_array().unwrap().iter().map(|model| model["id"].clone()).collect();
     assert_eq!((ids, &models["has_more"]), (vec![json!("auto"), json!("far"), json!("home")], &json!(false)));
     assert_eq!((&models["first_id"], &models["data"][0]["type"]), (&json!("auto"), &json!("model")));
-    for (path, status, kind) in [("/v1/messages/batches", 404, "not_found_error"), (PATH, 405, "invalid_request_error")]
-    {
+    assert_eq!(get("/v1/models/far").await.json(), models["data"][1]);
+    for (path, status, kind) in [
+        ("/v1/messages/batches", 404, "not_found_error"),
+        ("/v1/models/nobody", 404, "not_found_error"),
+        (PATH, 405, "invalid_request_error"),
+    ] {
         let reply = get(path).await;
         assert_eq!((reply.status, &reply.json()["error"]["type"]), (status, &json!(kind)), "{path}");
     }

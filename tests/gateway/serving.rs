@@ -47,9 +47,29 @@ async fn unknown_paths_and_wrong_methods_are_refused_in_openais_shape_and_nothin
         assert_eq!((reply.status, reply.error().0.as_str()), (405, "method_not_allowed"), "{method} {path}");
     }
     for path in ["/v1/chat/completions", "/v1/models"] {
-        assert_eq!(request(post.clone(), gateway.operator(path)).await.status, 404, "{path} on the operators' port");
+        let reply = request(post.clone(), gateway.operator(path)).await;
+        assert_eq!((reply.status, reply.error().0.as_str()), (404, "not_found"), "{path} on the operators' port");
     }
     assert_eq!(far.connections(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_model_of_the_list_is_there_by_itself_and_no_other() {
+    let far = Sim::start(Script::echo());
+    let gateway = gateway(&far).await;
+    let get = async |path: &str| request(http::Method::GET, gateway.data(path)).await;
+    let list = get("/v1/models").await.json();
+    let models = list["data"].as_array().unwrap();
+    assert_eq!(models.len(), 3);
+    for model in models {
+        let path = format!("/v1/models/{}", model["id"].as_str().unwrap());
+        assert_eq!(get(&path).await.json(), *model, "{path}");
+    }
+    // Names of a policy that receive something and answer nothing, and names that the configuration maps, are no models.
+    for name in ["log", "gpt-4o", "nobody", "a%20b"] {
+        let reply = get(&format!("/v1/models/{name}")).await;
+        assert_eq!((reply.status, reply.error().0.as_str()), (404, "model_not_found"), "{name}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -70,6 +70,24 @@ async fn a_grammar_goes_to_nobody_but_who_is_said_to_hold_answers_to_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_names_what_the_request_uses_and_nobody_there_can_do() {
+    let (far, home) = (Sim::start(Script::text("far")), Sim::start(Script::text("home")));
+    let grammar = with(user("what?"), json!({"grammar": "root ::= [a-z]+"}));
+    for (fields, status, told) in [
+        ("grammars: false", 422, "no model that may answer this request can do what it uses (`grammar`)"),
+        (
+            "grammars: true, credential: { env: AJAR_TEST_IS_NOT_SET }",
+            503,
+            "no model that may answer this request and can do what it uses (`grammar`) is available now",
+        ),
+    ] {
+        let setup = Setup::new().provider_at("far", &far.base_url(), fields).provider("home", &home);
+        let reply = setup.start().await.ask(&grammar).await;
+        assert_eq!((reply.status, reply.json()["error"]["message"].as_str()), (status, Some(told)), "{fields}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn words_and_counts_come_whole_and_streamed_from_every_vendor() {
     for quirk in Quirk::ALL {
         let world = World::new(quirk, thinking()).await;

@@ -1,6 +1,7 @@
 //! Hits and near-misses of each recogniser, as a request would carry them.
 
-use super::super::scan::{DetectorKind, DetectorSpec, PatternSet, Recognizer, Scanner};
+use super::super::scan::{DetectorKind, DetectorSpec, Scanner};
+use super::{PatternSet, Recognizer};
 use crate::chat::{Part, Source};
 
 /// What the detector finds in one user message: the recogniser's name and the text found.

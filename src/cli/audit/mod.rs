@@ -10,8 +10,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
 
-use super::ConfigArgs;
 use super::log::{ago, new_table, or_dash};
+use super::{ConfigArgs, Out, duration};
 use crate::app;
 use crate::audit::checkpoint::read_checkpoints;
 use crate::audit::reader::Against;
@@ -85,7 +85,7 @@ pub(super) enum Action {
         #[arg(long)]
         class: String,
         /// How far back, as in `7d`, `90d`.
-        #[arg(long, default_value = "90d", value_parser = humantime::parse_duration)]
+        #[arg(long, default_value = "90d", value_parser = duration)]
         since: Duration,
         /// Print JSON.
         #[arg(long)]
@@ -94,7 +94,7 @@ pub(super) enum Action {
 }
 
 pub(super) async fn run(action: Action) -> Result<ExitCode> {
-    let out = &mut std::io::stdout();
+    let out = &mut Out;
     match action {
         Action::Key { config } => {
             writeln!(out, "{}", SigningKey::load_or_create(&config.load()?.ledger.key)?.public())?;

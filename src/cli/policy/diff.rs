@@ -1,5 +1,6 @@
 //! `ajar policy diff`
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -7,6 +8,7 @@ use anyhow::Result;
 
 use super::WIDENS;
 use crate::app;
+use crate::cli::Out;
 use crate::policy::analysis::{self, Change};
 
 #[derive(clap::Args)]
@@ -23,18 +25,17 @@ pub(in crate::cli) struct Args {
     json: bool,
 }
 
-#[expect(clippy::print_stdout, reason = "the command's answer")]
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let (old, new) = (app::load_set(&args.old)?, app::load_set(&args.new)?);
     let changes = analysis::diff(&old, &new);
     let widens = |change: &&Change| change.widens && !args.allow.contains(&change.id);
     let widening = changes.iter().filter(widens).count();
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&changes)?);
+        writeln!(Out, "{}", serde_json::to_string_pretty(&changes)?)?;
     } else {
-        changes.iter().for_each(|change| println!("{}", told(change, widens(&change))));
+        changes.iter().try_for_each(|change| writeln!(Out, "{}", told(change, widens(&change))))?;
         let changed = changes.len();
-        println!("changes: {changed}, of which let more through and are not accepted: {widening}");
+        writeln!(Out, "changes: {changed}, of which let more through and are not accepted: {widening}")?;
     }
     Ok(if widening > 0 { ExitCode::from(WIDENS) } else { ExitCode::SUCCESS })
 }

@@ -1,10 +1,12 @@
 //! `ajar policy lint`
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Result;
 
 use super::SetArgs;
+use crate::cli::Out;
 use crate::policy::analysis;
 
 #[derive(clap::Args)]
@@ -16,12 +18,11 @@ pub(in crate::cli) struct Args {
     deny_warnings: bool,
 }
 
-#[expect(clippy::print_stdout, reason = "the command's answer")]
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let set = args.set.load()?;
     let warnings = analysis::lint(&set);
-    warnings.iter().for_each(|warning| println!("{warning}"));
+    warnings.iter().try_for_each(|warning| writeln!(Out, "{warning}"))?;
     let count = warnings.len();
-    println!("set `{}` {}: {count} warning{}", set.name, set.short_digest(), if count == 1 { "" } else { "s" });
+    writeln!(Out, "set `{}` {}: {count} warning{}", set.name, set.short_digest(), if count == 1 { "" } else { "s" })?;
     Ok(if args.deny_warnings && count > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

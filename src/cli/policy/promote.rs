@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::WIDENS;
 use crate::app::{self, Sets};
-use crate::cli::ConfigArgs;
+use crate::cli::{ConfigArgs, Out, duration};
 use crate::policy::PolicySet;
 use crate::record::{Pair, Promotion, Records};
 
@@ -19,7 +19,7 @@ pub(in crate::cli) struct Args {
     #[command(flatten)]
     config: ConfigArgs,
     /// How far back, as in `1h`, `7d`.
-    #[arg(long, default_value = "7d", value_parser = humantime::parse_duration)]
+    #[arg(long, default_value = "7d", value_parser = duration)]
     since: Duration,
     /// Print the report as JSON.
     #[arg(long)]
@@ -47,7 +47,7 @@ pub(super) async fn run(args: Args) -> Result<ExitCode> {
             text(&sets, args.since, &report)
         }
     };
-    std::io::stdout().write_all(shown.as_bytes())?;
+    Out.write_all(shown.as_bytes())?;
     Ok(if report.widened > 0 { ExitCode::from(WIDENS) } else { ExitCode::SUCCESS })
 }
 

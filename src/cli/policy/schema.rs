@@ -1,9 +1,11 @@
 //! `ajar policy schema`
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Result;
 
+use crate::cli::Out;
 use crate::policy::schema::{json_schema, reference};
 
 #[derive(clap::Args)]
@@ -13,11 +15,10 @@ pub(in crate::cli) struct Args {
     markdown: bool,
 }
 
-#[expect(clippy::print_stdout, reason = "the command's answer")]
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     match args.markdown {
-        true => print!("{}", reference()),
-        false => println!("{}", serde_json::to_string_pretty(&json_schema())?),
+        true => write!(Out, "{}", reference())?,
+        false => writeln!(Out, "{}", serde_json::to_string_pretty(&json_schema())?)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,10 +1,12 @@
 //! `ajar policy test`
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Result;
 
 use super::SetArgs;
+use crate::cli::Out;
 use crate::policy::PolicySet;
 use crate::policy::analysis::{self, Fate};
 
@@ -18,36 +20,41 @@ pub(in crate::cli) struct Args {
 }
 
 /// The tests and the proofs are part of loading: a set that is here has passed them.
-#[expect(clippy::print_stdout, reason = "the command's answer")]
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let set = args.set.load()?;
-    println!(
+    writeln!(
+        Out,
         "set `{}` {}: {} tests passed, {} invariants proved",
         set.name,
         set.short_digest(),
         set.cases.len(),
         set.invariants.len()
-    );
-    Ok(if args.mutate { mutate(&set) } else { ExitCode::SUCCESS })
+    )?;
+    if args.mutate { mutate(&set) } else { Ok(ExitCode::SUCCESS) }
 }
 
-#[expect(clippy::print_stdout, reason = "the command's answer")]
-fn mutate(set: &PolicySet) -> ExitCode {
+fn mutate(set: &PolicySet) -> Result<ExitCode> {
     let (mut killed, mut survived) = (0, 0);
     for (mutant, fate) in analysis::mutate(set) {
         match fate {
             Fate::Killed(_) => killed += 1,
             Fate::Equivalent => {
-                println!("{}: {}: no request was found that is decided otherwise", mutant.place, mutant.what)
+                writeln!(Out, "{}: {}: no request was found that is decided otherwise", mutant.place, mutant.what)?;
             }
             Fate::Survived(test) => {
                 survived += 1;
-                println!("{}: {}: no test notices; this one would:\n{}", mutant.place, mutant.what, indented(&test));
+                writeln!(
+                    Out,
+                    "{}: {}: no test notices; this one would:\n{}",
+                    mutant.place,
+                    mutant.what,
+                    indented(&test)
+                )?;
             }
         }
     }
-    println!("{killed} mutants noticed, {survived} not");
-    if survived == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    writeln!(Out, "{killed} mutants noticed, {survived} not")?;
+    Ok(if survived == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn indented(text: &str) -> String {

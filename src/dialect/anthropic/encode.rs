@@ -38,12 +38,17 @@ pub fn encode_count(input_tokens: u64) -> Vec<u8> {
 
 /// The answer of `GET /v1/models` to those who speak this dialect: model names, `created` as RFC 3339.
 pub fn encode_models<'a>(names: impl IntoIterator<Item = &'a str>, created: &str) -> Vec<u8> {
-    let model =
-        |name| Model { r#type: "model", id: name, display_name: name, created_at: created, lifecycle: "active" };
-    let data: Vec<_> = names.into_iter().map(model).collect();
+    let data: Vec<_> = names.into_iter().map(|name| Model::named(name, created)).collect();
     let (first_id, last_id) = (data.first().map(|model| model.id), data.last().map(|model| model.id));
     let mut out = BytesMut::new();
     put(&mut out, &Models { first_id, last_id, has_more: false, data });
+    out.into()
+}
+
+/// The answer of `GET /v1/models/{id}`.
+pub fn encode_model(name: &str, created: &str) -> Vec<u8> {
+    let mut out = BytesMut::new();
+    put(&mut out, &Model::named(name, created));
     out.into()
 }
 
@@ -62,6 +67,12 @@ struct Model<'a> {
     display_name: &'a str,
     created_at: &'a str,
     lifecycle: &'static str,
+}
+
+impl<'a> Model<'a> {
+    fn named(name: &'a str, created: &'a str) -> Self {
+        Self { r#type: "model", id: name, display_name: name, created_at: created, lifecycle: "active" }
+    }
 }
 
 /// Appends the last frame of a stream that failed after its first byte. No `message_stop` follows it: the answer is not

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::chat::Usage;
-use crate::dialect::openai::read::WireUsage;
+use crate::dialect::openai::usage::WireUsage;
 
 /// The counts in a list of vectors, where it has any; `None` where it is no such list.
 pub fn observe(body: &[u8]) -> Option<Option<Usage>> {

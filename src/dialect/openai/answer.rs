@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::read::{WireGroq, WireUsage, finish_reason, gave_up};
+use super::read::{finish_reason, gave_up};
+use super::usage::{WireGroq, WireUsage};
 use crate::chat::reply::{LikelyToken, TokenLogprob};
 use crate::chat::{Delta, FinishReason, Usage};
 use crate::dialect::sse::data;

@@ -7,3 +7,4 @@ pub mod read;
 pub mod render;
 pub(in crate::dialect) mod sampling;
 pub(in crate::dialect) mod shape;
+pub(in crate::dialect) mod usage;

@@ -67,7 +67,7 @@ async fn echo(State(world): State<World>, request: Request) -> Result<Bytes, Sta
     read_body(request.into_body(), world.limits.body, world.limits.body_timeout).await.map_err(|e| match e {
         BodyError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         BodyError::TooSlow => StatusCode::REQUEST_TIMEOUT,
-        BodyError::Disconnected => StatusCode::BAD_REQUEST,
+        BodyError::Disconnected | BodyError::Compressed => StatusCode::BAD_REQUEST,
     })
 }
 
