@@ -17,7 +17,7 @@ ROOT := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=AJAR_DATA,AJAR_LEAK
 # How many requests `make api` sends, about.
 CASES := 20000
 
-.PHONY: help deps models demo run test compat api leak leak-short evasion bench bench-local check-vulkan fuzz mutants eval-entities lint fmt image
+.PHONY: help deps models demo run test compat api leak leak-short evasion bench bench-local check-embeddings check-vulkan fuzz mutants eval-entities lint fmt image
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -91,6 +91,10 @@ bench-local: deps ## measure the engine beside llama.cpp's own server: LLAMA_SER
 	cargo build --release --locked --bin ajar
 	python3 scripts/bench/local.py --ajar $(BUILT)/release/ajar --llama-server "$(LLAMA_SERVER)" --model "$(MODEL)" \
 		--ajar-flags "RUSTFLAGS=$${RUSTFLAGS:-$$(grep -o 'target-cpu=[^"]*' .cargo/config.toml)}" $(BENCH)
+
+check-embeddings: deps ## compare vectors with those of llama.cpp's own server: LLAMA_SERVER=… MODEL=….gguf
+	cargo build --release --locked --bin ajar
+	python3 scripts/bench/embeddings.py --ajar $(BUILT)/release/ajar --llama-server "$(LLAMA_SERVER)" --model "$(MODEL)"
 
 check-vulkan: ## compute layers on a device through Vulkan: on a GPU's stand-in of Mesa's (Debian; minutes)
 	scripts/check-vulkan.sh

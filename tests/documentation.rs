@@ -37,7 +37,13 @@ fn the_codes_that_clients_are_told_are_documented() {
     let errors = file("dialect/error.rs");
     let given = source.split(".code(\"").skip(1).chain(errors.split("bad(\"").skip(1));
     let mut told: BTreeSet<String> = given.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())).collect();
-    for name in ["dispatch/answer.rs", "dispatch/failure.rs", "dispatch/remote/resting.rs", "transform/disguise.rs"] {
+    for name in [
+        "dispatch/answer.rs",
+        "dispatch/failure.rs",
+        "dispatch/local/error.rs",
+        "dispatch/remote/resting.rs",
+        "transform/disguise.rs",
+    ] {
         let text = file(name);
         let (body, _) = text.split_once("fn code(").unwrap().1.split_once("\n    }\n").unwrap();
         told.extend(body.split('"').skip(1).step_by(2).map(str::to_owned));

@@ -114,6 +114,11 @@ impl Running {
 /// # Errors
 /// See [`StartError`].
 pub async fn start(config: Config) -> Result<Running, StartError> {
+    start_with(config, Engine::load).await
+}
+
+/// As [`start`], with the engines that `load` makes.
+async fn start_with(config: Config, load: impl Fn(EngineConfig) -> Engine) -> Result<Running, StartError> {
     let generation = first_generation(&config)?;
     check_models(&config)?;
     let recorder = recorder(&config, &generation.ledger).await?;
@@ -121,7 +126,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let (listen, operate) = (listen(config.server.listen)?, listen(config.server.operator)?);
     let (data_addr, operator_addr) = (local_addr(&listen)?, local_addr(&operate)?);
     let limits = limits(&config);
-    let engines = engines(&config, |engine| Some(Engine::load(engine)));
+    let engines = engines(&config, |engine| Some(load(engine)));
     let dispatcher = Dispatcher::new(engines, providers(&config)?, ledger);
     let (reloads, work) = Reloads::new();
     let gateway = Arc::new(assemble(config, generation, dispatcher, recorder, reloads)?);
@@ -292,3 +297,6 @@ fn limits(config: &Config) -> Limits {
         ..Limits::default()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,12 +16,17 @@ impl Priority {
     /// All of them, the most urgent first.
     pub const ALL: [Self; 3] = [Self::High, Self::Normal, Self::Low];
 
-    /// The name used in the configuration.
+    /// The name used in the configuration and in records.
     pub fn name(self) -> &'static str {
         match self {
             Self::Low => "low",
             Self::Normal => "normal",
             Self::High => "high",
         }
+    }
+
+    /// Reads the name back.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|priority| priority.name() == name)
     }
 }

@@ -219,6 +219,7 @@ fn show(row: &Row) -> String {
         ("parse", ms(timing.parse)),
         ("classify", ms(timing.classify)),
         ("decide", ms(timing.decide)),
+        ("waited", or_dash(waited(row))),
         ("confidence", or_dash(row.confidence.as_ref().map(confidence))),
         ("first token", ms(timing.ttft)),
         ("total", ms(Some(timing.total))),
@@ -228,6 +229,13 @@ fn show(row: &Row) -> String {
     shown.push_str("decision\n");
     shown.push_str(&serde_json::to_string_pretty(&decision).unwrap_or_default());
     shown
+}
+
+/// In an engine's line.
+fn waited(row: &Row) -> Option<String> {
+    let priority = row.priority?.name();
+    let waited = row.timing.queue.map_or("until it was over".to_owned(), |ms| format!("{ms:.3} ms"));
+    Some(format!("{waited}, priority {priority}"))
 }
 
 fn confidence(sure: &Confidence) -> String {

@@ -106,7 +106,7 @@ impl Broken {
             Self::Stalled(_) => "upstream_stalled",
             Self::Unreadable => "upstream_unreadable",
             Self::TooLarge => "upstream_event_too_large",
-            Self::Engine(_) => "local_failed",
+            Self::Engine(error) => error.code(),
             Self::Deadline => "deadline",
         }
     }

@@ -158,7 +158,7 @@ async fn generate(engine: Engine, attempt: &Attempt<'_>) -> Result<Answer, Failu
 async fn embed(engine: Engine, attempt: &Attempt<'_>) -> Result<Answer, Failure> {
     let texts = attempt.request.messages.iter().map(|message| message.text().into()).collect();
     let turn = Turn { tenant: attempt.sharing.tenant.clone(), priority: attempt.priority };
-    let vectors = engine.embed(texts, turn, attempt.deadline);
+    let vectors = engine.embed_noting(texts, turn, attempt.deadline, attempt.notes.clone());
     let (embeddings, ()) = tokio::try_join!(vectors, engine.ready_by(attempt.deadline))?;
     let usage = Some(Usage { input: embeddings.tokens, ..Usage::default() });
     Ok(Answer::Vectors(Embedded { vectors: embeddings.vectors, usage }))

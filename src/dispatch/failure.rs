@@ -191,20 +191,8 @@ impl Failure {
             Self::Misconfigured { .. } => "upstream_misconfigured",
             Self::Rejected { .. } => "upstream_rejected",
             Self::Unreadable => "upstream_unreadable",
-            Self::Engine(EngineError::QueueFull { .. }) => "local_queue_full",
-            Self::Engine(EngineError::Loading { .. }) => "local_loading",
-            Self::Engine(EngineError::NoRoom { .. }) => "local_no_memory",
-            Self::Engine(EngineError::PromptTooLong { .. } | EngineError::InputTooLong { .. }) => {
-                "context_length_exceeded"
-            }
-            Self::Engine(EngineError::InputEmpty { .. }) => "empty_input",
-            Self::Engine(EngineError::Unavailable { .. } | EngineError::Model(_) | EngineError::Stopped) => {
-                "local_unavailable"
-            }
-            Self::Engine(EngineError::Deadline) | Self::Deadline => "deadline",
-            Self::Engine(EngineError::Unsupported(_)) => "capability_missing",
-            Self::Engine(EngineError::Decode(_)) => "local_failed",
-            Self::Engine(EngineError::Stuck) => "local_stuck",
+            Self::Engine(error) => error.code(),
+            Self::Deadline => "deadline",
         }
     }
 }

@@ -42,6 +42,9 @@ const ENGINE: [Feature; 11] = [
 /// What the embedded engine can be asked for.
 const ENGINE_TASKS: [Task; 3] = [Task::Chat, Task::Completions, Task::Embeddings];
 
+/// Why an embedded destination cannot be called whose engine is stuck.
+pub const MODEL_STUCK: &str = "model_stuck";
+
 /// Everybody who answers, by the names policies use.
 pub struct Dispatcher {
     /// An engine that is configured but not loaded here is `None`.
@@ -103,7 +106,7 @@ impl Dispatcher {
         if destination.is_embedded() {
             let Some(engine) = self.engines.get(&destination.model) else { return Some("not_configured") };
             return match engine.as_ref().map(|engine| engine.facts().state) {
-                Some(EngineState::Stuck) => Some("model_stuck"),
+                Some(EngineState::Stuck) => Some(MODEL_STUCK),
                 Some(EngineState::Failed) => Some("model_failed"),
                 Some(EngineState::Stopped) => Some("stopped"),
                 Some(EngineState::Unloaded | EngineState::Loading | EngineState::Ready) | None => None,

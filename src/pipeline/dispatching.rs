@@ -196,6 +196,9 @@ async fn attempt(
     };
     entry.losses = prepared.losses().to_vec();
     entry.row.attempts += 1;
+    if destination.is_embedded() {
+        entry.row.priority = Some(call.priority);
+    }
     let external = destination.boundary == Boundary::External;
     let body = call.body.len() as u64;
     if external {
@@ -331,11 +334,7 @@ fn client_error(failure: &Failure) -> ApiError {
             return retry_after.map_or(limited.clone(), |wait| limited.retry_after(wait));
         }
         Failure::Rejected { body, .. } => return rejected(&body.0).code(code),
-        Failure::Engine(EngineError::QueueFull { retry_after } | EngineError::Loading { retry_after }) => {
-            return ApiError::new(StatusCode::SERVICE_UNAVAILABLE, failure.to_string())
-                .code(code)
-                .retry_after(*retry_after);
-        }
+        Failure::Engine(error) if error.retry_after().is_some() => return not_now(error),
         Failure::Resting(_) => (StatusCode::SERVICE_UNAVAILABLE, "the provider is not called now".to_owned()),
         Failure::Ledger(_) => (
             StatusCode::SERVICE_UNAVAILABLE,
@@ -364,6 +363,12 @@ fn client_error(failure: &Failure) -> ApiError {
         }
     };
     ApiError::new(status, message).code(code)
+}
+
+/// What the client is told of an engine that is likely to be there later.
+pub(super) fn not_now(error: &EngineError) -> ApiError {
+    let told = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()).code(error.code());
+    ApiError { retry_after: error.retry_after(), ..told }
 }
 
 /// The provider's message and field, in whatever shape it says them.

@@ -12,6 +12,7 @@ use ulid::Ulid;
 
 use super::companions::Companion;
 use super::continuing::{self, Keeping, Received};
+use super::dispatching::not_now;
 use super::entry::{Entry, millis};
 use super::preference::preference;
 use super::pseudonyms::Pseudonyms;
@@ -25,12 +26,14 @@ use crate::dialect::anthropic::header::Said;
 use crate::dialect::edit::EditPoints;
 use crate::dialect::error::ApiError;
 use crate::dialect::{BadRequest, Decoded, Dialect, Uses};
+use crate::dispatch::MODEL_STUCK;
+use crate::dispatch::local::EngineError;
 use crate::govern::Subject;
 use crate::policy::decision::{Decision, Outcome, Refusal, RefusalKind};
 use crate::policy::explain::Explanation;
 use crate::policy::rollout::Side;
 use crate::policy::set::Store;
-use crate::policy::{Barrier, DestinationId};
+use crate::policy::{Barrier, DestinationId, PolicySet};
 use crate::record::StoredText;
 use crate::serve::body::{expect_plain, read_body};
 
@@ -117,7 +120,7 @@ pub(crate) async fn understand(
         entry.rose(risen);
     }
     if let Outcome::Refuse(refusal) = &weighed.decision.outcome {
-        return Err(refused(refusal, &weighed.decision, decoded.request.task));
+        return Err(refused(refusal, &policy.set, &weighed.decision, decoded.request.task));
     }
     if keeps_text(&policy, &weighed.decision) {
         // The body was parsed, so it is UTF-8.
@@ -304,7 +307,7 @@ fn keeps_text(policy: &Policy, decision: &Decision) -> bool {
     sink.is_some_and(|(id, sink)| sink.store == Store::Text && decision.permitted.contains(id))
 }
 
-fn refused(refusal: &Refusal, decision: &Decision, task: Task) -> ApiError {
+fn refused(refusal: &Refusal, set: &PolicySet, decision: &Decision, task: Task) -> ApiError {
     let too_long = decision.barriers.contains(&Barrier::Lacks("context"));
     let lacking = lacking(decision);
     let (status, message) = match refusal.kind {
@@ -325,6 +328,7 @@ fn refused(refusal: &Refusal, decision: &Decision, task: Task) -> ApiError {
             let message = format!("no model that may answer this request can do what it uses (`{lacking}`)");
             (StatusCode::UNPROCESSABLE_ENTITY, message)
         }
+        RefusalKind::Unavailable if is_stuck(set, decision) => return not_now(&EngineError::Stuck),
         RefusalKind::Unavailable => {
             let message = match (too_long, lacking.is_empty()) {
                 (true, _) => "no model that may answer this request and has the context for it is available now".into(),
@@ -340,6 +344,12 @@ fn refused(refusal: &Refusal, decision: &Decision, task: Task) -> ApiError {
     };
     // The policy's own word is in the record and in `x-ajar-reason`.
     ApiError::new(status, message).code(refusal.kind.code())
+}
+
+/// Whether one of the route's destinations would answer if its engine were not stuck.
+fn is_stuck(set: &PolicySet, decision: &Decision) -> bool {
+    let candidates = decision.route.map_or(&[][..], |route| &set.routes[usize::from(route)].candidates);
+    candidates.iter().any(|id| decision.barriers[usize::from(id.0)] == Barrier::Unavailable(MODEL_STUCK))
 }
 
 /// What the request uses and somebody cannot do, for a sentence.

@@ -9,7 +9,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
 use sqlx::{Arguments, AssertSqlSafe, Row as _};
 
 use crate::chat::reply::{Certainty, Confidence};
-use crate::chat::{MicroUsd, RequestId, Text};
+use crate::chat::{MicroUsd, Priority, RequestId, Text};
 
 use super::StoreError;
 use super::row::{Cache, Label, Outcome, Row, StoredText, Timing, WouldHave};
@@ -18,7 +18,7 @@ const COLUMNS: &str = "seq, id, at, tenant, key, attributes, dialect, asked_mode
     class_basis, route, served_by, local, plan, cache, stream, input_tokens, output_tokens, cached_tokens, cost_uusd, \
     usage_estimated, est_gain, parse_ms, classify_ms, decide_ms, queue_ms, ttft_ms, total_ms, attempts, policy, \
     bytes_out, would_have, differs, widens, transforms, first_logprob, first_entropy, first_margin, mean_logprob, \
-    mean_entropy";
+    mean_entropy, priority";
 
 /// Rows per statement: few statements for large batches, and few enough different ones to stay prepared.
 const CHUNKS: [usize; 3] = [64, 8, 1];
@@ -131,7 +131,8 @@ fn bind(to: &mut SqliteArguments, seq: i64, row: &Row) -> Result<(), BoxDynError
     to.add(row.confidence.map(|sure| sure.first.entropy))?;
     to.add(row.confidence.map(|sure| sure.first.margin))?;
     to.add(row.confidence.map(|sure| sure.mean_logprob))?;
-    to.add(row.confidence.map(|sure| sure.mean_entropy))
+    to.add(row.confidence.map(|sure| sure.mean_entropy))?;
+    to.add(row.priority.map(Priority::name))
 }
 
 /// As the store keeps times: of one width, so that their order as text is their order in time.
@@ -186,6 +187,10 @@ pub(super) fn read(from: &SqliteRow) -> Result<Row, StoreError> {
         usage_estimated: from.try_get("usage_estimated")?,
         est_gain: from.try_get("est_gain")?,
         confidence: confidence(from)?,
+        priority: match text("priority")? {
+            Some(word) => Some(Priority::parse(&word).ok_or_else(|| bad("priority"))?),
+            None => None,
+        },
         timing: timing(from)?,
         attempts: from.try_get("attempts")?,
         policy: shared("policy")?,

@@ -9,6 +9,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use sqlx::{AssertSqlSafe, query};
 
+use crate::chat::Priority;
+
 use super::StoreError;
 use super::columns::{SELECT, timestamp};
 use super::query::{Entry, Records, entry};
@@ -79,6 +81,8 @@ struct Line<'a> {
     mean_logprob: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     mean_entropy: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    priority: Option<&'static str>,
     parse_ms: Option<f64>,
     classify_ms: Option<f64>,
     decide_ms: Option<f64>,
@@ -150,6 +154,7 @@ impl<'a> Line<'a> {
             first_margin: row.confidence.map(|sure| sure.first.margin),
             mean_logprob: row.confidence.map(|sure| sure.mean_logprob),
             mean_entropy: row.confidence.map(|sure| sure.mean_entropy),
+            priority: row.priority.map(Priority::name),
             parse_ms: row.timing.parse,
             classify_ms: row.timing.classify,
             decide_ms: row.timing.decide,

@@ -19,6 +19,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema_conversations.sql"),
     include_str!("schema_transforms.sql"),
     include_str!("schema_confidence.sql"),
+    include_str!("schema_priority.sql"),
 ];
 
 /// Whether the file may be new.
@@ -137,7 +138,7 @@ mod tests {
         let mut conn = open(&path, Existing::Optional, PATIENCE).await.unwrap();
         raw_sql("PRAGMA user_version = 7").execute(&mut conn).await.unwrap();
         let error = error(&path).await.to_string();
-        assert!(error.contains("has schema 7, and this ajar knows up to 5"), "{error}");
+        assert!(error.contains("has schema 7, and this ajar knows up to 6"), "{error}");
     }
 
     #[tokio::test]
@@ -158,7 +159,7 @@ mod tests {
             .await
             .unwrap();
         let version: i64 = query_scalar("PRAGMA user_version").fetch_one(&mut conn).await.unwrap();
-        assert_eq!((untried, version), (1, 5));
+        assert_eq!((untried, version), (1, 6));
     }
 
     #[tokio::test]

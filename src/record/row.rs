@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::chat::reply::Confidence;
-use crate::chat::{MicroUsd, RequestId, Text};
+use crate::chat::{MicroUsd, Priority, RequestId, Text};
 
 /// A word of ours: mostly a constant, owned where it was read back from the store.
 pub type Label = Cow<'static, str>;
@@ -66,6 +66,8 @@ pub struct Row {
     pub est_gain: Option<f64>,
     /// How sure the embedded model was of its answer.
     pub confidence: Option<Confidence>,
+    /// How urgent it was to the engine that it waited for.
+    pub priority: Option<Priority>,
     /// How long it took.
     pub timing: Timing,
     /// How often a destination was tried.
@@ -113,6 +115,7 @@ impl Row {
             usage_estimated: false,
             est_gain: None,
             confidence: None,
+            priority: None,
             timing: Timing::default(),
             attempts: 0,
             policy: None,

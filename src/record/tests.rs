@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use ulid::Ulid;
 
 use crate::chat::reply::{Certainty, Confidence};
-use crate::chat::{MicroUsd, RequestId};
+use crate::chat::{MicroUsd, Priority, RequestId};
 use crate::govern::Spend;
 
 use super::*;
@@ -57,6 +57,7 @@ fn full_row(n: u64) -> Row {
             mean_logprob: -0.25,
             mean_entropy: 0.375,
         }),
+        priority: Some(Priority::Low),
         timing: Timing {
             parse: Some(0.3),
             classify: Some(12.1),
@@ -363,7 +364,7 @@ async fn every_query_of_the_documentation_runs_and_every_column_is_documented() 
     let mut records = store.records().await;
     let docs = include_str!("../../docs/record.md");
     let queries: Vec<&str> = docs.split("```sql\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-    assert_eq!(queries.len(), 7);
+    assert_eq!(queries.len(), 8);
     for sql in queries {
         let rows = query(AssertSqlSafe(sql)).fetch_all(&mut records.conn).await.unwrap();
         assert!(!rows.is_empty(), "{sql}");

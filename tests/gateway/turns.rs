@@ -1,5 +1,6 @@
 //! Who makes room for whom where requests wait for the engine.
 
+use ajar::chat::Priority;
 use serde_json::{Value, json};
 
 use crate::harness::{Gateway, Reply, eventually, streamed, with};
@@ -50,4 +51,11 @@ async fn the_more_urgent_take_the_place_of_those_that_may_wait_and_nobody_is_mor
     let answer = high.await;
     assert_eq!((answer.status, answer.header("x-ajar-served-by")), (200, "local"), "{}", answer.text());
     assert_eq!(closed.counts().requests, 0);
+    let mut waited: Vec<_> =
+        gateway.rows(5).await.iter().map(|row| (row.priority, row.timing.queue.is_some(), row.status)).collect();
+    waited.sort_unstable();
+    let (low, normal, high) = (Some(Priority::Low), Some(Priority::Normal), Some(Priority::High));
+    let sent_away = [(low, false, 503), (normal, false, 503), (normal, false, 503)];
+    let begun = [(normal, true, 499), (high, true, 200)];
+    assert_eq!(waited, [&sent_away[..], &begun].concat());
 }

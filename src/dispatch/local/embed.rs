@@ -95,10 +95,11 @@ impl<E: Embedder> Worker<'_, E> {
 
     fn admit(&mut self) {
         while let Some(pending) = self.next() {
-            let Pending { asked: Asked::Embeddings { texts, reply }, turn, deadline, .. } = pending else {
+            let Pending { asked: Asked::Embeddings { texts, reply, notes }, turn, deadline, arrived } = pending else {
                 pending.refuse(EngineError::Unsupported("answers: its model makes embeddings"));
                 continue;
             };
+            notes.note_waited(arrived.elapsed());
             let texts = texts.iter().enumerate().map(|(index, text)| self.read(index, text.expose())).collect();
             match texts {
                 Ok(texts) => {

@@ -117,8 +117,22 @@ impl Engine {
     /// As [`Engine::generate`]; [`EngineError::InputTooLong`] and [`EngineError::InputEmpty`] tell which text it is; and
     /// [`EngineError::Unsupported`] of a model that answers.
     pub async fn embed(&self, texts: Vec<Text>, turn: Turn, deadline: Instant) -> Result<Embeddings, EngineError> {
+        self.embed_noting(texts, turn, deadline, Notes::default()).await
+    }
+
+    /// As [`Engine::embed`]; `notes` is told how long it waited.
+    ///
+    /// # Errors
+    /// As [`Engine::embed`].
+    pub async fn embed_noting(
+        &self,
+        texts: Vec<Text>,
+        turn: Turn,
+        deadline: Instant,
+        notes: Notes,
+    ) -> Result<Embeddings, EngineError> {
         let (reply, embeddings) = oneshot::channel();
-        self.queue(turn, deadline, Asked::Embeddings { texts, reply })?;
+        self.queue(turn, deadline, Asked::Embeddings { texts, reply, notes })?;
         self.answer(embeddings).await
     }
 

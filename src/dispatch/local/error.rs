@@ -73,6 +73,36 @@ pub enum EngineError {
     Stopped,
 }
 
+/// When it makes sense to ask one that is stuck again: nobody knows, and client libraries wait no longer than a minute.
+const STUCK_RETRY: Duration = Duration::from_secs(10);
+
+impl EngineError {
+    /// The code kept in records and told to clients.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::QueueFull { .. } => "local_queue_full",
+            Self::Loading { .. } => "local_loading",
+            Self::NoRoom { .. } => "local_no_memory",
+            Self::PromptTooLong { .. } | Self::InputTooLong { .. } => "context_length_exceeded",
+            Self::InputEmpty { .. } => "empty_input",
+            Self::Deadline => "deadline",
+            Self::Unavailable { .. } | Self::Model(_) | Self::Stopped => "local_unavailable",
+            Self::Stuck => "local_stuck",
+            Self::Decode(_) => "local_failed",
+            Self::Unsupported(_) => "capability_missing",
+        }
+    }
+
+    /// When to ask again, where that may help.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::QueueFull { retry_after } | Self::Loading { retry_after } => Some(*retry_after),
+            Self::Stuck => Some(STUCK_RETRY),
+            _ => None,
+        }
+    }
+}
+
 #[cfg(not(feature = "llama"))]
 impl EngineError {
     /// There is no engine in this build.

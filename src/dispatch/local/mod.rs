@@ -73,6 +73,9 @@ mod worker;
 #[cfg(all(test, feature = "llama"))]
 mod tests;
 
+#[cfg(test)]
+pub(crate) use worker::tests::stuck::watched;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;

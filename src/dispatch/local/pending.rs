@@ -30,7 +30,7 @@ pub(super) enum Asked {
     /// What the model, or an adapter of it where it is not 0, makes of the prompt of a job.
     Look { job: Job, adapter: usize, reply: oneshot::Sender<Result<Look, EngineError>> },
     /// The vectors of texts.
-    Embeddings { texts: Vec<Text>, reply: oneshot::Sender<Result<Embeddings, EngineError>> },
+    Embeddings { texts: Vec<Text>, reply: oneshot::Sender<Result<Embeddings, EngineError>>, notes: Notes },
     /// How many tokens the prompt of a conversation has.
     Count { request: Arc<ChatRequest>, reply: oneshot::Sender<Result<u64, EngineError>> },
 }

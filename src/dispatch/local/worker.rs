@@ -339,4 +339,4 @@ impl<S> Sequence<S> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

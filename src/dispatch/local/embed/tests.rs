@@ -8,7 +8,7 @@ use crate::chat::{Priority, Text};
 use crate::dispatch::local::engine::Engine;
 use crate::dispatch::local::life::tests::once;
 use crate::dispatch::local::watchdog::Bounds;
-use crate::dispatch::local::{EngineState, Job as AnswerJob, Sharing, Turn};
+use crate::dispatch::local::{EngineState, Job as AnswerJob, Notes, Sharing, Turn};
 
 /// A model whose tokens are bytes and whose vectors are (length, first byte); `#` fails. It notes its batches, and waits
 /// for a permit of the test before each.
@@ -89,6 +89,21 @@ async fn vectors_come_in_the_order_of_their_texts_with_length_1_and_tokens_are_c
     }
     let batches = rig.batches.lock().unwrap();
     assert_eq!(*batches, [vec!["a", "bb", "ccc", "dddd"], vec!["eeeee", "f"]]);
+}
+
+#[tokio::test]
+async fn how_long_a_list_waited_is_noted_once_it_has_begun() {
+    let (rig, notes) = (rig(), Notes::default());
+    let engine = rig.engine.clone();
+    let first = tokio::spawn(async move { embed(&engine, &["a"]).await });
+    until(|| rig.engine.facts().free_slots == 1).await;
+    let (engine, noting) = (rig.engine.clone(), notes.clone());
+    let second = tokio::spawn(async move { engine.embed_noting(vec!["b".into()], turn("a"), soon(), noting).await });
+    until(|| rig.engine.facts().queue == 1).await;
+    assert_eq!(notes.waited(), None);
+    drop(rig.permit);
+    assert!(first.await.unwrap().is_ok() && second.await.unwrap().is_ok());
+    assert!(notes.waited().is_some());
 }
 
 #[tokio::test]

@@ -2,9 +2,10 @@
 
 mod choices;
 mod confidence;
+mod faults;
 mod guesses;
 mod look;
-mod stuck;
+pub(in crate::dispatch::local) mod stuck;
 mod turns;
 
 use std::sync::atomic::AtomicUsize;
@@ -30,6 +31,7 @@ use crate::dispatch::local::{EngineError, EngineState, Generation, Job, Look, No
 const SLOTS: usize = 2;
 const QUEUE: usize = 2;
 const PREFIX_CACHE: usize = 200;
+const LIMITS: Limits = Limits { piece: 4, step: 8, gap: 8 };
 
 /// A model whose prompt is the user's bytes, and whose answer is `x` for each byte of the prompt again, from its middle;
 /// but `!` ends it, `.` completes it, and after `?` nothing can follow. Steps wait for a permit of the test, so that tests decide what happens between them.
@@ -175,23 +177,26 @@ fn counting(permits: std_mpsc::Receiver<()>, queue: usize, prefix_cache: usize) 
 
 /// What the scripted model does, how many tokens it has computed, and which prompts have begun.
 fn scripted(permits: std_mpsc::Receiver<()>, prefix_cache: usize) -> (Shared, Arc<AtomicUsize>, Begun) {
-    let limits = Limits { piece: 4, step: 8, gap: 8 };
-    let (computed, begun) = (Arc::<AtomicUsize>::default(), Begun::default());
-    let echo = Echo {
+    let echo = echo(permits);
+    let (computed, begun) = (echo.computed.clone(), echo.begun.clone());
+    let shared = once("echo", move |shared| {
+        run(echo, shared, SLOTS, LIMITS, prefix_cache);
+        Ok(())
+    });
+    (shared, computed, begun)
+}
+
+fn echo(permits: std_mpsc::Receiver<()>) -> Echo {
+    Echo {
         permits,
-        computed: computed.clone(),
-        begun: begun.clone(),
+        computed: Arc::default(),
+        begun: Begun::default(),
         prompts: vec![Vec::new(); SLOTS],
         outputs: Vec::new(),
         adapter: 0,
         by: vec![0; SLOTS],
         forgets: false,
-    };
-    let shared = once("echo", move |shared| {
-        run(echo, shared, SLOTS, limits, prefix_cache);
-        Ok(())
-    });
-    (shared, computed, begun)
+    }
 }
 
 fn job(text: &str, max_output: u32) -> Job {

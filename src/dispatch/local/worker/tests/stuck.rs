@@ -7,8 +7,8 @@ use crate::dispatch::local::watchdog::Bounds;
 /// A step that waits for no permit is done long before.
 const BOUND: Duration = Duration::from_millis(150);
 
-/// An engine that is stuck where a step takes longer than `bound`.
-fn watched(permits: std_mpsc::Receiver<()>, bound: Duration) -> Engine {
+/// An engine that takes a step for each of `permits`, and is stuck where one takes longer than `bound`.
+pub(crate) fn watched(permits: std_mpsc::Receiver<()>, bound: Duration) -> Engine {
     let shared = scripted(permits, PREFIX_CACHE).0;
     Engine::of(shared.watched(Bounds { least: bound, most: bound }), SLOTS, QUEUE, Vec::new())
 }
