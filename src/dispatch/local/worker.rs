@@ -103,6 +103,9 @@ impl<M: Model> Worker<'_, M> {
     fn drop_gone_and_late(&mut self, now: Instant) {
         self.shared.drop_gone_and_late(now);
         self.waiting.retain(|sequence| !sequence.group.asker.is_gone());
+        while let Some(late) = self.waiting.iter().find(|sequence| sequence.group.deadline <= now) {
+            self.fail_group(&late.group.clone(), &EngineError::Deadline);
+        }
         for slot in 0..self.sequences.len() {
             match &self.sequences[slot] {
                 Some(sequence) if sequence.group.asker.is_gone() => self.release(slot),
@@ -292,11 +295,16 @@ impl<M: Model> Worker<'_, M> {
 
     /// Ends what `slot` is at work on, with all other choices of it.
     fn fail(&mut self, slot: usize, error: &EngineError) {
-        let Some(group) = self.sequences[slot].as_ref().map(|sequence| sequence.group.clone()) else { return };
+        if let Some(group) = self.sequences[slot].as_ref().map(|sequence| sequence.group.clone()) {
+            self.fail_group(&group, error);
+        }
+    }
+
+    fn fail_group(&mut self, group: &Rc<Group>, error: &EngineError) {
         group.asker.fail(error);
-        self.waiting.retain(|sequence| !Rc::ptr_eq(&sequence.group, &group));
+        self.waiting.retain(|sequence| !Rc::ptr_eq(&sequence.group, group));
         for slot in 0..self.sequences.len() {
-            if self.is_of(slot, &group) {
+            if self.is_of(slot, group) {
                 self.release(slot);
             }
         }

@@ -126,3 +126,21 @@ async fn many_choices_let_whoever_holds_fewer_slots_pass() {
     (0..5).for_each(|_| permit.send(()).unwrap());
     assert_eq!(collect(other).await.0, "x");
 }
+
+#[tokio::test]
+async fn a_choice_that_waits_alone_is_ended_at_its_deadline() {
+    let (engine, permit) = engine();
+    let late = Job { deadline: Instant::now() + Duration::from_millis(200), ..several(3, "abcd", 1) };
+    let deadline = late.deadline;
+    let late = engine.generate(late).unwrap();
+    until(&engine, |e| e.facts().free_slots == 0).await;
+    // What is more urgent takes the slots of the two that end with their first token.
+    let urgent = || engine.generate(Job { priority: Priority::High, ..job("b", 40) }).unwrap();
+    let (_one, _other) = (urgent(), urgent());
+    permit.send(()).unwrap();
+    tokio::time::sleep_until(deadline.into()).await;
+    permit.send(()).unwrap();
+    let ended = tokio::time::timeout(Duration::from_secs(10), collect_all(3, late)).await.expect("it ends");
+    assert_eq!(ended.2, Some(EngineError::Deadline), "{ended:?}");
+    drop(permit);
+}
