@@ -114,6 +114,38 @@ async fn when_all_are_refused_the_provider_is_unavailable_and_its_peer_answers()
     }
 }
 
+/// A 503 in each dialect: for how many seconds the client is told to wait.
+async fn told_to_wait(gateway: &Gateway) -> Vec<String> {
+    let messages = json!({ "model": "auto", "max_tokens": 9, "messages": [{ "role": "user", "content": "hello" }] });
+    let mut told = Vec::new();
+    for (path, body) in [
+        ("/v1/chat/completions", user("hello")),
+        ("/v1/messages", messages),
+        ("/v1/responses", json!({ "model": "auto", "input": "hello" })),
+    ] {
+        let reply = gateway.ask_at(path, &body, &[]).await;
+        assert_eq!(reply.status, 503, "{path}: {}", reply.text());
+        told.push(reply.header("retry-after").to_owned());
+    }
+    told
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_finds_nobody_since_all_rest_is_told_when_the_first_is_back() {
+    for (fault, longest) in [(status(401, None), 5), (status(429, Some(20)), 20), (status(503, Some(20)), 20)] {
+        let far = Sim::start(Script::text("far").fault(fault.clone()));
+        let gateway = setup(&far, &far, &["key"]).policy("[far, home]", "[far]").start().await;
+        gateway.ask(&user("hello")).await;
+        for told in told_to_wait(&gateway).await {
+            assert!(told.parse::<u64>().is_ok_and(|s| (longest / 4..=longest).contains(&s)), "{fault:?}: {told}");
+        }
+    }
+    let far = Sim::start(Script::text("far"));
+    let absent = Setup::new().provider_at("far", &far.base_url(), "credential: { file: /no/such/file }");
+    let gateway = absent.provider("home", &far).policy("[far, home]", "[far]").start().await;
+    assert_eq!(told_to_wait(&gateway).await, ["", "", ""], "nobody knows when that ends");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_must_stay_home_stays_home_whatever_becomes_of_credentials() {
     let card = user("canary, card 4111 1111 1111 1111");
