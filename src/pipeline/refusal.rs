@@ -8,8 +8,10 @@ use http::StatusCode;
 use super::view::{View, Weighed};
 use crate::chat::Task;
 use crate::dialect::error::ApiError;
+use crate::govern::Explain;
 use crate::policy::Barrier;
 use crate::policy::decision::{Decision, Refusal, RefusalKind};
+use crate::policy::explain::DestinationExplanation;
 
 /// What the client is told.
 pub(super) fn refused(refusal: &Refusal, view: &View<'_>, weighed: &Weighed, task: Task) -> ApiError {
@@ -48,8 +50,17 @@ pub(super) fn refused(refusal: &Refusal, view: &View<'_>, weighed: &Weighed, tas
         }
     };
     // The policy's own word is in the record and in `x-ajar-reason`.
+    let tells = refusal.kind == RefusalKind::Unavailable && view.subject.explain == Explain::Full;
+    let message = if tells { message + &left_out(view, weighed) } else { message };
     let error = ApiError::new(status, message).code(refusal.kind.code());
     ApiError { retry_after: rest(view, weighed), ..error }
+}
+
+/// What speaks against each who answers, in the words of the explanation.
+fn left_out(view: &View<'_>, weighed: &Weighed) -> String {
+    let explanation = weighed.explain(view, &[]);
+    let told = |d: &DestinationExplanation<'_>| format!("; `{}`: {}", d.name, d.reasons.join(", "));
+    explanation.destinations.iter().filter(|d| d.answers && !d.reasons.is_empty()).map(told).collect()
 }
 
 /// When the first of those comes back whose absence is all that speaks against them, where that is known.
