@@ -186,6 +186,7 @@ fn every_warning_names_the_rule_and_the_way_out() {
         .replace("guards:\n", "guards:\n  - { id: idle, when: finding.card, only: 'dest.boundary == \"host\"' }\n  - { id: never, when: 'key.app == \"support\" && key.app == \"other\"', deny: 'dest.name == \"us\"' }\n")
         .replace("routes:\n", "routes:\n  - { id: loud, order: 0, when: 'client.label == \"restricted\"', candidates: [us] }\n  - { id: same, order: 2, when: 'key.app == \"support\" && uses.tools', candidates: [us] }\n  - { id: tools, order: 3, when: uses.tools, candidates: [us, home] }\n  - { id: files, order: 4, when: uses.file, candidates: [home, us] }\n")
         .replace("accepts: internal, scope: key", "accepts: restricted, scope: key")
+        .replace("only: 'dest.boundary == \"host\"' }] }", "reprice: 2 }] }")
         .replace("declassify:", "  shut: { via: p, model: m, boundary: external, region: us, accepts: public, usd_per_1k: 1 }\ndeclassify:");
     let text = format!(
         "{text}tests:\n  - name: support\n    given: {{ key.app: support, key.region: eu, finding.secret: true }}\n    expect: {{ route: support }}\n"

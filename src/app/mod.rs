@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::load::{Sets, load_policy, load_set, load_sets, read_pepper};
 use self::load::{anonymous, conversation_secret, first_generation};
-pub use self::models::model_path;
 use self::models::{check_models, is_known, pin};
+pub use self::models::{missing_files, model_path};
 pub use self::watch::Watch;
 use crate::audit::{EgressLedger, LedgerError, LedgerOptions};
 use crate::cache::{Flights, Responses, Store};

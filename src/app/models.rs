@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::StartError;
+use super::{StartError, read_pepper};
 use crate::config::{Config, LocalModel};
-use crate::models::{self, Entry, Pin};
+use crate::models::{self, Entry, Pin, VerifyError};
 
 /// Where a local model's file is: a catalogue name stands for a file in the models' folder.
 pub fn model_path(config: &Config, local: &LocalModel) -> PathBuf {
@@ -44,6 +44,27 @@ pub(super) fn check_models(config: &Config) -> Result<(), StartError> {
         local.adapters.iter().try_for_each(|adapter| is_there(adapter.file.clone()))?;
     }
     Ok(())
+}
+
+/// What [`start`](super::start) would refuse for want of a file that may not be here yet: the pepper, and models. Each with
+/// the way out. Files that are there are not read through.
+pub fn missing_files(config: &Config) -> Vec<StartError> {
+    let mut missing = Vec::new();
+    if !config.keys.is_empty() {
+        missing.extend(read_pepper(&config.pepper).err());
+    }
+    for local in &config.local {
+        let path = model_path(config, local);
+        if !path.exists() {
+            let way_out = match models::find(&local.model) {
+                Some(entry) => entry.pin().way_out,
+                None => format!("put it there, or correct `local.{}.model`", local.name),
+            };
+            missing.push(VerifyError::Missing { path, way_out }.into());
+        }
+        missing.extend(local.adapters.iter().filter_map(|adapter| is_there(adapter.file.clone()).err()));
+    }
+    missing
 }
 
 fn is_there(path: PathBuf) -> Result<(), StartError> {

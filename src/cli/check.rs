@@ -28,6 +28,9 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     if let Some((_, rollout)) = on_trial {
         writeln!(Out, "only tried ({}); in force meanwhile: {}", rollout.mode.name(), counted(&in_force))?;
     }
+    for missing in app::missing_files(&config) {
+        writeln!(Out, "warning: `ajar serve` will not start here: {missing}")?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

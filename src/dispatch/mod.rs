@@ -11,6 +11,7 @@ mod prepare;
 pub mod remote;
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 pub use answer::{Answer, Broken, DeltaStream, Frame, FrameStream};
 pub use attempt::{Attempt, Departure, Prepared};
@@ -116,6 +117,11 @@ impl Dispatcher {
             None => Some("not_configured"),
             Some(provider) => provider.resting().map(Resting::code),
         }
+    }
+
+    /// For how long `destination` is better not called, from now on, where that is known.
+    pub fn rest(&self, destination: &Destination) -> Option<Duration> {
+        self.provider(destination)?.rest()
     }
 
     /// Whether a call to `destination` may be a retry; it is counted.

@@ -140,7 +140,7 @@ impl Trying {
                     report(call, entry, candidate, &failure);
                     let another = failure.is_the_credentials() && dispatcher.has_fresh_credential(destination);
                     if !another || left == 0 {
-                        self.note(candidate, &failure);
+                        self.note(candidate, &failure, dispatcher.rest(destination));
                         break;
                     }
                 }
@@ -150,8 +150,12 @@ impl Trying {
         None
     }
 
-    fn note(&mut self, candidate: &Candidate, failure: &Failure) {
+    /// `rest` is for how long the destination is left alone from now on, where that is known.
+    fn note(&mut self, candidate: &Candidate, failure: &Failure, rest: Option<Duration>) {
         self.error = client_error(failure);
+        if matches!(failure, Failure::Resting(_)) {
+            self.error.retry_after = rest;
+        }
         self.unfit = matches!(failure, Failure::Transform(_)).then(|| failure.code());
         self.unledgered |= matches!(failure, Failure::Ledger(_));
         self.over = !failure.is_worth_another();

@@ -20,6 +20,7 @@ mod lookup;
 mod meter;
 mod preference;
 mod pseudonyms;
+mod refusal;
 mod reload;
 mod repeat;
 mod respond;

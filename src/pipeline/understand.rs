@@ -1,6 +1,5 @@
 //! From bytes to a decision: read, decode, classify, decide.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,28 +11,26 @@ use ulid::Ulid;
 
 use super::companions::Companion;
 use super::continuing::{self, Keeping, Received};
-use super::dispatching::not_now;
 use super::entry::{Entry, millis};
 use super::preference::preference;
 use super::pseudonyms::Pseudonyms;
+use super::refusal::refused;
 use super::repeat::Repeat;
 use super::taint::{Recalled, Risen};
 use super::trial::{Tried, try_out};
 use super::view::{View, Weighed, usual_max_output};
 use super::{Gateway, Generation, Policy};
-use crate::chat::{ChatRequest, Json, Part, Priority, RequestId, Source, Task, Text};
+use crate::chat::{ChatRequest, Json, Part, Priority, RequestId, Source, Text};
 use crate::dialect::anthropic::header::Said;
 use crate::dialect::edit::EditPoints;
 use crate::dialect::error::ApiError;
 use crate::dialect::{BadRequest, Decoded, Dialect, Uses};
-use crate::dispatch::MODEL_STUCK;
-use crate::dispatch::local::EngineError;
 use crate::govern::Subject;
-use crate::policy::decision::{Decision, Outcome, Refusal, RefusalKind};
+use crate::policy::DestinationId;
+use crate::policy::decision::{Decision, Outcome};
 use crate::policy::explain::Explanation;
 use crate::policy::rollout::Side;
 use crate::policy::set::Store;
-use crate::policy::{Barrier, DestinationId, PolicySet};
 use crate::record::StoredText;
 use crate::serve::body::{expect_plain, read_body};
 
@@ -120,7 +117,7 @@ pub(crate) async fn understand(
         entry.rose(risen);
     }
     if let Outcome::Refuse(refusal) = &weighed.decision.outcome {
-        return Err(refused(refusal, &policy.set, &weighed.decision, decoded.request.task));
+        return Err(refused(refusal, &view, &weighed, decoded.request.task));
     }
     if keeps_text(&policy, &weighed.decision) {
         // The body was parsed, so it is UTF-8.
@@ -305,66 +302,4 @@ pub async fn explain<T>(
 fn keeps_text(policy: &Policy, decision: &Decision) -> bool {
     let sink = policy.set.sink("decision-log");
     sink.is_some_and(|(id, sink)| sink.store == Store::Text && decision.permitted.contains(id))
-}
-
-fn refused(refusal: &Refusal, set: &PolicySet, decision: &Decision, task: Task) -> ApiError {
-    let too_long = decision.barriers.contains(&Barrier::Lacks("context"));
-    let lacking = lacking(decision);
-    let (status, message) = match refusal.kind {
-        RefusalKind::Policy => (StatusCode::FORBIDDEN, "the policy permits nobody to answer this request".to_owned()),
-        RefusalKind::Budget => (StatusCode::TOO_MANY_REQUESTS, "the budget does not cover this request".to_owned()),
-        RefusalKind::Capability if too_long => {
-            let message = "the prompt is longer than the context of every model that may answer it";
-            return ApiError::new(StatusCode::BAD_REQUEST, message).code("context_length_exceeded");
-        }
-        RefusalKind::Capability if nobody_serves(task, decision) => {
-            let task = task.name();
-            let message = format!(
-                "nobody who may answer this request serves `{task}`: `serves` of a policy's destination says who does"
-            );
-            (StatusCode::UNPROCESSABLE_ENTITY, message)
-        }
-        RefusalKind::Capability => {
-            let message = format!("no model that may answer this request can do what it uses (`{lacking}`)");
-            (StatusCode::UNPROCESSABLE_ENTITY, message)
-        }
-        RefusalKind::Unavailable if is_stuck(set, decision) => return not_now(&EngineError::Stuck),
-        RefusalKind::Unavailable => {
-            let message = match (too_long, lacking.is_empty()) {
-                (true, _) => "no model that may answer this request and has the context for it is available now".into(),
-                (false, true) => "no model that may answer this request is available now".into(),
-                (false, false) => {
-                    format!(
-                        "no model that may answer this request and can do what it uses (`{lacking}`) is available now"
-                    )
-                }
-            };
-            (StatusCode::SERVICE_UNAVAILABLE, message)
-        }
-    };
-    // The policy's own word is in the record and in `x-ajar-reason`.
-    ApiError::new(status, message).code(refusal.kind.code())
-}
-
-/// Whether one of the route's destinations would answer if its engine were not stuck.
-fn is_stuck(set: &PolicySet, decision: &Decision) -> bool {
-    let candidates = decision.route.map_or(&[][..], |route| &set.routes[usize::from(route)].candidates);
-    candidates.iter().any(|id| decision.barriers[usize::from(id.0)] == Barrier::Unavailable(MODEL_STUCK))
-}
-
-/// What the request uses and somebody cannot do, for a sentence.
-fn lacking(decision: &Decision) -> String {
-    let lacks = decision.barriers.iter().filter_map(|barrier| match barrier {
-        Barrier::Lacks(what) if Task::named(what).is_none() => Some(*what),
-        _ => None,
-    });
-    lacks.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join("`, `")
-}
-
-/// Whether those that lack something all lack what is asked for itself.
-fn nobody_serves(task: Task, decision: &Decision) -> bool {
-    decision.barriers.iter().all(|barrier| match barrier {
-        Barrier::Lacks(what) => *what == task.name(),
-        _ => true,
-    })
 }

@@ -346,8 +346,10 @@ impl<'a> View<'a> {
             let max_output = asked.unwrap_or_else(|| usual_max_output(self.gateway, self.policy(), id));
             let lacks = dispatcher.lacks(destination, decoded.dialect, decoded.uses);
             let lacks = lacks.or_else(|| self.too_long(id, prompt).then_some("context"));
+            let unavailable = dispatcher.unavailable(destination);
             DestinationState {
-                unavailable: dispatcher.unavailable(destination),
+                unavailable,
+                rest: unavailable.and_then(|_| dispatcher.rest(destination)),
                 lacks,
                 worst_case: destination
                     .price

@@ -67,6 +67,33 @@ fn a_pepper_that_is_not_there_is_named_with_the_way_out() {
 }
 
 #[test]
+fn check_warns_of_files_without_which_serve_does_not_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = shipped(folder.path());
+    let args = ["keys", "new", "--config", config.to_str().unwrap(), "desk"];
+    let shown = printed(folder.path(), &args);
+    let entry: String = shown.lines().filter(|line| line.starts_with("  ")).map(|line| format!("{line}\n")).collect();
+    let text = std::fs::read_to_string(&config).unwrap();
+    let warnings = |text: &str, more: &[&str]| {
+        std::fs::write(&config, format!("{text}keys:\n{entry}")).unwrap();
+        let shown = printed(folder.path(), &[&["check", "--config", "ajar.yaml"], more].concat());
+        shown.lines().filter(|line| line.starts_with("warning: ")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let told = warnings(&text, &["--set", "pepper=lost"]);
+    assert!(
+        told.len() == 2 && told[0].contains("`lost` is not there") && told[0].contains("`ajar keys new NAME`"),
+        "{told:?}"
+    );
+    assert!(told[1].contains("does not exist") && told[1].contains("ajar models pull"), "{told:?}");
+    let own = folder.path().join("own.gguf");
+    let text = text.replace("smollm2: { model: smollm2-135m", &format!("smollm2-135m: {{ model: {}", own.display()));
+    let told = warnings(&text, &[]);
+    assert!(told.len() == 1 && told[0].contains("correct `local.smollm2-135m.model`"), "{told:?}");
+    std::fs::write(&own, "GGUF").unwrap();
+    assert!(warnings(&text, &[]).is_empty(), "it is not read through");
+}
+
+#[test]
 fn what_a_command_finds_is_its_exit_code_though_nobody_reads_what_it_says() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let widening = ["policy", "diff", "policies/strict", "policies/balanced"];

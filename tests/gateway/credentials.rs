@@ -114,6 +114,61 @@ async fn when_all_are_refused_the_provider_is_unavailable_and_its_peer_answers()
     }
 }
 
+/// A 503 in each dialect: for how many seconds the client is told to wait.
+async fn told_to_wait(gateway: &Gateway) -> Vec<String> {
+    let messages = json!({ "model": "auto", "max_tokens": 9, "messages": [{ "role": "user", "content": "hello" }] });
+    let mut told = Vec::new();
+    for (path, body) in [
+        ("/v1/chat/completions", user("hello")),
+        ("/v1/messages", messages),
+        ("/v1/responses", json!({ "model": "auto", "input": "hello" })),
+    ] {
+        let reply = gateway.ask_at(path, &body, &[]).await;
+        assert_eq!(reply.status, 503, "{path}: {}", reply.text());
+        told.push(reply.header("retry-after").to_owned());
+    }
+    told
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_finds_nobody_since_all_rest_is_told_when_the_first_is_back() {
+    for (fault, longest) in [(status(401, None), 5), (status(429, Some(20)), 20), (status(503, Some(20)), 20)] {
+        let far = Sim::start(Script::text("far").fault(fault.clone()));
+        let gateway = setup(&far, &far, &["key"]).policy("[far, home]", "[far]").start().await;
+        gateway.ask(&user("hello")).await;
+        for told in told_to_wait(&gateway).await {
+            assert!(told.parse::<u64>().is_ok_and(|s| (longest / 4..=longest).contains(&s)), "{fault:?}: {told}");
+        }
+    }
+    let far = Sim::start(Script::text("far"));
+    let absent = Setup::new().provider_at("far", &far.base_url(), "credential: { file: /no/such/file }");
+    let gateway = absent.provider("home", &far).policy("[far, home]", "[far]").start().await;
+    assert_eq!(told_to_wait(&gateway).await, ["", "", ""], "nobody knows when that ends");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_finds_nobody_is_told_what_speaks_against_each_as_far_as_its_key_is_told_reasons() {
+    let far = Sim::start(Script::text("far").fault(status(429, Some(30))));
+    let mut setup = setup(&far, &far, &["key-a"]).policy("[far, home]", "[far]");
+    let keys = ["none", "reason", "full"].map(|explain| setup.key(explain, &format!("explain: {explain}")));
+    let gateway = setup.start().await;
+    let mut told = Vec::new();
+    for key in &keys[..1].iter().chain(&keys).collect::<Vec<_>>() {
+        let authorization = format!("Bearer {key}");
+        let reply = gateway.ask_with(&user("hello"), &[("authorization", authorization.as_str())]).await;
+        told.push(reply.json()["error"]["message"].as_str().unwrap().to_owned());
+    }
+    let plain = "no model that may answer this request is available now";
+    assert_eq!(told[1..3], [plain, plain]);
+    let expected = regex::Regex::new(&format!(
+        "^{plain}; `far`: it is unavailable: rate limited, for (29|30) s; `home`: the route `all` does not list it$"
+    ));
+    assert!(expected.unwrap().is_match(&told[3]), "{}", told[3]);
+    let rows = gateway.rows(4).await;
+    let kept: Value = serde_json::from_str(&rows[3].decision).unwrap();
+    assert_eq!(kept["destinations"][0]["because"], "unavailable/rate_limited");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_must_stay_home_stays_home_whatever_becomes_of_credentials() {
     let card = user("canary, card 4111 1111 1111 1111");

@@ -61,7 +61,11 @@ fn mutation_fails_while_a_test_is_missing_and_prints_it() {
 #[test]
 fn lint_fails_only_where_warnings_are_denied() {
     let folder = tempfile::tempdir().unwrap();
-    set(folder.path(), "set", DEFAULT);
+    set(folder.path(), "shipped", DEFAULT);
+    assert_eq!(policy(folder.path(), &["lint", "shipped", "--deny-warnings"]).0, Some(0));
+    let stated = "  - { id: unscanned-stays-home,  never: 'unknown.any && dest.boundary == \"external\"' }\n";
+    assert!(DEFAULT.contains(stated));
+    set(folder.path(), "set", &DEFAULT.replace(stated, ""));
     let (code, text) = policy(folder.path(), &["lint", "set"]);
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("W114: the guard `unscanned-stays` never decides"), "{text}");

@@ -123,7 +123,8 @@ async fn a_refusal_names_what_the_request_uses_and_nobody_there_can_do() {
     ] {
         let setup = Setup::new().provider_at("far", &far.base_url(), fields).provider("home", &home);
         let reply = setup.start().await.ask(&grammar).await;
-        assert_eq!((reply.status, reply.json()["error"]["message"].as_str()), (status, Some(told)), "{fields}");
+        let message = reply.json()["error"]["message"].as_str().unwrap().to_owned();
+        assert_eq!((reply.status, message.split(';').next()), (status, Some(told)), "{fields}");
     }
 }
 

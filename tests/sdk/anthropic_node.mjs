@@ -69,10 +69,12 @@ const checks = {
     assert.ok(input_tokens > 3);
     return `${input_tokens} tokens`;
   },
-  async "the list of models"() {
+  async "the list of models, and one of them"() {
     const models = [];
     for await (const entry of client.models.list()) models.push(entry.id);
     assert.ok(models.length > 0);
+    const one = await client.models.retrieve(models.at(-1));
+    assert.equal(one.id, models.at(-1));
     return models.slice(0, 4).join(", ");
   },
   async "[tools] a tool is called and told what it returned"() {

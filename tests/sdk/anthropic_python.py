@@ -131,9 +131,11 @@ def counted_tokens():
 
 
 @check
-def the_list_of_models():
+def the_list_of_models_and_one_of_them():
     models = list(client().models.list())
     assert models and all(model.id and model.type == "model" and model.created_at for model in models), models
+    one = client().models.retrieve(models[-1].id)
+    assert (one.id, one.type, one.created_at) == (models[-1].id, "model", models[-1].created_at), one
     return ", ".join(model.id for model in models[:4])
 
 

@@ -123,10 +123,12 @@ const checks = {
     assert.equal(choices[0].message.reasoning_content, "hm, a river");
     assert.equal(usage.completion_tokens_details.reasoning_tokens, 3);
   },
-  async "the list of models"() {
+  async "the list of models, and one of them"() {
     const models = [];
     for await (const one of client.models.list()) models.push(one.id);
     assert.ok(models.length > 0);
+    const one = await client.models.retrieve(models.at(-1));
+    assert.equal(one.id, models.at(-1));
     return models.slice(0, 4).join(", ");
   },
   async "a legacy completion, whole and streamed"() {

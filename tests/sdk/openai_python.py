@@ -202,9 +202,11 @@ if not SCRIPTED:  # OpenAI's responses have none, and whoever speaks them refuse
 
 
 @check
-def the_list_of_models():
+def the_list_of_models_and_one_of_them():
     models = list(client().models.list())
     assert models and all(model.id and model.object == "model" for model in models), models
+    one = client().models.retrieve(models[-1].id)
+    assert (one.id, one.object, one.created) == (models[-1].id, "model", models[-1].created), one
     return ", ".join(model.id for model in models[:4])
 
 

@@ -103,6 +103,7 @@ fn random_fact(kind: &Type, random: &mut Random) -> Fact {
 fn random_state(random: &mut Random) -> DestinationState {
     DestinationState {
         unavailable: random.one_in(16).then_some("failed"),
+        rest: None,
         lacks: random.one_in(16).then_some("tools"),
         worst_case: (!random.one_in(16)).then(|| ajar::chat::MicroUsd(random.below(400_000) as u64)),
         p_ok: (!random.one_in(4)).then(|| random.share()),

@@ -90,6 +90,18 @@ impl Health {
         self.with(|state| state.resting(now))
     }
 
+    /// For how long the provider is better left alone, from now on; zero where it may be tried.
+    pub(super) fn rest(&self, now: Instant) -> Duration {
+        self.with(|state| {
+            let open = match state.phase {
+                Phase::Open { until } => Some(until),
+                Phase::Closed | Phase::Warming { .. } => None,
+            };
+            let until = open.max(state.paused_until);
+            until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
+        })
+    }
+
     /// 1 for the state that the breaker is in.
     pub(super) fn observed(&self, now: Instant) -> [(&'static str, i64); 3] {
         let (mut closed, mut open, mut half_open) = (0, 0, 0);
@@ -250,6 +262,7 @@ mod tests {
         (0..ROW).for_each(|_| fail(&health, now));
         assert_eq!(health.resting(now), Some(Resting::Broken));
         assert_eq!(health.observed(now), [("closed", 0), ("open", 1), ("half_open", 0)]);
+        assert!((SHORTEST.mul_f64(0.8)..=SHORTEST.mul_f64(1.2)).contains(&health.rest(now)));
         (health, now + SHORTEST.mul_f64(1.2))
     }
 
@@ -328,6 +341,7 @@ mod tests {
         assert_eq!(health.resting(now + LONGEST), None, "a limit on the rate is the credential's");
         health.admit(now + LONGEST).unwrap().failed(&answered(StatusCode::SERVICE_UNAVAILABLE, 7000), now);
         assert_eq!(health.resting(now + LONGEST / 2), Some(Resting::Paused));
+        assert_eq!((health.rest(now), health.rest(now + LONGEST)), (LONGEST, Duration::ZERO));
         assert_eq!(health.resting(now + LONGEST), None);
     }
 

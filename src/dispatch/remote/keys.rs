@@ -126,6 +126,15 @@ impl Keys {
         self.pick(Affinity::default(), now).err()
     }
 
+    /// For how long no credential can be used, from now on; zero where one may be tried, and `None` where there is none.
+    pub(super) fn rest(&self, now: Instant) -> Option<Duration> {
+        self.with(|states| {
+            let present =
+                states.iter().zip(&self.places).filter(|(state, place)| state.token.is_some() || place.is_none());
+            present.map(|(state, _)| state.bar(now)).min()
+        })
+    }
+
     /// How many are in which state.
     pub(super) fn observed(&self, now: Instant) -> [(&'static str, i64); 5] {
         let standings = self.standings(now);
@@ -211,6 +220,12 @@ impl State {
             Some(Rest { until, why: Refusal::Forbidden }) if now < until => Standing::Avoided,
             Some(_) | None => Standing::Free,
         }
+    }
+
+    /// For how long it must not be used.
+    fn bar(&self, now: Instant) -> Duration {
+        let barred = self.rest.filter(|rest| rest.why != Refusal::Forbidden);
+        barred.map_or(Duration::ZERO, |rest| rest.until.saturating_duration_since(now))
     }
 
     /// For how long it rests with this.

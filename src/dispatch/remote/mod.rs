@@ -114,6 +114,12 @@ impl Provider {
         self.health.resting(now).or_else(|| self.keys.resting(now))
     }
 
+    /// For how long it is better not called, from now on; `None` where nobody can say, for it has no credential.
+    pub fn rest(&self) -> Option<Duration> {
+        let now = Instant::now();
+        Some(self.keys.rest(now)?.max(self.health.rest(now)))
+    }
+
     /// Notes in the `numbers` in which state it is.
     pub fn observe(&self, name: &str, numbers: &Numbers) {
         let now = Instant::now();

@@ -25,6 +25,8 @@ use crate::classify::Truth;
 pub struct DestinationState {
     /// Why it cannot be reached, if so.
     pub unavailable: Option<&'static str>,
+    /// For how long that lasts, where it is known.
+    pub rest: Option<Duration>,
     /// What the request uses that it cannot do, if anything.
     pub lacks: Option<&'static str>,
     /// What the request can cost there at most; `None` is unknown, and then it is not called.

@@ -75,7 +75,11 @@ impl Judge<'_, '_> {
             }
             (Some(_), _) => {}
         }
-        reasons.extend(state.unavailable.map(|why| format!("it is unavailable: {}", why.replace('_', " "))));
+        reasons.extend(state.unavailable.map(|why| {
+            let seconds = state.rest.filter(|rest| !rest.is_zero()).map(|rest| rest.as_secs_f64().ceil());
+            let rest = seconds.map(|seconds| format!(", for {seconds} s")).unwrap_or_default();
+            format!("it is unavailable: {}{rest}", why.replace('_', " "))
+        }));
         let route = self.route().filter(|route| route.candidates.contains(&DestinationId(i as u8)));
         if state.ignores_reasoning && route.is_some_and(|route| route.needs_reasoning) {
             reasons.push("it cannot think as the request asks it to, which the route needs".to_owned());

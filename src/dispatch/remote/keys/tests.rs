@@ -72,6 +72,7 @@ fn a_limit_on_the_rate_is_granted_within_bounds_and_nobody_left_is_told_why() {
         keys.lease(talk(0), now).unwrap().refused(Refusal::Limited(Duration::from_secs(seconds)), now);
     }
     assert!(keys.resting(now) == Some(Resting::Limited) && !keys.has_fresh(now));
+    assert_eq!(keys.rest(now), Some(Duration::from_secs(2)), "the first that may be used again");
     assert_eq!(keys.observed(now)[2], ("limited", 2));
     let later = now + Duration::from_secs(2);
     assert!(keys.resting(later).is_none() && keys.has_fresh(later));
@@ -107,6 +108,7 @@ fn what_is_forbidden_to_one_is_asked_of_others_first_and_bars_nobody() {
     other.refused(Refusal::Forbidden, now);
     assert!(!keys.has_fresh(now) && keys.resting(now).is_none());
     assert_eq!(keys.observed(now)[..2], [("free", 0), ("forbidden", 2)]);
+    assert_eq!(keys.rest(now), Some(Duration::ZERO));
 }
 
 #[test]
@@ -135,6 +137,6 @@ fn a_provider_that_wants_none_has_one_that_sends_nothing_and_can_be_limited() {
     lease.refused(Refusal::Limited(Duration::from_secs(1)), now);
     assert_eq!(keys.resting(now), Some(Resting::Limited));
     let absent = Keys::new("far", &[Credential::File(PathBuf::from("/no/such/file"))]);
-    assert_eq!(absent.resting(now), Some(Resting::NoCredential));
+    assert_eq!((absent.resting(now), absent.rest(now)), (Some(Resting::NoCredential), None));
     assert_eq!(absent.observed(now)[4], ("missing", 1));
 }

@@ -4,7 +4,7 @@ use super::Linter;
 use crate::chat::MicroUsd;
 use crate::policy::cases::DEFAULT_TOKENS;
 use crate::policy::quality::{Cascade, Commit};
-use crate::policy::set::{Route, Scope};
+use crate::policy::set::{IfUnknown, Route, Scope};
 
 impl Linter<'_> {
     pub(super) fn quality(&mut self) {
@@ -21,9 +21,12 @@ impl Linter<'_> {
 
     fn without_estimate(&mut self, route: &Route) {
         let set = self.set;
-        let Some(wanted) = route.objective.as_ref().and_then(|objective| objective.min_p_ok) else { return };
+        let Some(objective) = &route.objective else { return };
+        let Some(wanted) = objective.min_p_ok else { return };
+        // Whoever nobody knows may draft: that is what such a cascade is for.
+        let drafts = route.cascade.as_ref().filter(|_| objective.if_unknown == IfUnknown::Cascade).map(|c| c.start);
         // An artefact says nothing yet: only a guess gives a chance.
-        let unknown = route.candidates.iter().filter(|id| set.assumed_quality(**id).is_none());
+        let unknown = route.candidates.iter().filter(|id| set.assumed_quality(**id).is_none() && Some(**id) != drafts);
         let names: Vec<String> = unknown.map(|id| format!("`{}`", set.destination(*id).name)).collect();
         if !names.is_empty() {
             let message = format!(
@@ -60,7 +63,8 @@ impl Linter<'_> {
     // === W108
 
     fn late_answer(&mut self, index: usize, route: &Route, cascade: &Cascade) {
-        if cascade.commit != Commit::AfterVerify {
+        // Who says how long they may wait knows that they do.
+        if cascade.commit != Commit::AfterVerify || cascade.max_added_latency.is_some() {
             return;
         }
         let taken = self.analysis.encoded[0].routes[index];
@@ -70,7 +74,7 @@ impl Linter<'_> {
         if !self.never(&[taken, streams]) {
             let message = format!(
                 "the route `{}` shows nothing before a draft is accepted, and streaming clients wait for that; commit \
-                 `after_tokens`, or keep `uses.stream` out of the route",
+                 `after_tokens`, bound the wait by `max_added_latency`, or keep `uses.stream` out of the route",
                 route.id
             );
             self.warnings.add_coded(&route.place, "W108", message);

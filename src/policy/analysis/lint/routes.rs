@@ -1,9 +1,11 @@
 //! Routes: W101, W107, W110, W112.
 
+use super::super::encode::Cause;
 use super::super::formula::Formula;
 use super::Linter;
+use crate::policy::DestinationId;
 use crate::policy::explain::choice;
-use crate::policy::set::Boundary;
+use crate::policy::set::{Boundary, Scope};
 use crate::policy::vocabulary::Trust;
 
 impl Linter<'_> {
@@ -59,8 +61,8 @@ impl Linter<'_> {
         let Some(when) = &route.when else { return };
         let client =
             when.ops().iter().filter_map(|op| op.slot()).find(|slot| set.vocabulary.term(*slot).trust == Trust::Client);
-        let dearer = route.candidates.first().is_some_and(|id| set.destination(*id).boundary == Boundary::External);
-        if let (Some(slot), true) = (client, dearer) {
+        let outside = route.candidates.first().filter(|id| set.destination(**id).boundary == Boundary::External);
+        if let (Some(slot), Some(_)) = (client, outside.filter(|id| !self.is_budgeted(**id))) {
             let name = &set.vocabulary.term(slot).name;
             let message = format!(
                 "the route `{}` goes outside first because of `{name}`, which clients say of themselves: anyone can spend \
@@ -69,6 +71,15 @@ impl Linter<'_> {
             );
             self.warnings.add_coded(&route.place, "W110", message);
         }
+    }
+
+    /// Whether a budget that counts over more than one request takes the destination away at some step.
+    fn is_budgeted(&mut self, id: DestinationId) -> bool {
+        let removals = self.analysis.encoded[0].removals[usize::from(id.0)].clone();
+        removals.iter().any(|(cause, removed)| {
+            let counts = matches!(cause, Cause::Budget(i, _) if self.set.budgets[*i].per != Scope::Request);
+            counts && !self.never(&[*removed])
+        })
     }
 
     // === W112

@@ -146,7 +146,8 @@ impl Linter<'_> {
 
     // === W114
 
-    /// A guard that only removes what others remove anyway.
+    /// A guard that only removes what others remove anyway. One that says what an invariant says is meant to stand beside
+    /// other rules: it decides once they change.
     fn idle_guards(&mut self) {
         let set = self.set;
         for (i, guard) in set.guards.iter().enumerate().filter(|(_, guard)| only_removes(guard)) {
@@ -157,12 +158,25 @@ impl Linter<'_> {
                 let alone = self.alone(DestinationId(index as u8), Cause::Guard(i));
                 !self.never(&alone)
             });
-            if !decides {
+            if !decides && !self.states_an_invariant(i) {
                 let message =
                     format!("the guard `{}` never decides: whatever it takes away, other rules take too", guard.id);
                 self.warnings.add_coded(&guard.place, "W114", message);
             }
         }
+    }
+
+    /// Whether some invariant forbids exactly what the guard with this index takes away, for every destination.
+    fn states_an_invariant(&mut self, guard: usize) -> bool {
+        let set = self.set;
+        set.invariants.iter().any(|invariant| {
+            (0..set.destinations.len()).all(|index| {
+                let forbidden = self.analysis.condition(0, invariant.never.of(index)).possible;
+                let mut removals = self.analysis.encoded[0].removals[index].iter();
+                let removed = removals.find(|(cause, _)| *cause == Cause::Guard(guard)).map(|(_, removed)| *removed);
+                removed.is_some_and(|removed| self.never(&[removed, !forbidden]) && self.never(&[!removed, forbidden]))
+            })
+        })
     }
 
     /// That `cause` and nothing else takes the destination away.
