@@ -459,7 +459,7 @@ pub struct MessagesUsage {
     pub cache_read_input_tokens: Option<u64>,
 }
 
-/// How many tokens a prompt has, estimated from above.
+/// How many tokens a prompt has: counted by the embedded model that is named, else estimated.
 #[derive(JsonSchema)]
 pub struct TokenCount {
     /// So many.

@@ -128,7 +128,7 @@ fn operations(types: &mut SchemaGenerator) -> Vec<Operation> {
         Operation::post(
             "/v1/messages/count_tokens",
             "countTokens",
-            "How many tokens a prompt has, estimated from above.",
+            "How many tokens a prompt has: counted by the embedded model that is named, else estimated.",
         )
         .takes::<messages::CountTokensRequest>(types)
         .gives::<messages::TokenCount>(types)

@@ -216,6 +216,13 @@ async fn tokens_are_counted_as_the_named_model_reads_them_and_estimated_for_who_
     assert_eq!(counted.header("x-ajar-warning"), "");
     let any = gateway.ask_at("/v1/messages/count_tokens", &with(body, json!({ "model": "auto" })), &[]).await;
     assert_eq!(any.header("x-ajar-warning"), "estimated");
+    // Its template adds a system prompt, of which the estimate by length knows nothing.
+    let short = with(user("hi"), json!({ "model": "local" }));
+    let tokens = async |model: &str| {
+        let body = with(short.clone(), json!({ "model": model }));
+        gateway.ask_at("/v1/messages/count_tokens", &body, &[]).await.json()["input_tokens"].as_u64().unwrap()
+    };
+    assert!(tokens("local").await > 20 && tokens("auto").await >= tokens("local").await);
     assert_eq!(gateway.rows(1).await.len(), 1);
 }
 
