@@ -102,9 +102,13 @@ impl<M: Model> Worker<'_, M> {
     /// Ends what nobody reads any more and what has run out of time, waiting or generating.
     fn drop_gone_and_late(&mut self, now: Instant) {
         self.shared.drop_gone_and_late(now);
+        let waited = self.waiting.len();
         self.waiting.retain(|sequence| !sequence.group.asker.is_gone());
         while let Some(late) = self.waiting.iter().find(|sequence| sequence.group.deadline <= now) {
             self.fail_group(&late.group.clone(), &EngineError::Deadline);
+        }
+        if self.waiting.len() < waited {
+            self.note_busy();
         }
         for slot in 0..self.sequences.len() {
             match &self.sequences[slot] {
