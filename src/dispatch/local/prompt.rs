@@ -2,16 +2,23 @@
 //!
 //! The template is rendered with a placeholder in place of whatever people wrote: contents, tools, calls and results. What the template wrote is then
 //! tokenised with control tokens on, and what people wrote with control tokens off: `<|im_end|>` in a message is five
-//! or so ordinary tokens.
+//! or so ordinary tokens. Some vocabularies have their markers as tokens that llama.cpp finds in any text: what people wrote
+//! is cut within those.
 
+use std::collections::BTreeSet;
+
+use aho_corasick::AhoCorasick;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
+use llama_cpp_2::token_type::LlamaTokenAttr;
 
 use super::EngineError;
 use super::model::{Prompt, Token};
 use super::template::{ChatTemplate, Given, dump};
 use super::thinking::{Thinking, Told};
-use super::tools::{ANGLED, CHANNELS, Held, Protocol, Reading, Texts, Thoughts, begun, offered, tool_values, turns};
+use super::tools::{
+    ANGLED, CHANNELS, Held, MARKERS, Protocol, Reading, Texts, Thoughts, begun, offered, tool_values, turns,
+};
 use crate::chat::request::{ChatRequest, Function, Message, Role};
 use crate::chat::{Task, Text};
 
@@ -31,6 +38,8 @@ pub(super) struct PromptWriter<'m> {
     longest_token: usize,
     /// Most tokens worth tokenising for.
     context: usize,
+    /// What the template, or ajar, writes as a token that llama.cpp finds in any text, control tokens on or off.
+    markers: AhoCorasick,
 }
 
 /// A stretch of the prompt.
@@ -81,7 +90,8 @@ impl<'m> PromptWriter<'m> {
         let protocol = Protocol::of(source);
         let thinking = Thinking::of(source, &template);
         let thoughts = Thoughts::of(source).or(thinking.thinks.then_some(ANGLED));
-        let writer = Self { model, template, protocol, thinking, thoughts, nonce, longest_token, context };
+        let markers = markers(model, source)?;
+        let writer = Self { model, template, protocol, thinking, thoughts, nonce, longest_token, context, markers };
         let hello = ChatRequest { messages: vec![Message::default()], ..ChatRequest::default() };
         writer.write(&hello).map_err(|_| "has a chat template that refuses every conversation".to_owned())?;
         Ok(writer)
@@ -168,7 +178,7 @@ impl<'m> PromptWriter<'m> {
                 Stretch::Template(text) => tokens.extend(vocab.tokenize(text.as_bytes(), first, true)),
                 Stretch::Text { number, shape } => {
                     let text = shape.apply(&texts[*number].text);
-                    for piece in self.unmarked(&text) {
+                    for piece in unmarked(&text, &self.markers) {
                         tokens.extend(vocab.tokenize(piece.as_bytes(), tokens.is_empty(), false));
                     }
                 }
@@ -179,11 +189,6 @@ impl<'m> PromptWriter<'m> {
             tokens.remove(0);
         }
         tokens.into_iter().map(|token| token.0).collect()
-    }
-
-    /// `text` in pieces none of which holds a marker of channels: llama.cpp takes these for tokens wherever they stand.
-    fn unmarked<'t>(&self, text: &'t str) -> Vec<&'t str> {
-        if self.thoughts == Some(CHANNELS) { text.split_inclusive("<|").collect() } else { vec![text] }
     }
 
     fn refuse_hopeless(&self, bytes: usize) -> Result<(), EngineError> {
@@ -221,6 +226,27 @@ impl<'m> PromptWriter<'m> {
 
 const REFUSED: EngineError = EngineError::Unsupported("this conversation: the model's chat template refuses it");
 const DROPPED: EngineError = EngineError::Unsupported("this order of roles: the model's chat template drops a message");
+
+/// The tokens of `model` that are no control tokens, and yet mean something in the template in `source` or to ajar; blanks do
+/// not.
+fn markers(model: &LlamaModel, source: &str) -> Result<AhoCorasick, String> {
+    let vocab = model.vocab();
+    let is_found = |token: &LlamaToken| vocab.attr(*token).contains(LlamaTokenAttr::UserDefined);
+    let text = |token| String::from_utf8(vocab.token_to_piece(token, true, None)).ok();
+    let is_marker =
+        |text: &String| !text.trim().is_empty() && (source.contains(text) || MARKERS.contains(&text.as_str()));
+    let markers = vocab.tokens().filter(is_found).filter_map(text).filter(is_marker);
+    AhoCorasick::new(markers).map_err(|error| format!("has too many markers: {error}"))
+}
+
+/// `text` in pieces none of which holds one of `markers`: each is cut behind its first character.
+fn unmarked<'t>(text: &'t str, markers: &AhoCorasick) -> Vec<&'t str> {
+    let begins = markers.find_overlapping_iter(text).map(|found| found.start());
+    let cuts: BTreeSet<usize> = begins.map(|at| text.ceil_char_boundary(at + 1)).collect();
+    let begins = std::iter::once(0).chain(cuts.iter().copied());
+    let ends = cuts.iter().copied().chain([text.len()]);
+    begins.zip(ends).map(|(begin, end)| &text[begin..end]).collect()
+}
 
 fn is_about_tools(message: &Message) -> bool {
     message.role == Role::Tool || !message.tool_calls.is_empty()

@@ -3,6 +3,7 @@
 mod channels;
 mod confidence;
 mod look;
+mod markers;
 mod prediction;
 mod tools;
 
