@@ -39,7 +39,9 @@ pub(super) fn refused(refusal: &Refusal, view: &View<'_>, weighed: &Weighed, tas
             let message = format!("no model that may answer this request can do what it uses (`{lacking}`)");
             (StatusCode::UNPROCESSABLE_ENTITY, message)
         }
-        RefusalKind::Unavailable if is_stuck(view, decision) => return not_now(&EngineError::Stuck),
+        RefusalKind::Unavailable if absent(view, weighed).any(|(_, why)| why == MODEL_STUCK) => {
+            return not_now(&EngineError::Stuck);
+        }
         RefusalKind::Unavailable => {
             let message = match (too_long, lacking.is_empty()) {
                 (true, _) => "no model that may answer this request and has the context for it is available now".into(),
@@ -67,22 +69,22 @@ fn left_out(view: &View<'_>, weighed: &Weighed) -> String {
     explanation.destinations.iter().filter(|d| d.answers && !d.reasons.is_empty()).map(told).collect()
 }
 
-/// When the first of those comes back whose absence is all that speaks against them, where that is known.
+/// When the first that is absent comes back, where that is known.
 fn rest(view: &View<'_>, weighed: &Weighed) -> Option<Duration> {
-    let (set, inputs, decision) = (&view.policy().set, weighed.inputs(), &weighed.decision);
-    let asked = match inputs.insists {
-        true => inputs.preference.as_slice(),
-        false => &set.routes[usize::from(decision.route?)].candidates,
-    };
-    let at = asked.iter().map(|id| usize::from(id.0));
-    at.filter(|i| matches!(decision.barriers[*i], Barrier::Unavailable(_))).filter_map(|i| inputs.states[i].rest).min()
+    absent(view, weighed).filter_map(|(i, _)| weighed.inputs().states[i].rest).min()
 }
 
-/// Whether one of the route's destinations would answer if its engine were not stuck.
-fn is_stuck(view: &View<'_>, decision: &Decision) -> bool {
-    let routes = &view.policy().set.routes;
-    let candidates = decision.route.map_or(&[][..], |route| &routes[usize::from(route)].candidates);
-    candidates.iter().any(|id| decision.barriers[usize::from(id.0)] == Barrier::Unavailable(MODEL_STUCK))
+/// By number, those who were asked and whose absence is all that speaks against them, and why they are absent.
+fn absent(view: &View<'_>, weighed: &Weighed) -> impl Iterator<Item = (usize, &'static str)> {
+    let (inputs, decision) = (weighed.inputs(), &weighed.decision);
+    let named = inputs.preference.filter(|_| inputs.insists);
+    let candidates = |route: u16| view.policy().set.routes[usize::from(route)].candidates.as_slice();
+    let routed = decision.route.filter(|_| !inputs.insists).map_or(&[][..], candidates);
+    let asked = named.into_iter().chain(routed.iter().copied()).map(|id| usize::from(id.0));
+    asked.filter_map(|i| match decision.barriers[i] {
+        Barrier::Unavailable(why) => Some((i, why)),
+        _ => None,
+    })
 }
 
 /// What the request uses and somebody cannot do, for a sentence.
