@@ -53,7 +53,7 @@ impl Engine {
         let foretold = Thinking::foretold(&config.model);
         let shared = Shared::new(config.name.clone(), config.load, move |shared| run(&config, shared));
         #[cfg(any(feature = "llama", test))]
-        foretold.into_iter().for_each(|thinking| shared.gauges.note_thinking(thinking));
+        foretold.into_iter().for_each(|thinking| shared.gauges.foretell_thinking(thinking));
         Self::of(shared, sequences, queue, adapters)
     }
 

@@ -92,7 +92,13 @@ pub(super) struct Gauges {
 }
 
 impl Gauges {
+    /// Before it was loaded, by its file.
     #[cfg(any(feature = "llama", test))]
+    pub(super) fn foretell_thinking(&self, thinking: Thinking) {
+        self.thinking.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(thinking);
+    }
+
+    #[cfg(feature = "llama")]
     pub(super) fn note_thinking(&self, thinking: Thinking) {
         *self.thinking.lock().unwrap_or_else(PoisonError::into_inner) = Some(thinking);
     }

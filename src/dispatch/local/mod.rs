@@ -63,6 +63,8 @@ mod thinking;
 #[cfg(any(feature = "llama", test))]
 mod threads;
 #[cfg(any(feature = "llama", test))]
+mod told;
+#[cfg(any(feature = "llama", test))]
 mod tools;
 mod trial;
 #[cfg(any(feature = "llama", test))]

@@ -15,7 +15,8 @@ use llama_cpp_2::token_type::LlamaTokenAttr;
 use super::EngineError;
 use super::model::{Prompt, Token};
 use super::template::{ChatTemplate, Given, dump};
-use super::thinking::{Thinking, Told};
+use super::thinking::Thinking;
+use super::told::Told;
 use super::tools::{
     ANGLED, CHANNELS, Held, MARKERS, Protocol, Reading, Texts, Thoughts, begun, offered, tool_values, turns,
 };

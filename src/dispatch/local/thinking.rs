@@ -1,15 +1,6 @@
-//! Whether a model thinks before it answers, and what its chat template is told of that.
+//! Whether a model thinks before it answers.
 
-#[cfg(any(feature = "llama", test))]
-use std::path::Path;
-
-#[cfg(any(feature = "llama", test))]
-use super::template::ChatTemplate;
-#[cfg(any(feature = "llama", test))]
-use super::tools::Thoughts;
 use crate::chat::request::{Effort, Reasoning};
-#[cfg(any(feature = "llama", test))]
-use crate::models::gguf::Gguf;
 
 /// What a model's chat template knows of thinking.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,16 +11,6 @@ pub struct Thinking {
     pub has_switch: bool,
     /// Whether it can be told how hard.
     pub has_effort: bool,
-}
-
-/// What a template is told.
-#[cfg(any(feature = "llama", test))]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Told {
-    /// Whether the model is to think.
-    pub(super) enabled: Option<bool>,
-    /// How hard.
-    pub(super) effort: Option<&'static str>,
 }
 
 impl Thinking {
@@ -45,45 +26,9 @@ impl Thinking {
     }
 }
 
-#[cfg(any(feature = "llama", test))]
-impl Thinking {
-    /// What `template`, which was read from `source`, knows.
-    pub(super) fn of(source: &str, template: &ChatTemplate) -> Self {
-        let has_switch = template.knows("enable_thinking") || template.knows("thinking");
-        let has_effort = template.knows("reasoning_effort");
-        Self { thinks: Thoughts::of(source).is_some() || has_switch || has_effort, has_switch, has_effort }
-    }
-
-    /// What the model file at `path` says of itself; `None` where it cannot be read, which loading it tells in words, and
-    /// of a model that does not answer. Blocking; the weights are not read.
-    pub(super) fn foretold(path: &Path) -> Option<Self> {
-        let gguf = Gguf::open(path).ok().filter(|gguf| !gguf.embeds())?;
-        let source = gguf.template()?;
-        let template = ChatTemplate::new(source.to_owned(), String::new(), String::new()).ok()?;
-        Some(Self::of(source, &template))
-    }
-}
-
-#[cfg(any(feature = "llama", test))]
-impl Told {
-    /// What `reasoning` says in the words of templates. Models whose templates know steps know three.
-    pub(super) fn of(reasoning: Option<Reasoning>) -> Self {
-        let Some(reasoning) = reasoning else { return Self::default() };
-        let is_off = matches!(reasoning, Reasoning::Off | Reasoning::Effort(Effort::Minimal));
-        let effort = match reasoning {
-            Reasoning::Adaptive => None,
-            Reasoning::Off | Reasoning::Effort(Effort::Minimal | Effort::Low) | Reasoning::Budget(..2048) => {
-                Some("low")
-            }
-            Reasoning::Effort(Effort::Medium) | Reasoning::Budget(..16_384) => Some("medium"),
-            Reasoning::Effort(Effort::High | Effort::Max) | Reasoning::Budget(_) => Some("high"),
-        };
-        Self { enabled: Some(!is_off), effort }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::told::Told;
     use super::*;
     use crate::chat::ChatRequest;
     use crate::dispatch::local::{Engine, EngineConfig, EngineState, Load};
