@@ -7,6 +7,8 @@
 const FURTHER: f64 = 0.25;
 /// By how much guesses must make a step shorter per token that is said: neither costs nor chances are known exactly.
 const WORTH: f64 = 1.05;
+/// Of guesses less likely than this, and of those behind them, nothing is expected.
+const UNLIKELY: f64 = 0.01;
 /// How the latest step with guesses weighs against those before, in what so many tokens cost.
 const WEIGHT: f64 = 0.1;
 /// How the latest step without guesses weighs, in what so many tokens cost and in how slow the machine is just now: that changes
@@ -74,6 +76,9 @@ impl Pace {
         let (mut with, mut chance) = (load, 1.0);
         for next in chances {
             chance *= next;
+            if chance < UNLIKELY {
+                break;
+            }
             with = with.with(chance);
             if rate(with) > least {
                 (best, least) = (with, rate(with));
