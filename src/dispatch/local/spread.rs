@@ -91,19 +91,22 @@ fn two_largest(logits: &[f32]) -> (f32, f32) {
 fn sums(logits: &[f32], largest: f32) -> (f32, f32) {
     let (mut sum, mut weighted) = ([0.0; LANES], [0.0; LANES]);
     let (rows, rest) = logits.as_chunks::<LANES>();
-    let mut add = |row: &[f32; LANES]| {
-        for lane in 0..LANES {
-            let exponent = larger(row[lane] - largest, LEAST);
-            let exponential = exp(exponent);
-            sum[lane] += exponential;
-            weighted[lane] += exponential * exponent;
-        }
-    };
-    rows.iter().for_each(&mut add);
+    rows.iter().for_each(|row| add(row, largest, &mut sum, &mut weighted));
     let mut last = [f32::NEG_INFINITY; LANES];
     last[..rest.len()].copy_from_slice(rest);
-    add(&last);
+    add(&last, largest, &mut sum, &mut weighted);
     (sum.iter().sum(), weighted.iter().sum())
+}
+
+/// Adds one row to the sums of each lane. A function, since of what a closure captures compilers do not know that it is apart,
+/// and compute lane by lane.
+fn add(row: &[f32; LANES], largest: f32, sum: &mut [f32; LANES], weighted: &mut [f32; LANES]) {
+    for lane in 0..LANES {
+        let exponent = larger(row[lane] - largest, LEAST);
+        let exponential = exp(exponent);
+        sum[lane] += exponential;
+        weighted[lane] += exponential * exponent;
+    }
 }
 
 // Unlike the methods of `f32` these are one instruction each.
