@@ -5,8 +5,8 @@
 //! tokens of prompts, so that a long prompt delays the others by so much per token: one piece of it, and a few where several
 //! prompts wait, since steps of few sequences are dear and more are about to join. The prompt that is nearest to its end goes first, so
 //! that first tokens come early on average; in each fourth step they take turns, so that a long one comes to its end among
-//! many that are short. Where many wait, some are computed together, which is cheaper. A prompt is cut into whole pieces from
-//! where it goes on, whatever else is going on: how it is cut changes rounding, and with it answers.
+//! many that are short. Where several wait, those that come to their end are computed together, which is cheaper. A prompt is
+//! cut into whole pieces from where it goes on, whatever else is going on: how it is cut changes rounding, and with it answers.
 //!
 //! llama.cpp computes a step by one adapter, so sequences of several adapters take turns, of a few steps each since changing
 //! costs.
@@ -47,10 +47,10 @@ const STAY: usize = 4;
 /// In each step of so many, prompts take turns.
 const TURNS: usize = 4;
 
-/// A step is full when so many prompts wait; when fewer do, with fewer of their tokens. Of prompts alike, first tokens come
-/// earliest on average when about a quarter of those that wait is computed together (measured with Qwen 1.5B: 27 tokens
-/// alone take 0.72 s, twice as many 1.26 s).
-const CROWD: usize = 16;
+/// A step is full when so many prompts wait; when fewer do, with fewer of their tokens. Few tokens are dear (measured with
+/// Qwen 1.5B: 26 alone take 0.72 s, twice as many 1.26 s, four times as many 2.05 s), so first tokens of four short prompts
+/// come hardly later on average when all are computed together, and everything after them sooner.
+const CROWD: usize = 4;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Slot {
@@ -215,7 +215,8 @@ impl Schedule {
     }
 
     /// One piece of the first of `prompts`, and of as many others as are worth computing along with it, of at most so many
-    /// tokens.
+    /// tokens. Behind one that does not end there comes none: a whole piece is hardly cheaper along with others, and each would
+    /// wait for the other.
     fn pieces(&self, prompts: &[Reading], most: usize) -> Vec<Work> {
         let together = (self.limits.step * prompts.len() / CROWD).min(self.limits.step).min(most);
         let (mut step, mut tokens) = (Vec::new(), 0);
@@ -225,7 +226,11 @@ impl Schedule {
             if tokens > together && !step.is_empty() {
                 break;
             }
-            step.push(Work::Prompt { slot: prompt.slot, last: range.end == prompt.total, range });
+            let last = range.end == prompt.total;
+            step.push(Work::Prompt { slot: prompt.slot, last, range });
+            if !last {
+                break;
+            }
         }
         step
     }

@@ -47,10 +47,24 @@ fn where_several_prompts_wait_more_of_them_is_computed_between_two_tokens() {
 }
 
 #[test]
-fn where_many_wait_some_are_computed_together() {
+fn where_several_wait_as_many_are_computed_together_as_a_step_holds() {
     let mut schedule = Schedule::new(16, LIMITS);
     (0..16).for_each(|slot| schedule.admit(slot, 0, 4));
     assert_eq!(next(&mut schedule, 2), [vec![0, 1], vec![0, 1]]);
+    let mut two = Schedule::new(2, LIMITS);
+    (0..2).for_each(|slot| two.admit(slot, 0, 2));
+    assert_eq!(next(&mut two, 2), [vec![0, 1], vec![0, 1]]);
+}
+
+#[test]
+fn a_long_prompt_is_computed_along_with_those_that_end_but_not_with_another_long_one() {
+    let mut schedule = Schedule::new(4, LIMITS);
+    for (slot, total) in [2, 2, 9, 9].into_iter().enumerate() {
+        schedule.admit(slot, 0, total);
+    }
+    let first = [prompt(0, 0..2, true), prompt(1, 0..2, true), prompt(2, 0..4, false)];
+    assert_eq!(schedule.plan(|_| true), first);
+    assert_eq!(next(&mut schedule, 4), [vec![0, 1, 2], vec![0, 1], vec![2], vec![2]]);
 }
 
 /// Whom the next steps compute.
@@ -173,8 +187,7 @@ fn adapters_take_turns_of_a_few_steps_and_one_alone_goes_on() {
         schedule.assign(slot, adapter);
         schedule.admit(slot, 0, 1);
     }
-    let begun = vec![vec![0], vec![0], vec![2], vec![0, 2]];
-    let alternating = [begun, vec![vec![1]; 4], vec![vec![0, 2]; 4]].concat();
+    let alternating = [vec![vec![0, 2]; 4], vec![vec![1]; 4], vec![vec![0, 2]; 4]].concat();
     assert_eq!(next(&mut schedule, 12), alternating);
     schedule.release(1);
     assert_eq!(next(&mut schedule, 6), vec![vec![0, 2]; 6]);
