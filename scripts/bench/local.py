@@ -61,11 +61,11 @@ class Server:
         sys.exit(f"{name} did not start:\n{self.log.read_text()[-2000:]}")
 
     def ask(self, prompt, tokens, **more):
-        """Seconds to the first token, and the number of tokens."""
+        """Seconds to the first token, and the number of tokens, without the one that ends the answer."""
         body = {"model": "bench", "messages": [{"role": "user", "content": prompt}], "max_tokens": tokens,
                 "temperature": 0, "stream": True, "stream_options": {"include_usage": True}, **more}
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=600)
-        began, first, generated = time.perf_counter(), None, 0
+        began, first, generated, ended = time.perf_counter(), None, 0, False
         # Without the header the gateway's cache of answers would answer a repeated prompt.
         headers = {"content-type": "application/json", "cache-control": "no-store"}
         connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)
@@ -78,12 +78,14 @@ class Server:
             event = json.loads(line[6:])
             if any(choice["delta"].get("content") for choice in event["choices"]) and first is None:
                 first = time.perf_counter() - began
+            ended = ended or any(choice.get("finish_reason") == "stop" for choice in event["choices"])
             if event.get("usage"):
                 generated = event["usage"]["completion_tokens"]
         connection.close()
         if first is None:
             sys.exit(f"{self.name} generated no text: is the model an instruction-tuned one?")
-        return first, generated
+        # llama.cpp's server counts the token that ends an answer, ajar does not.
+        return first, generated - (ended and self.name == "llama-server")
 
     def ask_at_once(self, prompts, tokens):
         """Tokens per second over all, and the mean of the seconds to the first token."""
