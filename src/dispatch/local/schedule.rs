@@ -5,8 +5,9 @@
 //! tokens of prompts, so that a long prompt delays the others by so much per token: one piece of it, and a few where several
 //! prompts wait, since steps of few sequences are dear and more are about to join. The prompt that is nearest to its end goes first, so
 //! that first tokens come early on average; in each fourth step they take turns, so that a long one comes to its end among
-//! many that are short. Where several wait, those that come to their end are computed together, which is cheaper. A prompt is
-//! cut into whole pieces from where it goes on, whatever else is going on: how it is cut changes rounding, and with it answers.
+//! many that are short. Those that come to their end are computed together where that saves all that wait more than it
+//! delays those that would come first. A prompt is cut into whole pieces from where it goes on, whatever else is going on: how it
+//! is cut changes rounding, and with it answers.
 //!
 //! llama.cpp computes a step by one adapter, so sequences of several adapters take turns, of a few steps each since changing
 //! costs.
@@ -22,6 +23,8 @@ pub(super) struct Limits {
     pub(super) step: usize,
     /// Prompt tokens between two tokens of a sequence that generates; at least `piece`.
     pub(super) gap: usize,
+    /// What a step takes beside its tokens, as a number of tokens.
+    pub(super) overhead: usize,
 }
 
 /// The state of all slots.
@@ -46,11 +49,6 @@ const STAY: usize = 4;
 
 /// In each step of so many, prompts take turns.
 const TURNS: usize = 4;
-
-/// A step is full when so many prompts wait; when fewer do, with fewer of their tokens. Few tokens are dear (measured with
-/// Qwen 1.5B: 26 alone take 0.72 s, twice as many 1.26 s, four times as many 2.05 s), so first tokens of four short prompts
-/// come hardly later on average when all are computed together, and everything after them sooner.
-const CROWD: usize = 4;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Slot {
@@ -194,7 +192,7 @@ impl Schedule {
         if generating.is_empty() {
             self.pieces(&prompts, self.limits.step)
         } else if self.reads_on(&prompts) {
-            self.pieces(&prompts, self.limits.gap - self.read)
+            self.pieces(&prompts, self.limits.step.min(self.limits.gap - self.read))
         } else {
             generating.into_iter().map(|slot| Work::Next { slot }).collect()
         }
@@ -215,15 +213,15 @@ impl Schedule {
     }
 
     /// One piece of the first of `prompts`, and of as many others as are worth computing along with it, of at most so many
-    /// tokens. Behind one that does not end there comes none: a whole piece is hardly cheaper along with others, and each would
-    /// wait for the other.
+    /// tokens. Each delays the first tokens of those before it by its own tokens, and saves all that wait a step. Behind one that
+    /// does not end there comes none: a whole piece is hardly cheaper along with others, and each would wait for the other.
     fn pieces(&self, prompts: &[Reading], most: usize) -> Vec<Work> {
-        let together = (self.limits.step * prompts.len() / CROWD).min(self.limits.step).min(most);
+        let saved = self.limits.overhead * prompts.len();
         let (mut step, mut tokens) = (Vec::new(), 0);
-        for prompt in prompts {
+        for (before, prompt) in prompts.iter().enumerate() {
             let range = self.piece(prompt);
             tokens += range.len();
-            if tokens > together && !step.is_empty() {
+            if before > 0 && (tokens > most || before * range.len() > saved) {
                 break;
             }
             let last = range.end == prompt.total;

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::{Limits, STAY, Schedule, Slot, TURNS, Work};
 
 const SLOTS: usize = 4;
-const LIMITS: Limits = Limits { piece: 4, step: 4, gap: 4 };
+const LIMITS: Limits = Limits { piece: 4, step: 4, gap: 4, overhead: 1 };
 const ADAPTERS: usize = 2;
 /// After so many steps whoever could get on has: in one of `TURNS` steps prompts take turns, adapters take theirs, and
 /// every other step is for those that generate.

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::{Limits, Schedule, Work};
 
-const LIMITS: Limits = Limits { piece: 4, step: 8, gap: 8 };
+const LIMITS: Limits = Limits { piece: 4, step: 8, gap: 8, overhead: 1 };
 
 /// What is expected of a sequence that computes nothing yet.
 const WAITS: (usize, usize) = (0, usize::MAX);
@@ -57,14 +57,23 @@ fn where_several_wait_as_many_are_computed_together_as_a_step_holds() {
 }
 
 #[test]
+fn prompts_that_are_all_but_known_do_not_wait_for_longer_ones() {
+    let mut schedule = Schedule::new(6, LIMITS);
+    for (slot, done) in [3, 3, 3, 3, 0, 0].into_iter().enumerate() {
+        schedule.admit(slot, done, 4);
+    }
+    // A fifth would delay four first tokens by four tokens each, and save six that wait a step that is worth one.
+    assert_eq!(next(&mut schedule, 2), [vec![0, 1, 2, 3], vec![4]]);
+}
+
+#[test]
 fn a_long_prompt_is_computed_along_with_those_that_end_but_not_with_another_long_one() {
     let mut schedule = Schedule::new(4, LIMITS);
-    for (slot, total) in [2, 2, 9, 9].into_iter().enumerate() {
+    for (slot, total) in [1, 9, 9, 9].into_iter().enumerate() {
         schedule.admit(slot, 0, total);
     }
-    let first = [prompt(0, 0..2, true), prompt(1, 0..2, true), prompt(2, 0..4, false)];
-    assert_eq!(schedule.plan(|_| true), first);
-    assert_eq!(next(&mut schedule, 4), [vec![0, 1, 2], vec![0, 1], vec![2], vec![2]]);
+    assert_eq!(schedule.plan(|_| true), [prompt(0, 0..1, true), prompt(1, 0..4, false)]);
+    assert_eq!(next(&mut schedule, 4), [vec![0, 1], vec![0], vec![1], vec![1]]);
 }
 
 /// Whom the next steps compute.

@@ -31,7 +31,7 @@ use crate::dispatch::local::{EngineError, EngineState, Generation, Job, Look, No
 const SLOTS: usize = 2;
 const QUEUE: usize = 2;
 const PREFIX_CACHE: usize = 200;
-const LIMITS: Limits = Limits { piece: 4, step: 8, gap: 8 };
+const LIMITS: Limits = Limits { piece: 4, step: 8, gap: 8, overhead: 1 };
 
 /// A model whose prompt is the user's bytes, and whose answer is `x` for each byte of the prompt again, from its middle;
 /// but `!` ends it, `.` completes it, and after `?` nothing can follow. Steps wait for a permit of the test, so that tests decide what happens between them.

@@ -70,7 +70,7 @@ async fn choices_of_a_prompt_that_waits_for_anothers_beginning_still_compute_not
         by: vec![0; 4],
         forgets: false,
     };
-    let limits = Limits { piece: 4, step: 8, gap: 8 };
+    let limits = Limits { piece: 4, step: 8, gap: 8, overhead: 1 };
     let shared = once("echo", move |shared| {
         run(echo, shared, 4, limits, PREFIX_CACHE);
         Ok(())

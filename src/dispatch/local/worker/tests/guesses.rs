@@ -16,7 +16,7 @@ fn guessing(forgets: bool) -> (Engine, Arc<AtomicUsize>) {
         forgets,
     };
     let shared = once("echo", move |shared| {
-        run(echo, shared, SLOTS, Limits { piece: 4, step: 8, gap: 8 }, PREFIX_CACHE);
+        run(echo, shared, SLOTS, Limits { piece: 4, step: 8, gap: 8, overhead: 1 }, PREFIX_CACHE);
         Ok(())
     });
     (Engine::of(shared, SLOTS, QUEUE, Vec::new()), computed)
